@@ -1,0 +1,113 @@
+"""The typed environment of every program: one field per setting, validated at cold start.
+
+Each program declares the settings it needs by combining the small classes here; a program with a missing or
+malformed setting fails when it starts, not at its first study. `docs/reference/settings.md` lists all of them.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FIRSTREAD_"
+
+
+class Environment(BaseSettings):
+    """Base of the environment models: variables with the prefix ``FIRSTREAD_``, read once, frozen."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class IncomingSettings(Environment):
+    """The bucket with identified objects; only `deidentify` may name it."""
+
+    incoming_bucket: str = Field(description="Bucket of objects as they arrived.")
+
+
+class StudiesBucketSettings(Environment):
+    """The bucket of de-identified instances."""
+
+    studies_bucket: str = Field(description="Bucket of de-identified instances.")
+
+
+class ResultsBucketSettings(Environment):
+    """The bucket of overlays and result objects."""
+
+    results_bucket: str = Field(description="Bucket of overlays and result objects.")
+
+
+class LedgerSettings(Environment):
+    """The ledger table."""
+
+    ledger_table: str = Field(description="Table with one row for every object that ever arrived.")
+
+
+class InstancesSettings(Environment):
+    """The instances table."""
+
+    instances_table: str = Field(description="Table of stored and held instances.")
+
+
+class StudiesSettings(Environment):
+    """The studies table."""
+
+    studies_table: str = Field(description="Table of studies and their versions.")
+
+
+class ResultsSettings(Environment):
+    """The results table."""
+
+    results_table: str = Field(description="Table of what each model said about each study version.")
+
+
+class AlertsSettings(Environment):
+    """The alerts table."""
+
+    alerts_table: str = Field(description="Table of alerts and their states.")
+
+
+class OutboxSettings(Environment):
+    """The outbox table."""
+
+    outbox_table: str = Field(description="Table of messages written in the transaction they follow from.")
+
+
+class ModelsSettings(Environment):
+    """The models table."""
+
+    models_table: str = Field(description="Table of registered models and their routing rules.")
+
+
+class AuditSettings(Environment):
+    """The audit table."""
+
+    audit_table: str = Field(description="Append-only table of who did what.")
+
+
+class VaultSettings(Environment):
+    """Where the identity vault is."""
+
+    vault: Literal["dynamodb", "sqlite"] = Field(description="Which store holds the identity vault.")
+    vault_table: str = Field("", description="Vault table, where the store is `dynamodb`.")
+    vault_key_id: str = Field("", description="KMS key that wraps the vault's master key (`dynamodb`).")
+    vault_path: str = Field("", description="SQLite file, where the store is `sqlite`.")
+    vault_key_file: str = Field("", description="Key file of 32 random bytes (`sqlite`).")
+
+
+class QuietSettings(Environment):
+    """How long a study must be quiet before it counts as complete."""
+
+    quiet_timer_queue_url: str = Field(description="Queue of delayed quiet-time checks.")
+    quiet_seconds: Annotated[dict[str, float], NoDecode, BeforeValidator(_json)] = Field(
+        description='Quiet time per modality in seconds, as JSON; "*" is the default.'
+    )
+
+    def quiet_time(self, modalities: frozenset[str]) -> float:
+        """Return the longest quiet time in seconds that any of a study's modalities asks for."""
+        default = self.quiet_seconds.get("*", 120.0)
+        return max((self.quiet_seconds.get(modality, default) for modality in modalities), default=default)

@@ -1,0 +1,84 @@
+"""Every event and queue message that FirstRead sends or receives.
+
+Messages carry identifiers of records, never patient data. All are frozen; an unknown field is an error, so that
+a poisoned message is seen and ends in its dead-letter queue.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SOURCE = "firstread"
+"""EventBridge source of FirstRead's own events."""
+
+
+class Message(BaseModel):
+    """Base of FirstRead's own messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuietTimer(Message):
+    """Asks `complete_study` to look whether the study has been quiet since `last_arrival`."""
+
+    study_uid: str
+    last_arrival: str
+
+
+class AnalyzeRequest(Message):
+    """Asks the model service for one model's result on one study version."""
+
+    study_uid: str
+    version: int = Field(ge=1)
+    model_id: str
+
+
+class ResultRecorded(Message):
+    """Says that a model's result on a study version, or its failure, has been recorded."""
+
+    study_uid: str
+    version: int = Field(ge=1)
+    result_id: str
+
+
+class AlertNotice(Message):
+    """What a subscriber of the alert topic receives: an opaque link and no patient data."""
+
+    alert_id: str
+    risk: str
+    model: str
+    simulated: bool
+    link: str
+    notice: str = "Research use only. Unconfirmed finding of an AI model."
+
+
+class _External(BaseModel):
+    """Base of events made by AWS, which may gain fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class S3Bucket(_External):
+    """Bucket part of an S3 event."""
+
+    name: str
+
+
+class S3Object(_External):
+    """Object part of an S3 event by EventBridge; `key` is the raw key (not form-encoded)."""
+
+    key: str
+    size: int = 0
+    version_id: str | None = Field(None, alias="version-id")
+
+
+class S3Detail(_External):
+    """Detail of an S3 ``Object Created`` event."""
+
+    bucket: S3Bucket
+    object: S3Object
+
+
+class ObjectCreated(_External):
+    """An S3 ``Object Created`` event as EventBridge delivers it to a queue."""
+
+    time: str
+    detail: S3Detail

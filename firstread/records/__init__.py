@@ -1,0 +1,1 @@
+"""DynamoDB: tables and repositories. The only package that knows them."""

@@ -1,0 +1,121 @@
+"""The ledger of arrived objects and the instances of studies, which change in one transaction."""
+
+from collections.abc import Iterable
+
+from pynamodb.exceptions import PutError
+from pynamodb.transactions import TransactWrite
+
+from firstread.records.tables import InstanceRow, LedgerRow
+from firstread.records.transactions import ConditionFailedError, commit
+from firstread.study import Instance, Outcome, Receipt
+
+_ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
+
+
+def _ledger_row(receipt: Receipt) -> LedgerRow:
+    return LedgerRow(
+        object_key=receipt.object_key,
+        version_id=receipt.version_id,
+        received_at=receipt.received_at,
+        outcome=receipt.outcome.value,
+        # Sparse: only rows that somebody may have to act on are in the index (design.md §4: nothing scans).
+        attention=receipt.outcome.value if receipt.outcome in _ATTENTION else None,
+        receipt=receipt.model_dump(mode="json"),
+    )
+
+
+class LedgerRepository:
+    """Receipts of everything that arrived."""
+
+    def open(self, receipt: Receipt) -> Receipt:
+        """Write a pending receipt unless one is there, and return the one that is there now."""
+        try:
+            _ledger_row(receipt).save(condition=LedgerRow.object_key.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            found = self.get(receipt.object_key, receipt.version_id)
+            return found or receipt
+        return receipt
+
+    def get(self, object_key: str, version_id: str) -> Receipt | None:
+        """Return the receipt of one object version, or None."""
+        try:
+            row = LedgerRow.get(object_key, version_id, consistent_read=True)
+        except LedgerRow.DoesNotExist:
+            return None
+        return Receipt.model_validate(row.receipt)
+
+    def settle(self, receipt: Receipt) -> bool:
+        """Write the final outcome of a pending object; return False where it was settled before."""
+        try:
+            commit(lambda transaction: _settle(transaction, receipt))
+        except ConditionFailedError:
+            return False
+        return True
+
+    def needing_attention(self, outcome: Outcome, limit: int = 1000) -> list[Receipt]:
+        """Return pending or quarantined receipts, oldest first."""
+        rows = LedgerRow.by_attention.query(outcome.value, limit=limit)
+        return [Receipt.model_validate(row.receipt) for row in rows]
+
+    def get_many(self, identities: Iterable[tuple[str, str]]) -> list[Receipt]:
+        """Return the receipts of several object versions, in no particular order."""
+        rows = LedgerRow.batch_get(list(identities), consistent_read=True)
+        return [Receipt.model_validate(row.receipt) for row in rows]
+
+
+def _settle(transaction: TransactWrite, receipt: Receipt) -> None:
+    pending = LedgerRow.outcome == Outcome.PENDING.value
+    transaction.save(_ledger_row(receipt), condition=LedgerRow.object_key.does_not_exist() | pending)
+
+
+class InstanceRepository:
+    """The instances of studies."""
+
+    def get(self, study_uid: str, sop_uid: str) -> Instance | None:
+        """Return one instance, or None."""
+        try:
+            row = InstanceRow.get(study_uid, sop_uid, consistent_read=True)
+        except InstanceRow.DoesNotExist:
+            return None
+        return Instance.model_validate(row.instance)
+
+    def of_study(self, study_uid: str) -> list[Instance]:
+        """Return all instances of a study, held ones included, ordered by SOP Instance UID."""
+        rows = InstanceRow.query(study_uid, consistent_read=True)
+        return [Instance.model_validate(row.instance) for row in rows]
+
+    def add(self, instance: Instance, receipt: Receipt) -> bool:
+        """Write a new instance and settle its receipt in one transaction.
+
+        Parameters
+        ----------
+        instance
+            Written only if the study has no instance of that SOP Instance UID.
+        receipt
+            The settled receipt; written only if the object is still pending.
+
+        Returns
+        -------
+        bool
+            False, with nothing written, where the instance exists or the object was settled before.
+        """
+        row = InstanceRow(
+            study_uid=instance.study_uid,
+            sop_uid=instance.sop_uid,
+            digest=instance.digest,
+            object_key=instance.object_key,
+            state=instance.state.value,
+            instance=instance.model_dump(mode="json"),
+        )
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(row, condition=InstanceRow.sop_uid.does_not_exist())
+            _settle(transaction, receipt)
+
+        try:
+            commit(build)
+        except ConditionFailedError:
+            return False
+        return True

@@ -1,0 +1,65 @@
+"""The outbox: messages written in the transaction they follow from, delivered from the table's stream."""
+
+import time
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.transactions import TransactWrite
+
+from firstread.clock import now, to_text
+from firstread.messages import AnalyzeRequest, Message, ResultRecorded
+from firstread.records.tables import OutboxRow
+
+_KEEP_SECONDS = 14 * 24 * 3600
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (AnalyzeRequest, ResultRecorded)}
+
+
+def put(transaction: TransactWrite, message_id: str, message: Message) -> None:
+    """Add a message to a transaction.
+
+    Parameters
+    ----------
+    transaction
+        The transaction the message follows from.
+    message_id
+        Derived from what the message says, so that saying it twice is one row.
+    message
+        One of the messages an outbox may carry.
+    """
+    row = OutboxRow(
+        message_id=message_id,
+        kind=type(message).__name__,
+        body=message.model_dump_json(),
+        created_at=to_text(now()),
+    )
+    transaction.save(row, condition=OutboxRow.message_id.does_not_exist())
+
+
+def parse(kind: str, body: str) -> Message:
+    """Return the message of an outbox row.
+
+    Raises
+    ------
+    KeyError, pydantic.ValidationError
+        If the row is not one that `put` wrote.
+    """
+    return _KINDS[kind].model_validate_json(body)
+
+
+class OutboxRepository:
+    """What is known of the delivery of messages."""
+
+    def mark_delivered(self, message_id: str) -> None:
+        """Record that a message left; the row expires after two weeks."""
+        row = OutboxRow(message_id=message_id)
+        try:
+            row.update(
+                actions=[
+                    OutboxRow.delivered_at.set(to_text(now())),
+                    OutboxRow.expires_at.set(int(time.time()) + _KEEP_SECONDS),
+                ],
+                condition=OutboxRow.message_id.exists() & OutboxRow.delivered_at.does_not_exist(),
+            )
+        except UpdateError as error:
+            # Delivered before: at least once means that this is ordinary.
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise

@@ -1,0 +1,134 @@
+"""Studies, their versions, and the worklist index."""
+
+from collections.abc import Callable, Iterator
+
+from pynamodb.transactions import TransactWrite
+
+from firstread.errors import TransientError
+from firstread.messages import Message
+from firstread.records import outbox
+from firstread.records.tables import StudyRow
+from firstread.records.transactions import ConditionFailedError, commit
+from firstread.study import Study, StudyVersion
+
+OPEN = "open"
+_HEAD = "head"
+_TRIES = 8
+
+
+def _rank(study: Study) -> str:
+    # Ascending: highest risk first, then the longest wait (design.md §2.8; STAT and overdue come later).
+    return f"{study.risk.order}#{study.gathering.first_arrival}#{study.study_uid}"
+
+
+def _head(study: Study, revision: int) -> StudyRow:
+    return StudyRow(
+        study_uid=study.study_uid,
+        item=_HEAD,
+        worklist=OPEN,
+        rank=_rank(study),
+        revision=revision,
+        body=study.model_dump(mode="json"),
+    )
+
+
+class StudyRepository:
+    """The head of each study changes by compare-and-set on its revision."""
+
+    def get(self, study_uid: str) -> Study | None:
+        """Return the head of a study, or None."""
+        found = self._read(study_uid)
+        return found[0] if found else None
+
+    def change(
+        self,
+        study_uid: str,
+        decide: Callable[[Study | None], Study | None],
+        also: Callable[[TransactWrite, Study], None] | None = None,
+    ) -> Study | None:
+        """Read a study, let `decide` say what it becomes, and write that if nobody else was faster.
+
+        Parameters
+        ----------
+        study_uid
+            Pseudonymous Study Instance UID.
+        decide
+            Pure; returns the new study, or None to leave everything as it is. May be called several times.
+        also
+            Adds further writes to the same transaction.
+
+        Returns
+        -------
+        Study or None
+            What was written, or None where `decide` left it.
+
+        Raises
+        ------
+        TransientError
+            If others kept changing the study.
+        ConditionFailedError
+            If a condition of `also` was not met while the study itself was unchanged.
+        """
+        for _ in range(_TRIES):
+            found = self._read(study_uid)
+            study, revision = found if found else (None, 0)
+            changed = decide(study)
+            if changed is None:
+                return None
+            try:
+                self._write(changed, revision, also)
+            except ConditionFailedError:
+                again = self._read(study_uid)
+                if (again[1] if again else 0) == revision:
+                    raise  # not the study's condition: one that `also` brought
+                continue
+            return changed
+        raise TransientError("the study kept changing")
+
+    def _read(self, study_uid: str) -> tuple[Study, int] | None:
+        try:
+            row = StudyRow.get(study_uid, _HEAD, consistent_read=True)
+        except StudyRow.DoesNotExist:
+            return None
+        return Study.model_validate(row.body), int(row.revision)
+
+    def _write(
+        self, study: Study, revision: int, also: Callable[[TransactWrite, Study], None] | None
+    ) -> None:
+        condition = StudyRow.revision == revision if revision else StudyRow.item.does_not_exist()
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(_head(study, revision + 1), condition=condition)
+            if also is not None:
+                also(transaction, study)
+
+        commit(build)
+
+    def version(self, study_uid: str, version: int) -> StudyVersion | None:
+        """Return one version of a study, or None."""
+        try:
+            row = StudyRow.get(study_uid, _version_item(version), consistent_read=True)
+        except StudyRow.DoesNotExist:
+            return None
+        return StudyVersion.model_validate(row.body)
+
+    def worklist(self, limit: int = 200) -> list[Study]:
+        """Return open studies: highest risk first, then longest wait."""
+        rows: Iterator[StudyRow] = StudyRow.by_worklist.query(OPEN, limit=limit)
+        return [Study.model_validate(row.body) for row in rows]
+
+
+def _version_item(version: int) -> str:
+    return f"version#{version:06d}"
+
+
+def add_version(transaction: TransactWrite, version: StudyVersion, messages: dict[str, Message]) -> None:
+    """Add a new study version and the messages that follow from it to a transaction."""
+    row = StudyRow(
+        study_uid=version.study_uid,
+        item=_version_item(version.version),
+        body=version.model_dump(mode="json"),
+    )
+    transaction.save(row, condition=StudyRow.item.does_not_exist())
+    for message_id, message in messages.items():
+        outbox.put(transaction, message_id, message)

@@ -1,0 +1,207 @@
+"""The DynamoDB tables as pynamodb models: keys, indexes and the attributes that conditions use.
+
+Everything that no key, index or condition needs travels in one JSON attribute, so that a new fact needs no
+migration. `docs/explanation/data-model.md` names the access pattern behind every key and index.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+
+def region() -> str:
+    """Return the AWS region of this process."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+class _ByAttention(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_attention"
+        projection = AllProjection()
+
+    attention = UnicodeAttribute(hash_key=True)
+    received_at = UnicodeAttribute(range_key=True)
+
+
+class LedgerRow(Model):
+    """One row per object that ever arrived."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    by_attention = _ByAttention()
+    object_key = UnicodeAttribute(hash_key=True)
+    version_id = UnicodeAttribute(range_key=True)
+    received_at = UnicodeAttribute()
+    outcome = UnicodeAttribute()
+    attention = UnicodeAttribute(null=True)
+    receipt = JSONAttribute()
+
+
+class InstanceRow(Model):
+    """One row per SOP instance of a study."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    study_uid = UnicodeAttribute(hash_key=True)
+    sop_uid = UnicodeAttribute(range_key=True)
+    digest = UnicodeAttribute()
+    object_key = UnicodeAttribute()
+    state = UnicodeAttribute()
+    instance = JSONAttribute()
+
+
+class _Worklist(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "worklist"
+        projection = AllProjection()
+
+    worklist = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+
+
+class StudyRow(Model):
+    """The head of a study (item ``head``) and its versions (items ``version#000001``...)."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    by_worklist = _Worklist()
+    study_uid = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
+    worklist = UnicodeAttribute(null=True)
+    rank = UnicodeAttribute(null=True)
+    revision = NumberAttribute(default=0)
+    body = JSONAttribute()
+
+
+class ResultRow(Model):
+    """What one model said about one study version."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    study_uid = UnicodeAttribute(hash_key=True)
+    result_id = UnicodeAttribute(range_key=True)
+    body = JSONAttribute()
+
+
+class _AlertsByStudy(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_study"
+        projection = AllProjection()
+
+    study_uid = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class _OpenAlerts(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "open"
+        projection = AllProjection()
+
+    open = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class AlertRow(Model):
+    """One alert."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    by_study = _AlertsByStudy()
+    by_open = _OpenAlerts()
+    alert_id = UnicodeAttribute(hash_key=True)
+    study_uid = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    open = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    body = JSONAttribute()
+
+
+class OutboxRow(Model):
+    """A message that leaves because of the transaction it was written in."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    message_id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute()
+    body = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    delivered_at = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+
+
+class ModelRow(Model):
+    """A registered model."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    kind = UnicodeAttribute(hash_key=True)
+    model_id = UnicodeAttribute(range_key=True)
+    body = JSONAttribute()
+
+
+class AuditRow(Model):
+    """Who did what to which subject; written once, in the transaction of the change."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    subject = UnicodeAttribute(hash_key=True)
+    event_id = UnicodeAttribute(range_key=True)
+    body = JSONAttribute()
+
+
+TABLES: Mapping[str, type[Model]] = {
+    "ledger_table": LedgerRow,
+    "instances_table": InstanceRow,
+    "studies_table": StudyRow,
+    "results_table": ResultRow,
+    "alerts_table": AlertRow,
+    "outbox_table": OutboxRow,
+    "models_table": ModelRow,
+    "audit_table": AuditRow,
+}
+"""Setting name -> table model. The vault's table belongs to `firstread.deid.vault`."""
+
+
+def bind(settings: object) -> None:
+    """Give the table models the names and region of this process.
+
+    Parameters
+    ----------
+    settings
+        An environment model; each of its ``*_table`` fields binds one table. Tables it does not name stay
+        unbound, so that a program cannot use a table it did not declare.
+    """
+    for name, table in TABLES.items():
+        table_name = getattr(settings, name, None)
+        if table_name is None:
+            continue
+        meta: Any = table.Meta  # type: ignore[attr-defined]
+        meta.table_name = table_name
+        meta.region = region()
+        table._connection = None
+
+
+def connection() -> Connection:
+    """Return a DynamoDB connection for transactions."""
+    return Connection(region=region())

@@ -1,0 +1,109 @@
+"""S3: buckets, key layout, and the only code that knows them.
+
+Keys are generated and made of ``[A-Za-z0-9._/-]`` only: a file name may carry a patient's name, and some event
+paths decode ``+`` and ``%`` in keys while others do not.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from firstread.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_IN_MEMORY_BYTES = 64 * 1024 * 1024
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
+
+
+@lru_cache(maxsize=1)
+def client() -> "S3Client":
+    """Return the process's S3 client; the endpoint comes from ``AWS_ENDPOINT_URL`` where set."""
+    # Signature v4 by name: the default of presigned requests is not expired by every S3.
+    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+
+
+def incoming_key() -> str:
+    """Return a new key for an arriving object."""
+    return f"in/{uuid.uuid4().hex}"
+
+
+def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
+    """Return the key of a de-identified instance; other content gets another key, so nothing is overwritten."""
+    return f"studies/{study_uid}/{series_uid}/{sop_uid}/{digest[:16]}.dcm"
+
+
+def overlay_key(study_uid: str, content: bytes) -> str:
+    """Return the content-addressed key of an overlay of a study."""
+    return f"results/{study_uid}/overlays/{hashlib.sha256(content).hexdigest()}.png"
+
+
+class Bucket:
+    """One bucket.
+
+    Parameters
+    ----------
+    name
+        Bucket name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def put(self, key: str, body: bytes | IO[bytes], content_type: str) -> str:
+        """Write an object and return its version id ("" in a bucket without versions)."""
+        response = client().put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+        return response.get("VersionId", "")
+
+    def put_once(self, key: str, body: bytes | IO[bytes], content_type: str) -> str:
+        """Write an object under a key that must be new, and return its version id.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            With code ``PreconditionFailed`` if the key exists.
+        """
+        response = client().put_object(
+            Bucket=self.name, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+        )
+        return response.get("VersionId", "")
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not there.
+        """
+        with self.open(key) as file:
+            return file.read()
+
+    @contextmanager
+    def open(self, key: str, version_id: str | None = None) -> Iterator[IO[bytes]]:
+        """Give an object as a seekable file: in memory while small, else on disk.
+
+        Raises
+        ------
+        NotFoundError
+            If the object or version is not there.
+        """
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as file:
+            extra: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+            try:
+                client().download_fileobj(self.name, key, file, ExtraArgs=extra)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    raise NotFoundError("no such object") from None
+                raise
+            file.seek(0)
+            yield file

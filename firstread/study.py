@@ -1,0 +1,303 @@
+"""The records of a study's way, as plain values: instance, study, version, finding, result, alert.
+
+These are what logic works with; `firstread.records` stores them. None carries patient data: every UID is
+pseudonymous, every description has been swept.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Value(BaseModel):
+    """Base of the frozen values here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outcome(StrEnum):
+    """What became of an object that arrived. `received = stored + duplicate + quarantined + pending`."""
+
+    PENDING = "pending"
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+class Receipt(Value):
+    """The ledger row of one object that arrived.
+
+    Parameters
+    ----------
+    object_key, version_id
+        Identity in the incoming bucket.
+    source
+        The door and sender, such as ``push``; never free text from outside.
+    received_at
+        When the door took it (`firstread.clock` text).
+    sha256
+        Digest of the bytes, where the door knew it.
+    """
+
+    object_key: str
+    version_id: str
+    source: str
+    received_at: str
+    size: int = 0
+    sha256: str = ""
+    outcome: Outcome = Outcome.PENDING
+    reason: str = ""
+    settled_at: str = ""
+    study_uid: str = ""
+    sop_uid: str = ""
+
+
+class InstanceFacts(Value):
+    """What routing and the worklist need to know of an instance; typed, PHI-free, unknown is None or "".
+
+    Parameters
+    ----------
+    age_years
+        Age at the study in years from (0010,1010), else from birth and study date; None where unknown.
+    is_recent
+        Whether the true study date lies within the alerting window; computed before dates were shifted.
+    simulated
+        Synthetic Data (0008,001C) is YES (PS3.3 C.12.1).
+    """
+
+    series_uid: str
+    sop_class_uid: str
+    modality: str = ""
+    body_part: str = ""
+    view_position: str = ""
+    age_years: float | None = None
+    sex: str = ""
+    rows: int | None = None
+    columns: int | None = None
+    frames: int = 1
+    photometric: str = ""
+    transfer_syntax_uid: str = ""
+    series_number: int | None = None
+    instance_number: int | None = None
+    study_description: str = ""
+    series_description: str = ""
+    manufacturer: str = ""
+    is_recent: bool = False
+    simulated: bool = False
+
+
+class InstanceState(StrEnum):
+    """Whether the instance can be analysed."""
+
+    STORED = "stored"
+    HELD = "held"
+
+
+class Instance(Value):
+    """One instance of a study, stored in the studies bucket or held in quarantine.
+
+    Parameters
+    ----------
+    digest
+        Keyed digest of the dataset without group 0002; equal digests are the same content.
+    studies_key
+        Key in the studies bucket; empty for a held instance.
+    """
+
+    study_uid: str
+    sop_uid: str
+    object_key: str
+    object_version: str
+    digest: str
+    state: InstanceState
+    reason: str = ""
+    studies_key: str = ""
+    patient: str
+    received_at: str
+    stored_at: str
+    facts: InstanceFacts
+
+
+class AnalysisStatus(StrEnum):
+    """Where a study's analysis stands."""
+
+    RECEIVING = "receiving"
+    ANALYSING = "analysing"
+    ANALYSED = "analysed"
+    NO_MODEL = "no model applies"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class Risk(StrEnum):
+    """Risk band of a finding or a study. `NOT_FLAGGED` is never to be read as normal."""
+
+    HIGH = "high"
+    UNKNOWN = "unknown"
+    NOT_FLAGGED = "not flagged"
+
+    @property
+    def order(self) -> int:
+        """Return the position on the worklist, 0 first: what nobody has looked at stays above not flagged."""
+        return list(Risk).index(self)
+
+
+class StudyGathering(Value):
+    """What the instances of a study say together."""
+
+    study_uid: str
+    patient: str
+    stored_count: int
+    held_count: int
+    first_arrival: str
+    last_arrival: str
+    modalities: tuple[str, ...]
+    body_parts: tuple[str, ...]
+    description: str
+    age_years: float | None
+    sex: str
+    is_recent: bool
+    simulated: bool
+
+    @property
+    def count(self) -> int:
+        """Return the number of instances, held ones included."""
+        return self.stored_count + self.held_count
+
+
+class Study(Value):
+    """A study as the worklist shows it.
+
+    Parameters
+    ----------
+    version
+        The current study version; 0 until the study was complete for the first time.
+    version_count
+        How many instances that version has.
+    not_applicable
+        Model id -> why it does not apply.
+    """
+
+    gathering: StudyGathering
+    version: int = 0
+    version_count: int = 0
+    completed_at: str = ""
+    status: AnalysisStatus = AnalysisStatus.RECEIVING
+    risk: Risk = Risk.UNKNOWN
+    probability: float | None = None
+    models: tuple[str, ...] = ()
+    not_applicable: dict[str, str] = Field(default_factory=dict)
+    alert_id: str = ""
+
+    @property
+    def study_uid(self) -> str:
+        """Return the pseudonymous Study Instance UID."""
+        return self.gathering.study_uid
+
+
+class StudyVersion(Value):
+    """One frozen version of a study: which instances it had when it was complete."""
+
+    study_uid: str
+    version: int
+    completed_at: str
+    instance_count: int
+    held_count: int
+    models: tuple[str, ...]
+    not_applicable: dict[str, str] = Field(default_factory=dict)
+
+
+class Code(Value):
+    """A coded concept (PS3.16): value, coding scheme designator, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+class OperatingPoint(Value):
+    """The threshold a probability is compared with, and what was measured there on the validation split."""
+
+    threshold: float = Field(ge=0, le=1)
+    chosen_on: str
+    sensitivity: float = Field(ge=0, le=1)
+    specificity: float = Field(ge=0, le=1)
+
+
+class Finding(Value):
+    """One finding of one model on one image of a study."""
+
+    label: str
+    code: Code
+    probability: float = Field(ge=0, le=1)
+    operating_point: OperatingPoint
+    risk: Risk
+    sop_uid: str
+    overlay_key: str = ""
+
+
+class ResultStatus(StrEnum):
+    """Whether the model came to a result."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Result(Value):
+    """What one model says about one study version.
+
+    Parameters
+    ----------
+    result_id
+        ``v<version>#<model id>``; one per study version and model version.
+    reason
+        Why it failed, as a typed reason; empty when done.
+    """
+
+    study_uid: str
+    result_id: str
+    version: int
+    model_id: str
+    status: ResultStatus
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    started_at: str
+    finished_at: str
+    precision: str = ""
+    simulated: bool = False
+
+    @property
+    def risk(self) -> Risk:
+        """Return the highest risk among the findings; unknown where the model failed."""
+        if self.status is ResultStatus.FAILED:
+            return Risk.UNKNOWN
+        return min((finding.risk for finding in self.findings), key=lambda r: r.order, default=Risk.UNKNOWN)
+
+
+def result_id(version: int, model_id: str) -> str:
+    """Return the identity of a model's result within its study."""
+    return f"v{version:06d}#{model_id}"
+
+
+class AlertState(StrEnum):
+    """The closed loop of an alert; escalated and closed come with the issue on the portal."""
+
+    CREATED = "created"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Alert(Value):
+    """An unconfirmed high-risk finding that somebody must acknowledge."""
+
+    alert_id: str
+    study_uid: str
+    result_id: str
+    risk: Risk
+    model_id: str
+    simulated: bool
+    state: AlertState
+    created_at: str
+    delivered_at: str = ""
+    acknowledged_at: str = ""
+    acknowledged_by: str = ""
