@@ -1,0 +1,109 @@
+"""Typed facts from a header: parsed once, unknown stays unknown, nothing is guessed."""
+
+import re
+from datetime import date, datetime, timedelta
+
+from pydicom.dataset import Dataset
+
+from firstread.study import InstanceFacts
+
+_AGE = re.compile(r"^(\d{3})([DWMY])$")
+_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+_SEXES = frozenset({"M", "F", "O"})
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return an attribute as stripped text; "" where it is absent, empty or cannot be decoded."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # undecodable values are unknown values
+        return ""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if hasattr(value, "__iter__"):
+        return "\\".join(str(part).strip() for part in value)
+    return str(value).strip()
+
+
+def number(dataset: Dataset, keyword: str) -> int | None:
+    """Return an attribute as a whole number, or None where it is absent or not one."""
+    try:
+        return int(text(dataset, keyword))
+    except ValueError:
+        return None
+
+
+def parse_date(value: str) -> date | None:
+    """Return a DA value (PS3.5 6.2) as a date, or None where it is not one."""
+    try:
+        return datetime.strptime(value, "%Y%m%d").date() if len(value) == 8 else None
+    except ValueError:
+        return None
+
+
+def age_years(dataset: Dataset) -> float | None:
+    """Return the age at the study in years, from Patient's Age (AS), else from birth and study date."""
+    match = _AGE.match(text(dataset, "PatientAge"))
+    if match:
+        return int(match[1]) * _YEARS[match[2]]
+    born, seen = parse_date(text(dataset, "PatientBirthDate")), study_date(dataset)
+    if born is None or seen is None or seen < born:
+        return None
+    return round((seen - born).days / 365.25, 2)
+
+
+def study_date(dataset: Dataset) -> date | None:
+    """Return the date of the study, series, acquisition or content, the first that is a date."""
+    for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
+        found = parse_date(text(dataset, keyword))
+        if found is not None:
+            return found
+    return None
+
+
+def facts(original: Dataset, deidentified: Dataset, received: date, recent_days: int = 7) -> InstanceFacts:
+    """Return what routing and the worklist need to know.
+
+    Parameters
+    ----------
+    original
+        The dataset as it arrived; only age and recency are computed from it, before dates are shifted.
+    deidentified
+        The dataset as it will be stored; every text comes from here.
+    received
+        Day of arrival (UTC).
+    recent_days
+        A study no older than this many days may alert.
+
+    Returns
+    -------
+    InstanceFacts
+        Without patient data.
+    """
+    seen = study_date(original)
+    sex = text(deidentified, "PatientSex").upper()
+    # A clock or time-zone difference of one day is not the future.
+    recent = seen is not None and timedelta(days=-1) <= received - seen <= timedelta(days=recent_days)
+    return InstanceFacts(
+        series_uid=text(deidentified, "SeriesInstanceUID"),
+        sop_class_uid=text(deidentified, "SOPClassUID"),
+        modality=text(deidentified, "Modality").upper(),
+        body_part=text(deidentified, "BodyPartExamined").upper(),
+        view_position=text(deidentified, "ViewPosition").upper(),
+        age_years=age_years(original),
+        sex=sex if sex in _SEXES else "",
+        rows=number(deidentified, "Rows"),
+        columns=number(deidentified, "Columns"),
+        frames=number(deidentified, "NumberOfFrames") or 1,
+        photometric=text(deidentified, "PhotometricInterpretation").upper(),
+        transfer_syntax_uid=text(deidentified.file_meta, "TransferSyntaxUID"),
+        series_number=number(deidentified, "SeriesNumber"),
+        instance_number=number(deidentified, "InstanceNumber"),
+        study_description=text(deidentified, "StudyDescription"),
+        series_description=text(deidentified, "SeriesDescription"),
+        manufacturer=text(deidentified, "Manufacturer"),
+        is_recent=recent,
+        simulated=text(deidentified, "SyntheticData").upper() == "YES",
+    )

@@ -1,0 +1,127 @@
+"""Where the pixel data of a file lies, and whether that is plausible; nothing is decoded."""
+
+import struct
+from dataclasses import dataclass
+from typing import IO
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from firstread.errors import QuarantineError, Reason
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_UNDEFINED = 0xFFFFFFFF
+_ITEM = 0xFFFEE000
+_DELIMITER = 0xFFFEE0DD
+
+
+@dataclass(frozen=True)
+class PixelSpan:
+    """The bytes of the pixel data element, header included.
+
+    Parameters
+    ----------
+    start, stop
+        Offsets in the source, `stop` excluded.
+    length
+        Length of the value in bytes, or None where it is encapsulated.
+    fragments
+        Number of fragments of an encapsulated value, without the Basic Offset Table item (PS3.5 A.4).
+    """
+
+    start: int
+    stop: int
+    length: int | None
+    fragments: int = 0
+
+
+def locate(source: IO[bytes], size: int, *, implicit: bool, little: bool) -> PixelSpan | None:
+    """Return the span of the pixel data element at the current offset, or None at the end of the file.
+
+    Raises
+    ------
+    QuarantineError
+        With `Reason.TRUNCATED` if the element does not end inside the file.
+    """
+    start = source.tell()
+    order = "<" if little else ">"
+    head = source.read(8 if implicit else 12)
+    if not head:
+        return None
+    if len(head) < (8 if implicit else 12):
+        raise QuarantineError(Reason.TRUNCATED)
+    group, element = struct.unpack(f"{order}HH", head[:4])
+    if (group << 16 | element) not in PIXEL_TAGS:
+        return None
+    (length,) = struct.unpack(f"{order}L", head[-4:])
+    if length == _UNDEFINED:
+        fragments = _skip_fragments(source, size, order)
+        return PixelSpan(start, source.tell(), None, fragments)
+    stop = source.tell() + length
+    if stop > size:
+        raise QuarantineError(Reason.TRUNCATED)
+    return PixelSpan(start, stop, length)
+
+
+def _skip_fragments(source: IO[bytes], size: int, order: str) -> int:
+    """Walk the items of an encapsulated value (PS3.5 A.4) and return how many fragments there are."""
+    items = 0
+    while True:
+        head = source.read(8)
+        if len(head) < 8:
+            raise QuarantineError(Reason.TRUNCATED)
+        group, element, length = struct.unpack(f"{order}HHL", head)
+        tag = group << 16 | element
+        if tag == _DELIMITER:
+            return max(0, items - 1)
+        if tag != _ITEM:
+            raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
+        if source.tell() + length > size:
+            raise QuarantineError(Reason.TRUNCATED)
+        source.seek(length, 1)
+        items += 1
+
+
+def _number(dataset: Dataset, keyword: str, default: int) -> int:
+    value = dataset.get(keyword)
+    return default if value is None else int(value)
+
+
+def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes: int) -> None:
+    """Compare what the header claims (PS3.3 C.7.6.3) with the pixel data that is there.
+
+    Raises
+    ------
+    QuarantineError
+        Where the object is no image, has no pixels, or the claim and the bytes cannot both be true.
+    """
+    rows, columns = dataset.get("Rows"), dataset.get("Columns")
+    if rows is None and columns is None and span is None:
+        raise QuarantineError(Reason.NOT_AN_IMAGE)
+    if not rows or not columns or span is None:
+        raise QuarantineError(Reason.PIXELS_MISSING)
+    if syntax.is_encapsulated != (span.length is None):
+        raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
+    frames = _number(dataset, "NumberOfFrames", 1)
+    bits = _number(dataset, "BitsAllocated", 0)
+    samples = _number(dataset, "SamplesPerPixel", 1)
+    if frames < 1 or samples not in (1, 3, 4) or bits not in (1, 8, 16, 32, 64):
+        raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
+    frame_bits = int(rows) * int(columns) * samples * bits
+    if frame_bits > max_frame_bytes * 8:
+        raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
+    if span.length is None:
+        # Every frame needs a fragment of its own; a fragment never holds two frames (PS3.5 A.4).
+        if span.fragments < frames and not _is_video(syntax):
+            raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
+        return
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+        frame_bits = frame_bits * 2 // 3
+    expected = (frame_bits * frames + 7) // 8
+    # One byte of padding to even length is allowed (PS3.5 8.1.1); more would be bytes that nobody understood.
+    if not expected <= span.length <= expected + 1:
+        raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
+
+
+def _is_video(syntax: UID) -> bool:
+    return "MPEG" in syntax.name or "HEVC" in syntax.name

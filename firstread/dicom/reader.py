@@ -1,0 +1,262 @@
+"""Read one DICOM Part 10 file that nobody vouches for, under limits, without its pixels.
+
+Whatever is wrong with the bytes becomes a `QuarantineError` with a typed reason. pydicom's own messages and
+warnings quote values and are therefore dropped here, at the only place where untrusted bytes are parsed.
+"""
+
+import hashlib
+import logging
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import pydicom
+from pydicom import config
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import dcmread, read_dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+)
+
+from firstread.dicom.pixels import PIXEL_TAGS, PixelSpan, check, locate
+from firstread.errors import QuarantineError, Reason
+
+_CHUNK = 1024 * 1024
+_PREAMBLE = 128
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far an untrusted file may go.
+
+    Parameters
+    ----------
+    file_bytes, frame_bytes, inflated_bytes
+        Sizes in bytes: the object, one decoded frame, a deflated dataset when inflated.
+    depth
+        Levels of nested sequences.
+    elements
+        Data elements in all items together.
+    """
+
+    file_bytes: int = 1024**3
+    frame_bytes: int = 1024**3
+    inflated_bytes: int = 1024**3
+    depth: int = 32
+    elements: int = 2_000_000
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """A parsed file: the dataset without pixels, and where the pixels lie.
+
+    Parameters
+    ----------
+    dataset
+        All elements before the pixel data; values not yet decoded.
+    source
+        Seekable bytes that `pixels` refers to; the caller's file, or the inflated dataset.
+    transfer_syntax
+        How `source` is encoded. A deflated file has become Explicit VR Little Endian.
+    dataset_start
+        Offset of the first byte after group 0002 in `source`.
+    """
+
+    dataset: FileDataset
+    source: IO[bytes]
+    transfer_syntax: UID
+    dataset_start: int
+    pixels: PixelSpan
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the dataset with its pixel data and without group 0002 (design.md §2.1)."""
+        digest = hashlib.sha256(self.transfer_syntax.encode())
+        for chunk in chunks(self.source, self.dataset_start, self.pixels.stop):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def chunks(source: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
+    """Yield the bytes of a span of a seekable file."""
+    source.seek(start)
+    left = stop - start
+    while left > 0:
+        chunk = source.read(min(_CHUNK, left))
+        if not chunk:
+            raise QuarantineError(Reason.TRUNCATED)
+        left -= len(chunk)
+        yield chunk
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom from validating, warning or logging: its texts quote values of the dataset."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with config.disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
+
+
+def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:
+    """Read a DICOM file.
+
+    Parameters
+    ----------
+    source
+        Seekable binary file; read from its beginning.
+    limits
+        How far the file may go.
+
+    Returns
+    -------
+    DicomFile
+        The dataset without pixel data; nothing but sequences has been decoded.
+
+    Raises
+    ------
+    QuarantineError
+        With the typed reason why the file cannot be passed on.
+    """
+    limits = limits or Limits()
+    try:
+        with quiet():
+            return _read(source, limits)
+    except QuarantineError:
+        raise
+    except RecursionError:
+        # pydicom reads sequences of undefined length recursively.
+        raise QuarantineError(Reason.NESTED_TOO_DEEP) from None
+    except EOFError:
+        raise QuarantineError(Reason.TRUNCATED) from None
+    except Exception:
+        # A parser of hostile bytes may fail in any way; its message may quote the file. `from None`: no PHI.
+        raise QuarantineError(Reason.UNREADABLE) from None
+
+
+def _read(source: IO[bytes], limits: Limits) -> DicomFile:
+    size = source.seek(0, 2)
+    if size == 0:
+        raise QuarantineError(Reason.EMPTY)
+    if size > limits.file_bytes:
+        raise QuarantineError(Reason.TOO_LARGE)
+    source.seek(_PREAMBLE)
+    if source.read(4) != b"DICM":  # PS3.10 7.1
+        raise QuarantineError(Reason.NOT_DICOM)
+    meta, start = _read_meta(source)
+    syntax = _transfer_syntax(meta)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        source = _inflate(source, limits)
+        size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
+        source.seek(0)
+        body = read_dataset(source, False, True, stop_when=_at_pixels)
+        dataset = FileDataset("", body, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
+    else:
+        source.seek(0)
+        dataset = dcmread(source, stop_before_pixels=True)
+        if dataset.original_encoding != (syntax.is_implicit_VR, syntax.is_little_endian):
+            raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
+    header_stop = source.tell()
+    _check_structure(dataset, limits)
+    source.seek(header_stop)
+    span = locate(source, size, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        if not dataset.get(keyword):
+            raise QuarantineError(Reason.MISSING_UID)
+    check(dataset, span, syntax, limits.frame_bytes)
+    if span is None:  # `check` has refused it; this tells the type checker
+        raise QuarantineError(Reason.PIXELS_MISSING)
+    return DicomFile(dataset, source, syntax, start, span)
+
+
+def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag in PIXEL_TAGS
+
+
+def _read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
+    """Read group 0002, which is always Explicit VR Little Endian (PS3.10 7.1)."""
+    meta = read_dataset(source, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    return FileMetaDataset(meta), source.tell()
+
+
+def _transfer_syntax(meta: FileMetaDataset) -> UID:
+    syntax = UID(str(meta.get("TransferSyntaxUID", "")))
+    if syntax not in AllTransferSyntaxes:
+        raise QuarantineError(Reason.UNSUPPORTED_TRANSFER_SYNTAX)
+    return syntax
+
+
+def _inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
+    """Inflate the rest of the file (PS3.5 A.5) to a bounded size."""
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    target: IO[bytes] = SpooledTemporaryFile(max_size=64 * _CHUNK)
+    written = 0
+    while chunk := source.read(_CHUNK):
+        while chunk:
+            part = inflater.decompress(chunk, _CHUNK)
+            written += len(part)
+            if written > limits.inflated_bytes:
+                raise QuarantineError(Reason.INFLATES_TOO_FAR)
+            target.write(part)
+            chunk = inflater.unconsumed_tail
+    if not inflater.eof:
+        raise QuarantineError(Reason.TRUNCATED)
+    return target
+
+
+def _check_structure(dataset: Dataset, limits: Limits) -> None:
+    """Walk all items without recursion; refuse what is too deep, too much, or cut short."""
+    stack: list[tuple[Dataset, int]] = [(dataset, 0)]
+    elements = 0
+    while stack:
+        item, depth = stack.pop()
+        if depth > limits.depth:
+            raise QuarantineError(Reason.NESTED_TOO_DEEP)
+        elements += len(item)
+        if elements > limits.elements:
+            raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
+        for tag in item.keys():  # noqa: SIM118 - iterating a Dataset decodes every element
+            sequence = sequence_of(item, tag)
+            if sequence is not None:
+                stack.extend((child, depth + 1) for child in sequence)
+
+
+def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
+    """Return the sequence under a tag, or None where the element is not a sequence.
+
+    Raises
+    ------
+    QuarantineError
+        With `Reason.TRUNCATED` if the element's value is shorter than its length says.
+    """
+    raw = item.get_item(tag)
+    if not isinstance(raw, pydicom.dataelem.RawDataElement):
+        return raw.value if raw is not None and raw.VR == "SQ" else None
+    if raw.value is not None and raw.length not in (0xFFFFFFFF, len(raw.value)):
+        raise QuarantineError(Reason.TRUNCATED)
+    # Implicit VR: a sequence of defined length has no VR of its own yet; the dictionary knows it. An element
+    # of VR UN with a standard tag may be one as well (PS3.5 6.2.2 note 5).
+    if raw.VR == "SQ" or (raw.VR in (None, "UN") and _is_sequence(tag)):
+        value = item[tag].value
+        return value if isinstance(value, Sequence) else None
+    return None
+
+
+def _is_sequence(tag: BaseTag) -> bool:
+    try:
+        return pydicom.datadict.dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
