@@ -1,0 +1,1 @@
+"""One construct per capability; a stack only puts them together."""

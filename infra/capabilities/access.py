@@ -1,0 +1,87 @@
+"""Least privilege in words: what a role may do with a table, a bucket, a queue or a key.
+
+The grants of the CDK library add `index/*`, `s3:GetObject*` or `kms:ReEncrypt*`; these here name each action
+and each index.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aws_cdk import Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+
+from infra.capabilities.keys import USE_KEY
+from infra.guard import acknowledge
+
+READ: Final = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
+# TransactWriteItems has no permission of its own: it needs that of each of its parts.
+WRITE: Final = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+UPDATE: Final = ("dynamodb:ConditionCheckItem", "dynamodb:UpdateItem")
+APPEND: Final = ("dynamodb:PutItem",)
+
+
+def use_key(role: iam.IRole, key: kms.IKey) -> None:
+    """Allow to encrypt and decrypt what a service keeps under a key."""
+    key.grant(role, *USE_KEY)
+
+
+def use_table(role: iam.IRole, table: dynamodb.ITable, *actions: str, indexes: Sequence[str] = ()) -> None:
+    """Allow actions on a table, and Query on the indexes named."""
+    _allow(role, actions, [table.table_arn])
+    if indexes:
+        _allow(role, ["dynamodb:Query"], [f"{table.table_arn}/index/{index}" for index in indexes])
+
+
+def read_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
+    """Allow to read objects and their versions; listing makes S3 say "not found" instead of "forbidden"."""
+    _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects("*")])
+    _allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
+    _accept_all_objects(role, bucket)
+
+
+def write_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
+    """Allow to write objects, in one piece or in parts; not to delete any."""
+    _allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("*")])
+    _accept_all_objects(role, bucket)
+
+
+def send_messages(role: iam.IRole, queue: sqs.IQueue) -> None:
+    """Allow to send; the role may use the data key already."""
+    queue.grant(role, "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage")
+
+
+def receive_messages(role: iam.IRole, queue: sqs.IQueue) -> None:
+    """Allow to receive, to ask for more time and to finish; the role may use the data key already."""
+    queue.grant(
+        role,
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+    )
+
+
+def publish(role: iam.IRole, topic: sns.ITopic) -> None:
+    """Allow to publish; the role may use the data key already."""
+    _allow(role, ["sns:Publish"], [topic.topic_arn])
+
+
+def _accept_all_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
+    """Acknowledge the wildcard over a bucket's objects, by the name under which other stacks import it."""
+    owner = Stack.of(bucket)
+    imported = owner.resolve(owner.export_value(bucket.bucket_arn))["Fn::ImportValue"]
+    acknowledge(
+        role,
+        f"IAM5[Resource::{imported}/*]",
+        reason="Every object of this one bucket: keys are generated, unknown beforehand; actions are named.",
+    )
+
+
+def _allow(role: iam.IRole, actions: Sequence[str], resources: list[str]) -> None:
+    role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=resources))

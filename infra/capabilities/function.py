@@ -1,0 +1,109 @@
+"""One Lambda function as FirstRead wants it: its own role and log group, and nothing it was not given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.capabilities.access import use_key
+from infra.guard import acknowledge
+from infra.settings import ENV_PREFIX
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a function may use."""
+
+    memory: int = 512
+    seconds: int = 60
+
+    @property
+    def timeout(self) -> Duration:
+        """Longest run of one invocation."""
+        return Duration.seconds(self.seconds)
+
+    @property
+    def visibility(self) -> Duration:
+        """Visibility timeout of a queue that feeds the function: AWS asks for six times the timeout."""
+        return Duration.seconds(6 * self.seconds)
+
+
+class Function(Construct):
+    """A function, named by what it does.
+
+    Parameters
+    ----------
+    name
+        Folder below ``functions/``; the handler is its ``handler.handle``.
+    environment
+        Settings without their prefix; the function gets these and nothing else.
+    key
+        Encrypts the environment and the logs; the role may use it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        code: lambda_.Code,
+        environment: Mapping[str, str],
+        key: kms.IKey,
+        size: Size,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            encryption_key=key,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(self.role)
+        use_key(self.role, key)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=f"FirstRead: {name}",
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            code=code,
+            handler=f"functions.{name}.handler.handle",
+            environment={
+                **{ENV_PREFIX + setting: value for setting, value in environment.items()},
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            },
+            environment_encryption=key,
+            role=self.role,
+            memory_size=size.memory,
+            timeout=size.timeout,
+            tracing=lambda_.Tracing.ACTIVE,
+            logging_format=lambda_.LoggingFormat.JSON,
+            log_group=log_group,
+        )
+        acknowledge(
+            self.role,
+            "IAM5[Resource::*]",
+            reason="Only PutTraceSegments (X-Ray) and ListStreams (DynamoDB): neither knows a resource.",
+        )
+        acknowledge(
+            self.role,
+            "IAM5[Action::kms:GenerateDataKey*]",
+            "IAM5[Action::kms:ReEncrypt*]",
+            reason="Variants of one operation each, on the data key alone, for a stream's dead letters.",
+        )
+        acknowledge(
+            self.function,
+            "L1",
+            reason="Pinned to Python 3.13, which the hashed wheels are chosen for; moved on purpose.",
+        )

@@ -1,0 +1,142 @@
+"""From an object that arrived to a complete study: de-identify, gather, complete."""
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.capabilities.access import (
+    READ,
+    WRITE,
+    read_objects,
+    send_messages,
+    use_key,
+    use_table,
+    write_objects,
+)
+from infra.capabilities.function import Function, Size
+from infra.capabilities.queues import WorkQueue, dead_letter_queue
+from infra.capabilities.store import Store
+from infra.capabilities.wiring import event_to_queue, queue_to_function, stream_to_function
+from infra.config import Config
+
+ARRIVALS_PREFIX = "in/"
+_DEIDENTIFY = Size(memory=2048, seconds=300)
+_SMALL = Size()
+
+
+class Arrivals(Construct):
+    """S3 says that an object arrived; `deidentify` reads it, and nothing else may.
+
+    Attributes
+    ----------
+    ingest
+        The queue between the event and the function, which absorbs any burst.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code) -> None:
+        super().__init__(scope, construct_id)
+        keys, buckets, tables = store.keys, store.buckets, store.tables
+        self.ingest = WorkQueue(self, "Ingest", key=keys.data, visibility=_DEIDENTIFY.visibility)
+        self.rule = events.Rule(
+            self,
+            "ObjectArrived",
+            description="An object arrived in the incoming bucket",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [buckets.incoming.bucket_name]},
+                    "object": {"key": events.Match.prefix(ARRIVALS_PREFIX)},
+                },
+            ),
+            targets=[event_to_queue(self.ingest)],
+        )
+        deidentify = Function(
+            self,
+            "Deidentify",
+            name="deidentify",
+            code=code,
+            key=keys.data,
+            size=_DEIDENTIFY,
+            environment={
+                "INCOMING_BUCKET": buckets.incoming.bucket_name,
+                "STUDIES_BUCKET": buckets.studies.bucket_name,
+                "LEDGER_TABLE": tables.ledger.table_name,
+                "INSTANCES_TABLE": tables.instances.table_name,
+                "VAULT": "dynamodb",
+                "VAULT_TABLE": tables.vault.table_name,
+                "VAULT_KEY_ID": keys.vault.key_id,
+            },
+        )
+        deidentify.function.add_event_source(queue_to_function(self.ingest))
+        read_objects(deidentify.role, buckets.incoming)
+        keys.incoming.grant(deidentify.role, "kms:Decrypt", "kms:DescribeKey")
+        read_objects(deidentify.role, buckets.studies)
+        write_objects(deidentify.role, buckets.studies)
+        use_table(deidentify.role, tables.ledger, *READ, *WRITE)
+        use_table(deidentify.role, tables.instances, *READ, *WRITE)
+        use_table(deidentify.role, tables.vault, *READ, *WRITE)
+        use_key(deidentify.role, keys.vault)
+
+
+class Gathering(Construct):
+    """Instances become a study version once no more are expected.
+
+    Attributes
+    ----------
+    quiet_timer
+        Delayed messages that ask later whether a study has been quiet for long enough.
+    gather_dead_letters
+        Positions in the stream that `gather` could not process.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code, config: Config
+    ) -> None:
+        super().__init__(scope, construct_id)
+        keys, tables = store.keys, store.tables
+        self.quiet_timer = WorkQueue(self, "QuietTimer", key=keys.data, visibility=_SMALL.visibility)
+        self.gather_dead_letters = dead_letter_queue(self, "GatherDeadLetters", key=keys.data)
+        timer = {
+            "QUIET_TIMER_QUEUE_URL": self.quiet_timer.queue.queue_url,
+            "QUIET_SECONDS": config.quiet_seconds_json,
+        }
+        studies_and_instances = {
+            "INSTANCES_TABLE": tables.instances.table_name,
+            "STUDIES_TABLE": tables.studies.table_name,
+        }
+        gather = Function(
+            self,
+            "Gather",
+            name="gather",
+            code=code,
+            key=keys.data,
+            size=_SMALL,
+            environment={**studies_and_instances, **timer},
+        )
+        gather.function.add_event_source(
+            stream_to_function(tables.instances, "INSERT", "MODIFY", dead_letters=self.gather_dead_letters)
+        )
+        use_table(gather.role, tables.instances, *READ)
+        use_table(gather.role, tables.studies, *READ, *WRITE)
+        send_messages(gather.role, self.quiet_timer.queue)
+        complete = Function(
+            self,
+            "CompleteStudy",
+            name="complete_study",
+            code=code,
+            key=keys.data,
+            size=_SMALL,
+            environment={
+                **studies_and_instances,
+                "MODELS_TABLE": tables.models.table_name,
+                "OUTBOX_TABLE": tables.outbox.table_name,
+                **timer,
+            },
+        )
+        complete.function.add_event_source(queue_to_function(self.quiet_timer))
+        use_table(complete.role, tables.instances, *READ)
+        use_table(complete.role, tables.studies, *READ, *WRITE)
+        use_table(complete.role, tables.models, *READ)
+        use_table(complete.role, tables.outbox, *READ, *WRITE)
+        send_messages(complete.role, self.quiet_timer.queue)

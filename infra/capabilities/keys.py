@@ -1,0 +1,79 @@
+"""Customer-managed keys: who may read what is decided by the key as well as by the policy."""
+
+from typing import Final
+
+from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+# What a client of an encrypted table, queue, topic or bucket needs, each spelled out instead of a wildcard.
+USE_KEY: Final = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
+
+class Keys(Construct):
+    """Three keys for three circles of trust, so that one stolen role opens one of them at most.
+
+    Attributes
+    ----------
+    incoming
+        Objects as they arrived, with names in them: only de-identification may use it.
+    data
+        Everything that is de-identified: buckets, tables, queues, topics, logs.
+    vault
+        The identity vault: the table that leads back to a person, and the key of its pseudonyms.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.incoming = self._key("Incoming", "FirstRead: objects as they arrived, before de-identification")
+        self.data = self._key("Data", "FirstRead: de-identified studies, records, messages and logs")
+        self.vault = self._key("Vault", "FirstRead: identity vault and the key of its pseudonyms")
+        self._let_services_use(self.data)
+
+    def _key(self, name: str, description: str) -> kms.Key:
+        return kms.Key(
+            self,
+            name,
+            description=description,
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _let_services_use(self, key: kms.Key) -> None:
+        """Let EventBridge write to encrypted queues and CloudWatch Logs to encrypted groups, in this account.
+
+        Without the first, every event would be dropped silently: a queue's own policy is not enough.
+        """
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EventBridgeToQueues",
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        groups = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:*"
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptedLogGroups",
+                actions=[
+                    "kms:Decrypt",
+                    "kms:DescribeKey",
+                    "kms:Encrypt",
+                    "kms:GenerateDataKey*",
+                    "kms:ReEncrypt*",
+                ],
+                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+            )
+        )

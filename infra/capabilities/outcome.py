@@ -1,0 +1,117 @@
+"""From a complete study to a radiologist: deliver messages, analyse, alert."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.capabilities.access import READ, UPDATE, WRITE, publish, send_messages, use_table
+from infra.capabilities.function import Function, Size
+from infra.capabilities.queues import WorkQueue, dead_letter_queue
+from infra.capabilities.store import Store
+from infra.capabilities.wiring import event_to_queue, queue_to_function, stream_to_function
+from infra.config import Config
+
+EVENT_SOURCE = "firstread"
+RESULT_RECORDED = "ResultRecorded"
+_SMALL = Size()
+_ANALYSIS = Duration.seconds(900)
+
+
+class Delivery(Construct):
+    """Every follow-on message leaves through the outbox: none is lost, none is sent for what was not written.
+
+    Attributes
+    ----------
+    analyze
+        One message per study version and model.
+    bus
+        Events of the pipeline, for whoever wants to listen.
+    dead_letters
+        Positions in the outbox's stream that `deliver` could not process.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code) -> None:
+        super().__init__(scope, construct_id)
+        key, outbox = store.keys.data, store.tables.outbox
+        self.analyze = WorkQueue(self, "Analyze", key=key, visibility=_ANALYSIS)
+        self.bus = events.EventBus(self, "Events", description="FirstRead: what happened to studies")
+        self.dead_letters = dead_letter_queue(self, "DeliverDeadLetters", key=key)
+        deliver = Function(
+            self,
+            "Deliver",
+            name="deliver",
+            code=code,
+            key=key,
+            size=_SMALL,
+            environment={
+                "OUTBOX_TABLE": outbox.table_name,
+                "ANALYZE_QUEUE_URL": self.analyze.queue.queue_url,
+                "EVENT_BUS": self.bus.event_bus_name,
+            },
+        )
+        # Only inserts: marking a row as delivered must not deliver it again, nor its expiry.
+        deliver.function.add_event_source(
+            stream_to_function(outbox, "INSERT", dead_letters=self.dead_letters)
+        )
+        use_table(deliver.role, outbox, *READ, *UPDATE)
+        send_messages(deliver.role, self.analyze.queue)
+        self.bus.grant_put_events_to(deliver.role)
+
+
+class Alerting(Construct):
+    """A recorded result sets the priority of its study and may call a radiologist.
+
+    Attributes
+    ----------
+    results
+        Events "result recorded".
+    topic
+        Whoever wants to be called subscribes here; no message on it carries PHI.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        bus: events.IEventBus,
+        code: lambda_.Code,
+        config: Config,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        key, tables = store.keys.data, store.tables
+        self.results = WorkQueue(self, "Results", key=key, visibility=_SMALL.visibility)
+        events.Rule(
+            self,
+            "ResultRecorded",
+            description="A model's result for a study version was recorded",
+            event_bus=bus,
+            event_pattern=events.EventPattern(source=[EVENT_SOURCE], detail_type=[RESULT_RECORDED]),
+            targets=[event_to_queue(self.results)],
+        )
+        self.topic = sns.Topic(
+            self, "Alerts", display_name="FirstRead alerts", master_key=key, enforce_ssl=True
+        )
+        alert = Function(
+            self,
+            "Alert",
+            name="alert",
+            code=code,
+            key=key,
+            size=_SMALL,
+            environment={
+                "STUDIES_TABLE": tables.studies.table_name,
+                "RESULTS_TABLE": tables.results.table_name,
+                "ALERTS_TABLE": tables.alerts.table_name,
+                "ALERT_TOPIC_ARN": self.topic.topic_arn,
+                "PORTAL_URL": config.portal_url,
+            },
+        )
+        alert.function.add_event_source(queue_to_function(self.results))
+        use_table(alert.role, tables.studies, *READ, *WRITE)
+        use_table(alert.role, tables.results, *READ)
+        use_table(alert.role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open"))
+        publish(alert.role, self.topic)

@@ -1,0 +1,99 @@
+"""Tables: every access pattern has its key or its index, and nothing is ever scanned."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from infra.capabilities.keys import Keys
+
+
+@dataclass(frozen=True)
+class Index:
+    """A global secondary index; sparse where only some items carry its partition key."""
+
+    name: str
+    partition: str
+    sort: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Keys and indexes of one table; every key attribute is a string."""
+
+    partition: str
+    sort: str | None = None
+    indexes: tuple[Index, ...] = ()
+    stream: bool = False
+    expires_by: str | None = None
+
+
+SCHEMAS: Final = {
+    "Ledger": Schema("object_key", "version_id", (Index("by_attention", "attention", "received_at"),)),
+    "Instances": Schema("study_uid", "sop_uid", stream=True),
+    "Studies": Schema("study_uid", "item", (Index("worklist", "worklist", "rank"),)),
+    "Results": Schema("study_uid", "result_id"),
+    "Alerts": Schema(
+        "alert_id", None, (Index("by_study", "study_uid", "created_at"), Index("open", "open", "created_at"))
+    ),
+    "Outbox": Schema("message_id", stream=True, expires_by="expires_at"),
+    "Models": Schema("kind", "model_id"),
+    "Audit": Schema("subject", "event_id"),
+    "Vault": Schema("lookup"),
+}
+
+
+class Tables(Construct):
+    """The records: on demand, with point-in-time recovery and deletion protection.
+
+    Parameters
+    ----------
+    keys
+        The identity vault is encrypted under its own key, all other records under the data key.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, keys: Keys) -> None:
+        super().__init__(scope, construct_id)
+        self.ledger = self._table("Ledger", keys.data)
+        self.instances = self._table("Instances", keys.data)
+        self.studies = self._table("Studies", keys.data)
+        self.results = self._table("Results", keys.data)
+        self.alerts = self._table("Alerts", keys.data)
+        self.outbox = self._table("Outbox", keys.data)
+        self.models = self._table("Models", keys.data)
+        self.audit = self._table("Audit", keys.data)
+        self.vault = self._table("Vault", keys.vault)
+
+    def _table(self, name: str, key: kms.Key) -> dynamodb.Table:
+        schema = SCHEMAS[name]
+        table = dynamodb.Table(
+            self,
+            name,
+            partition_key=_text(schema.partition),
+            sort_key=_text(schema.sort) if schema.sort else None,
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+            stream=dynamodb.StreamViewType.NEW_IMAGE if schema.stream else None,
+            time_to_live_attribute=schema.expires_by,
+        )
+        for index in schema.indexes:
+            table.add_global_secondary_index(
+                index_name=index.name,
+                partition_key=_text(index.partition),
+                sort_key=_text(index.sort),
+                projection_type=dynamodb.ProjectionType.ALL,
+            )
+        return table
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

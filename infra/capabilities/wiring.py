@@ -1,0 +1,49 @@
+"""Event to queue, queue to function, stream to function: bounded, and with somewhere for what fails."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+
+from infra.capabilities.queues import WorkQueue
+
+BATCH = 10
+
+
+def event_to_queue(work: WorkQueue) -> targets.SqsQueue:
+    """Send events to a queue.
+
+    What EventBridge cannot deliver within a day goes to the queue's own dead letters: it is the same message
+    there, and one redrive brings it back.
+    """
+    return targets.SqsQueue(
+        work.queue, dead_letter_queue=work.dead_letters, max_event_age=Duration.hours(24), retry_attempts=185
+    )
+
+
+def queue_to_function(work: WorkQueue) -> sources.SqsEventSource:
+    """Feed a function from a queue; one bad message does not fail the batch."""
+    return sources.SqsEventSource(work.queue, batch_size=BATCH, report_batch_item_failures=True)
+
+
+def stream_to_function(
+    table: dynamodb.ITable, *event_names: str, dead_letters: sqs.IQueue
+) -> sources.DynamoEventSource:
+    """Feed a function from a table's stream.
+
+    A stream is read in order, so a record that always fails would stop its shard: the batch is split to find
+    it, tried a few times, and then its position goes to the dead letters.
+    """
+    return sources.DynamoEventSource(
+        table,
+        starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+        batch_size=100,
+        max_batching_window=Duration.seconds(1),
+        filters=[lambda_.FilterCriteria.filter({"eventName": lambda_.FilterRule.or_(*event_names)})],
+        retry_attempts=5,
+        bisect_batch_on_error=True,
+        report_batch_item_failures=True,
+        on_failure=sources.SqsDlq(dead_letters),
+    )

@@ -1,0 +1,68 @@
+"""The names that join stacks and programs, written once.
+
+A setting is a stack output in the template (``IngestQueueUrl``) and an environment variable in a program
+(``FIRSTREAD_INGEST_QUEUE_URL``). Whoever starts a program outside AWS needs no list but the outputs.
+"""
+
+import re
+from enum import Enum, unique
+from typing import Final
+
+ENV_PREFIX: Final = "FIRSTREAD_"
+
+
+def env_name(output_id: str) -> str:
+    """Return the environment variable that carries a stack output.
+
+    Parameters
+    ----------
+    output_id
+        Logical id of the output, in PascalCase.
+
+    Examples
+    --------
+    >>> env_name("IngestQueueUrl")
+    'FIRSTREAD_INGEST_QUEUE_URL'
+    """
+    return ENV_PREFIX + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output_id).upper()
+
+
+@unique
+class Setting(Enum):
+    """Everything the programs are told about the account; the value is the stack output's logical id."""
+
+    INCOMING_BUCKET = "IncomingBucket"
+    STUDIES_BUCKET = "StudiesBucket"
+    RESULTS_BUCKET = "ResultsBucket"
+    LEDGER_TABLE = "LedgerTable"
+    INSTANCES_TABLE = "InstancesTable"
+    STUDIES_TABLE = "StudiesTable"
+    RESULTS_TABLE = "ResultsTable"
+    ALERTS_TABLE = "AlertsTable"
+    OUTBOX_TABLE = "OutboxTable"
+    MODELS_TABLE = "ModelsTable"
+    AUDIT_TABLE = "AuditTable"
+    VAULT_TABLE = "VaultTable"
+    VAULT_KEY_ID = "VaultKeyId"
+    INGEST_QUEUE_URL = "IngestQueueUrl"
+    INGEST_DLQ_URL = "IngestDlqUrl"
+    QUIET_TIMER_QUEUE_URL = "QuietTimerQueueUrl"
+    QUIET_TIMER_DLQ_URL = "QuietTimerDlqUrl"
+    ANALYZE_QUEUE_URL = "AnalyzeQueueUrl"
+    ANALYZE_DLQ_URL = "AnalyzeDlqUrl"
+    RESULTS_QUEUE_URL = "ResultsQueueUrl"
+    RESULTS_DLQ_URL = "ResultsDlqUrl"
+    GATHER_DLQ_URL = "GatherDlqUrl"
+    DELIVER_DLQ_URL = "DeliverDlqUrl"
+    EVENT_BUS = "EventBus"
+    ALERT_TOPIC_ARN = "AlertTopicArn"
+
+    @property
+    def output_id(self) -> str:
+        """Logical id of the stack output."""
+        return self.value
+
+    @property
+    def env(self) -> str:
+        """Name of the environment variable."""
+        return env_name(self.value)

@@ -1,0 +1,95 @@
+"""The stacks: thin, each a handful of capabilities with one reason to change."""
+
+from typing import Final
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.capabilities.buckets import Buckets
+from infra.capabilities.ingest import Arrivals, Gathering
+from infra.capabilities.keys import Keys
+from infra.capabilities.lambda_code import lambda_code
+from infra.capabilities.outcome import Alerting, Delivery
+from infra.capabilities.store import Store
+from infra.capabilities.tables import Tables
+from infra.config import Config
+from infra.settings import Setting
+
+# In the order in which they are created. The engine on a laptop creates these and no others.
+LOCAL_STACKS: Final = ("FirstRead-Data", "FirstRead-Pipeline")
+COMPUTE_STACK: Final = "FirstRead-Compute"
+PORTAL_STACK: Final = "FirstRead-Portal"
+
+
+class DataStack(Stack):
+    """Everything that must outlive everything else: keys, buckets, tables."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(
+            scope, construct_id, description="FirstRead: keys, buckets, tables", termination_protection=True
+        )
+        keys = Keys(self, "Keys")
+        buckets = Buckets(self, "Buckets", keys=keys)
+        tables = Tables(self, "Tables", keys=keys)
+        self.store = Store(keys=keys, buckets=buckets, tables=tables)
+        _publish(
+            self,
+            {
+                Setting.INCOMING_BUCKET: buckets.incoming.bucket_name,
+                Setting.STUDIES_BUCKET: buckets.studies.bucket_name,
+                Setting.RESULTS_BUCKET: buckets.results.bucket_name,
+                Setting.LEDGER_TABLE: tables.ledger.table_name,
+                Setting.INSTANCES_TABLE: tables.instances.table_name,
+                Setting.STUDIES_TABLE: tables.studies.table_name,
+                Setting.RESULTS_TABLE: tables.results.table_name,
+                Setting.ALERTS_TABLE: tables.alerts.table_name,
+                Setting.OUTBOX_TABLE: tables.outbox.table_name,
+                Setting.MODELS_TABLE: tables.models.table_name,
+                Setting.AUDIT_TABLE: tables.audit.table_name,
+                Setting.VAULT_TABLE: tables.vault.table_name,
+                Setting.VAULT_KEY_ID: keys.vault.key_id,
+            },
+        )
+
+
+class PipelineStack(Stack):
+    """The way of a study, from an object that arrived to an alert; the model itself runs elsewhere.
+
+    Attributes
+    ----------
+    analyze
+        The queue that the model workers read.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store, config: Config) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: the way of a study")
+        code = lambda_code(config.lambda_assets)
+        arrivals = Arrivals(self, "Arrivals", store=store, code=code)
+        gathering = Gathering(self, "Gathering", store=store, code=code, config=config)
+        delivery = Delivery(self, "Delivery", store=store, code=code)
+        alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
+        self.analyze: sqs.Queue = delivery.analyze.queue
+        _publish(
+            self,
+            {
+                Setting.INGEST_QUEUE_URL: arrivals.ingest.queue.queue_url,
+                Setting.INGEST_DLQ_URL: arrivals.ingest.dead_letters.queue_url,
+                Setting.QUIET_TIMER_QUEUE_URL: gathering.quiet_timer.queue.queue_url,
+                Setting.QUIET_TIMER_DLQ_URL: gathering.quiet_timer.dead_letters.queue_url,
+                Setting.ANALYZE_QUEUE_URL: delivery.analyze.queue.queue_url,
+                Setting.ANALYZE_DLQ_URL: delivery.analyze.dead_letters.queue_url,
+                Setting.RESULTS_QUEUE_URL: alerting.results.queue.queue_url,
+                Setting.RESULTS_DLQ_URL: alerting.results.dead_letters.queue_url,
+                Setting.GATHER_DLQ_URL: gathering.gather_dead_letters.queue_url,
+                Setting.DELIVER_DLQ_URL: delivery.dead_letters.queue_url,
+                Setting.EVENT_BUS: delivery.bus.event_bus_name,
+                Setting.ALERT_TOPIC_ARN: alerting.topic.topic_arn,
+            },
+        )
+
+
+def _publish(stack: Stack, values: dict[Setting, str]) -> None:
+    """Make each value an output whose logical id is the setting's."""
+    for setting, value in values.items():
+        CfnOutput(stack, setting.output_id, value=value)
