@@ -82,3 +82,9 @@ class ObjectCreated(_External):
 
     time: str
     detail: S3Detail
+
+
+class ResultRecordedEvent(_External):
+    """`ResultRecorded` as EventBridge delivers it to a queue."""
+
+    detail: ResultRecorded

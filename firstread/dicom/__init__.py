@@ -1,6 +1,6 @@
 """Reading untrusted DICOM: bounds, structure, typed metadata."""
 
-from firstread.dicom.metadata import facts
+from firstread.dicom.metadata import Timing, facts
 from firstread.dicom.reader import DicomFile, Limits, PixelSpan, read
 
-__all__ = ["DicomFile", "Limits", "PixelSpan", "facts", "read"]
+__all__ = ["DicomFile", "Limits", "PixelSpan", "Timing", "facts", "read"]

@@ -1,6 +1,7 @@
 """Typed facts from a header: parsed once, unknown stays unknown, nothing is guessed."""
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pydicom.dataset import Dataset
@@ -63,26 +64,49 @@ def study_date(dataset: Dataset) -> date | None:
     return None
 
 
-def facts(original: Dataset, deidentified: Dataset, received: date, recent_days: int = 7) -> InstanceFacts:
+@dataclass(frozen=True)
+class Timing:
+    """What only the true dates can say; kept without the dates.
+
+    Parameters
+    ----------
+    age_years
+        Age at the study in years, or None.
+    is_recent
+        Whether the study is recent enough to alert.
+    """
+
+    age_years: float | None
+    is_recent: bool
+
+    @classmethod
+    def of(cls, original: Dataset, received: date, recent_days: int = 7) -> "Timing":
+        """Compute from the dataset as it arrived.
+
+        Parameters
+        ----------
+        original
+            With its true dates.
+        received
+            Day of arrival (UTC).
+        recent_days
+            A study no older than this many days is recent. A day ahead is a clock or time zone, not the future.
+        """
+        seen = study_date(original)
+        recent = seen is not None and timedelta(days=-1) <= received - seen <= timedelta(days=recent_days)
+        return cls(age_years(original), recent)
+
+
+def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
     """Return what routing and the worklist need to know.
 
     Parameters
     ----------
-    original
-        The dataset as it arrived; only age and recency are computed from it, before dates are shifted.
     deidentified
-        The dataset as it will be stored; every text comes from here.
-    received
-        Day of arrival (UTC).
-    recent_days
-        A study no older than this many days may alert.
-
-    Returns
-    -------
-    InstanceFacts
-        Without patient data.
+        The dataset as it will be stored; every text comes from here, so none can say more than it does.
+    timing
+        What was computed from the true dates.
     """
-    seen = study_date(original)
     sex = text(deidentified, "PatientSex").upper()
     # A clock or time-zone difference of one day is not the future.
     recent = seen is not None and timedelta(days=-1) <= received - seen <= timedelta(days=recent_days)
@@ -92,7 +116,7 @@ def facts(original: Dataset, deidentified: Dataset, received: date, recent_days:
         modality=text(deidentified, "Modality").upper(),
         body_part=text(deidentified, "BodyPartExamined").upper(),
         view_position=text(deidentified, "ViewPosition").upper(),
-        age_years=age_years(original),
+        age_years=timing.age_years,
         sex=sex if sex in _SEXES else "",
         rows=number(deidentified, "Rows"),
         columns=number(deidentified, "Columns"),
@@ -104,6 +128,6 @@ def facts(original: Dataset, deidentified: Dataset, received: date, recent_days:
         study_description=text(deidentified, "StudyDescription"),
         series_description=text(deidentified, "SeriesDescription"),
         manufacturer=text(deidentified, "Manufacturer"),
-        is_recent=recent,
+        is_recent=timing.is_recent,
         simulated=text(deidentified, "SyntheticData").upper() == "YES",
     )

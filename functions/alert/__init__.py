@@ -1,0 +1,1 @@
+"""Rank a study by its results and alert on high risk."""

@@ -1,0 +1,128 @@
+"""A result was recorded -> the study's place on the worklist and, where the risk is high, an alert."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pynamodb.transactions import TransactWrite
+
+from firstread.clock import now, to_text
+from firstread.messages import AlertNotice, ResultRecorded
+from firstread.queues import Topic
+from firstread.records import alerts as alert_records
+from firstread.records.alerts import AlertRepository
+from firstread.records.results import ResultRepository
+from firstread.records.studies import StudyRepository
+from firstread.study import Alert, AlertState, AnalysisStatus, Result, ResultStatus, Risk, Study
+
+_SUBJECT = "FirstRead: a study needs to be read first"
+
+
+def ranked(study: Study, results: Sequence[Result]) -> Study:
+    """Return the study with the risk and status that its results give it.
+
+    Parameters
+    ----------
+    study
+        The head; `results` are those on its current version.
+    results
+        In any order; each looked at anew each time, so that order and repetition do not matter.
+    """
+    waiting = set(study.models) - {result.model_id for result in results}
+    failed = any(result.status is ResultStatus.FAILED for result in results)
+    if waiting:
+        status = AnalysisStatus.ANALYSING
+    else:
+        status = AnalysisStatus.FAILED if failed else AnalysisStatus.ANALYSED
+    risks = [result.risk for result in results] + [Risk.UNKNOWN] * bool(waiting or not results)
+    risk = min(risks, key=lambda each: each.order)
+    if study.gathering.held_count and risk is Risk.NOT_FLAGGED:
+        risk = Risk.UNKNOWN  # part of the study was never looked at
+    probabilities = [finding.probability for result in results for finding in result.findings]
+    return study.model_copy(
+        update={"status": status, "risk": risk, "probability": max(probabilities, default=None)}
+    )
+
+
+def alert_for(study: Study, results: Sequence[Result], at: str) -> Alert | None:
+    """Return the alert a study needs, or None; only recent studies alert (design.md §2.7)."""
+    high = [result for result in results if result.risk is Risk.HIGH]
+    if not high or study.alert_id or not study.gathering.is_recent:
+        return None
+    first = min(high, key=lambda result: result.model_id)
+    return Alert(
+        alert_id=uuid.uuid4().hex,
+        study_uid=study.study_uid,
+        result_id=first.result_id,
+        risk=Risk.HIGH,
+        model_id=first.model_id,
+        simulated=study.gathering.simulated,
+        state=AlertState.CREATED,
+        created_at=at,
+    )
+
+
+@dataclass(frozen=True)
+class RankAndAlert:
+    """The step `alert`.
+
+    Parameters
+    ----------
+    studies, results, alerts
+        The records.
+    topic
+        Where notices are published.
+    portal_url
+        Root of the portal, without a slash at the end.
+    clock
+        The present moment.
+    """
+
+    studies: StudyRepository
+    results: ResultRepository
+    alerts: AlertRepository
+    topic: Topic
+    portal_url: str
+    clock: Callable[[], datetime] = now
+
+    def result(self, event: ResultRecorded) -> None:
+        """Rank the study and alert; a result on a version that is no longer current changes nothing."""
+        results = self.results.of_version(event.study_uid, event.version)
+        alert: Alert | None = None
+
+        def decide(study: Study | None) -> Study | None:
+            nonlocal alert
+            alert = None
+            if study is None or study.version != event.version:
+                return None
+            changed = ranked(study, results)
+            alert = alert_for(changed, results, to_text(self.clock()))
+            if alert is not None:
+                changed = changed.model_copy(update={"alert_id": alert.alert_id})
+            return None if changed == study else changed
+
+        def also(transaction: TransactWrite, _study: Study) -> None:
+            if alert is not None:
+                alert_records.add(transaction, alert)
+
+        self.studies.change(event.study_uid, decide, also)
+        study = self.studies.get(event.study_uid)
+        if study is not None and study.alert_id:
+            self._publish(study.alert_id)
+
+    def _publish(self, alert_id: str) -> None:
+        """Publish an alert that nobody was told of; at least once, and never for one further along."""
+        alert = self.alerts.get(alert_id)
+        if alert is None or alert.state is not AlertState.CREATED:
+            return
+        notice = AlertNotice(
+            alert_id=alert.alert_id,
+            risk=alert.risk.value,
+            model=alert.model_id,
+            simulated=alert.simulated,
+            link=f"{self.portal_url}/alerts/{alert.alert_id}",
+        )
+        subject = f"[SIMULATED] {_SUBJECT}" if alert.simulated else _SUBJECT
+        self.topic.publish(notice, subject)
+        self.alerts.mark_delivered(alert, to_text(self.clock()))

@@ -1,0 +1,1 @@
+"""Close a quiet study as a version and route it to models."""

@@ -1,0 +1,1 @@
+"""De-identify each object that arrived, or quarantine it with a reason."""
