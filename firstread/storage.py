@@ -64,16 +64,24 @@ class Bucket:
         response = client().put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
         return response.get("VersionId", "")
 
-    def put_once(self, key: str, body: bytes | IO[bytes], content_type: str) -> str:
+    def put_once(self, key: str, body: bytes | IO[bytes], content_type: str, sha256: str = "") -> str:
         """Write an object under a key that must be new, and return its version id.
+
+        Parameters
+        ----------
+        key, body, content_type
+            The object.
+        sha256
+            Its SHA-256 in Base64, which S3 then checks; "" for none.
 
         Raises
         ------
         botocore.exceptions.ClientError
-            With code ``PreconditionFailed`` if the key exists.
+            With code ``PreconditionFailed`` if the key exists, ``BadDigest`` if the bytes are not as promised.
         """
+        extra: dict[str, Any] = {"ChecksumSHA256": sha256} if sha256 else {}
         response = client().put_object(
-            Bucket=self.name, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+            Bucket=self.name, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*", **extra
         )
         return response.get("VersionId", "")
 

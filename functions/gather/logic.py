@@ -52,7 +52,9 @@ def merged(study: Study | None, seen: StudyGathering) -> Study | None:
         return Study(gathering=seen)
     if seen.count <= study.gathering.count:
         return None
-    return study.model_copy(update={"gathering": seen, "status": AnalysisStatus.RECEIVING})
+    # A version that was closed between the Query of this look and its write may have these instances already.
+    status = AnalysisStatus.RECEIVING if seen.count > study.version_count else study.status
+    return study.model_copy(update={"gathering": seen, "status": status})
 
 
 @dataclass(frozen=True)

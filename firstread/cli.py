@@ -1,0 +1,215 @@
+"""The `firstread` command."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from firstread import __version__
+from firstread.errors import FirstReadError
+from firstread.local.home import Home, Ports, activate
+from firstread.local.logs import follow
+from firstread.local.run import down as stop_everything
+from firstread.local.run import saved_ports
+from firstread.local.run import up as start_everything
+from firstread.local.status import Status, status
+
+app = typer.Typer(
+    help="The first read of every radiology study. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with values could show patient data
+)
+console = Console()
+errors = Console(stderr=True)
+
+StateDirectory = Annotated[
+    Path | None,
+    typer.Option("--home", help="State directory; default $FIRSTREAD_HOME, else .firstread here."),
+]
+EnginePort = Annotated[int | None, typer.Option(help="Loopback port of the local AWS engine (4566).")]
+PortalPort = Annotated[int | None, typer.Option(help="Loopback port of the portal (8080).")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn an error of ours into one line and exit code 1."""
+    try:
+        yield
+    except FirstReadError as error:
+        errors.print(f"[red]firstread:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _home(path: Path | None) -> Home:
+    return Home(path.resolve()) if path else Home.default()
+
+
+def _ports(home: Home, engine: int | None, portal: int | None) -> Ports:
+    known = saved_ports(home)
+    return Ports(engine or known.engine, portal or known.portal)
+
+
+def _say(text: str) -> None:
+    console.print(f"[dim]-[/dim] {text}", highlight=False)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    console.print(__version__, highlight=False)
+
+
+@app.command()
+def up(
+    home: StateDirectory = None, engine_port: EnginePort = None, portal_port: PortalPort = None
+) -> None:
+    """Start the pipeline on this machine, or update and resume it."""
+    with _told():
+        where = _home(home)
+        ports = _ports(where, engine_port, portal_port)
+        start_everything(where, ports, _say)
+        from firstread.demo.show import show_portal
+
+        show_portal(console, where, ports)
+
+
+@app.command()
+def down(home: StateDirectory = None) -> None:
+    """Stop the pipeline; everything is kept and `up` resumes it."""
+    with _told():
+        stop_everything(_home(home), _say)
+
+
+@app.command("status")
+def show_status(
+    home: StateDirectory = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what runs, what waits and what is stuck; exit code 1 if something is wrong."""
+    with _told():
+        found = status(_home(home))
+    if as_json:
+        typer.echo(json.dumps({**found.__dict__, "problems": found.problems}))
+    else:
+        _print_status(found)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _print_status(found: Status) -> None:
+    table = Table("component", "state")
+    colours = {"running": "green", "dead": "red", "stopped": "dim"}
+    for name, state in found.components.items():
+        table.add_row(name, f"[{colours[state]}]{state}[/]")
+    console.print(table)
+    if found.waiting:
+        queues = Table("queue", "waiting", "dead letters")
+        for name in sorted(found.waiting | found.dead_letters):
+            dead = found.dead_letters.get(name, 0)
+            queues.add_row(name, str(found.waiting.get(name, "")), f"[red]{dead}[/]" if dead else "0")
+        console.print(queues)
+        console.print(f"ledger: {found.pending} pending, {found.quarantined} in quarantine")
+    for problem in found.problems:
+        errors.print(f"[red]firstread:[/red] {problem}", highlight=False)
+
+
+@app.command()
+def logs(
+    home: StateDirectory = None,
+    once: Annotated[bool, typer.Option(help="Print what is there and end.")] = False,
+) -> None:
+    """Follow the logs of all components and functions."""
+    with _told():
+        try:
+            for line in follow(_home(home), once=once):
+                console.print(f"[cyan]{line.component:>12}[/cyan] ", end="")
+                console.out(line.text, highlight=False)
+        except KeyboardInterrupt:
+            return
+
+
+@app.command()
+def push(
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders, zip archives.")],
+    home: StateDirectory = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per object sent; no file names.")
+    ] = False,
+) -> None:
+    """Send DICOM files to the pipeline.
+
+    File names may carry patients' names: they are shown on a terminal only, and never in the JSON.
+    """
+    with _told():
+        activate(_home(home))
+        refused = _push(paths, as_json=as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _push(paths: list[Path], *, as_json: bool) -> int:
+    from firstread.environment import IncomingSettings, LedgerSettings
+    from firstread.push import Push, files
+    from firstread.records import tables
+    from firstread.records.instances import LedgerRepository
+    from firstread.storage import Bucket
+
+    tables.bind(LedgerSettings())
+    door = Push(Bucket(IncomingSettings().incoming_bucket), LedgerRepository())
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    sent = refused = 0
+    with Progress(*columns, console=errors, disable=as_json) as progress:
+        task = progress.add_task("sending", total=sum(1 for _ in files(paths)))
+        for item in door.send(paths):
+            progress.advance(task)
+            sent += item.receipt is not None
+            refused += item.refusal is not None
+            if as_json:
+                receipt = item.receipt.model_dump(mode="json") if item.receipt else None
+                typer.echo(json.dumps({"number": item.number, "refusal": item.refusal, "receipt": receipt}))
+            elif item.refusal:
+                progress.console.print(f"refused ({item.refusal.value}): {item.path}", highlight=False)
+    if not as_json:
+        console.print(f"{sent} sent, {refused} refused", highlight=False)
+    return refused
+
+
+@app.command()
+def demo(
+    home: StateDirectory = None,
+    once: Annotated[bool, typer.Option(help="End by itself; exit code 0 if all is accounted for.")] = False,
+    engine_port: EnginePort = None,
+    portal_port: PortalPort = None,
+) -> None:
+    """Start the pipeline, send real sample files through it and show what happens."""
+    from firstread.demo.show import run, show_portal
+
+    where = _home(home)
+    complete = False
+    with _told():
+        ports = _ports(where, engine_port, portal_port)
+        try:
+            start_everything(where, ports, _say)
+            complete = run(console)
+            show_portal(console, where, ports)
+            if not once:
+                console.print("running until Ctrl-C")
+                while True:
+                    time.sleep(1)
+        except KeyboardInterrupt:
+            complete = True
+        finally:
+            stop_everything(where, _say)
+    raise typer.Exit(0 if complete else 1)
+
+
+def main() -> None:
+    """Run the command."""
+    app()

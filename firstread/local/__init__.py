@@ -1,0 +1,1 @@
+"""Run the deployed template on this machine: engine, stacks, processes, status, logs."""

@@ -1,0 +1,181 @@
+"""`up` and `down`: the engine, the stacks, and the processes beside them."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from firstread.local import processes
+from firstread.local.home import (
+    Home,
+    LocalError,
+    Ports,
+    activate,
+    endpoint,
+    engine_credentials,
+    portal_url,
+    process_environment,
+)
+from firstread.local.processes import Component
+from firstread.local.stacks import Deployer
+from firstread.local.template import templates
+
+ENGINE = "engine"
+WORKER = "worker"
+PORTAL = "portal"
+COMPONENTS = (ENGINE, WORKER, PORTAL)
+"""In the order in which they start; they stop in the other."""
+
+Say = Callable[[str], None]
+
+
+def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
+    """Start what does not run, create or update the stacks, and return the settings.
+
+    Parameters
+    ----------
+    home
+        State directory.
+    ports
+        Loopback ports; what runs already keeps its own.
+    say
+        Is told each step.
+
+    Raises
+    ------
+    LocalError
+        If a port is taken, a component does not start, or a stack cannot be created.
+    """
+    home.prepare()
+    _refuse_taken_ports(home, ports)
+    say("synthesising the templates (cached after the first time)")
+    found = templates(home, ports)
+    if home.unclean.exists() and not processes.running(home, ENGINE):
+        say("the engine was killed last time: what it had not saved is lost; received objects are on disk")
+    say(f"engine on {endpoint(ports)}")
+    _start_engine(home, ports)
+    home.write("settings.json", engine_credentials(ports))
+    activate(home)
+    say("stacks " + ", ".join(template.stack for template in found))
+    outputs = Deployer().deploy(found)
+    settings = _settings(home, ports, outputs)
+    home.write("settings.json", settings)
+    home.write("ports.json", {"engine": ports.engine, "portal": ports.portal})
+    activate(home)
+    environment = process_environment(settings)
+    say("model service")
+    _register_models(environment)
+    processes.start(home, Component(WORKER, [sys.executable, "-m", "model_service", "worker"], environment))
+    say(f"portal on {portal_url(ports)}")
+    _seed_users(home, environment)
+    processes.start(home, Component(PORTAL, [sys.executable, "-m", "portal"], environment))
+    processes.wait_until_alive(home, PORTAL, lambda: _answers(f"{portal_url(ports)}/healthz"), 30)
+    return settings
+
+
+def down(home: Home, say: Say) -> None:
+    """Stop everything, the engine last and gently: it saves its state only when it is asked to end."""
+    for name in reversed(COMPONENTS):
+        if not processes.started(home, name):
+            continue
+        say(f"stopping {name}")
+        clean = processes.stop(home, name, seconds=60 if name == ENGINE else 20)
+        if name == ENGINE and clean:
+            home.unclean.unlink(missing_ok=True)
+        if not clean:
+            say(f"{name} did not end in time and was killed")
+
+
+def saved_ports(home: Home) -> Ports:
+    """Return the ports of the last `up`, or the defaults."""
+    known = home.read("ports.json")
+    return Ports(**known) if known else Ports()
+
+
+def _refuse_taken_ports(home: Home, ports: Ports) -> None:
+    for name, port, option in (
+        (ENGINE, ports.engine, "--engine-port"),
+        (PORTAL, ports.portal, "--portal-port"),
+    ):
+        if processes.running(home, name):
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                message = f"port {port} for the {name} is taken by another program; choose one with {option}"
+                raise LocalError(message) from None
+
+
+def _start_engine(home: Home, ports: Ports) -> None:
+    environment = process_environment(
+        {
+            "GATEWAY_PORT": str(ports.engine),
+            "BIND_HOST": "127.0.0.1",
+            "IOT_MTLS_ENABLED": "false",  # it would listen on 8883 of every interface
+            "SFTP_ENABLED": "false",
+            "PERSIST_STATE": "1",
+            "S3_PERSIST": "1",
+            "STATE_DIR": str(home.engine_state),
+            "S3_DATA_DIR": str(home.engine_objects),
+            "LOG_LEVEL": "WARNING",
+            # What the functions' workers inherit; the engine gives each its endpoint and credentials.
+            "AWS_DEFAULT_REGION": engine_credentials(ports)["AWS_REGION"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+    home.unclean.touch()
+    processes.start(home, Component(ENGINE, [sys.executable, "-m", "ministack"], environment))
+    processes.wait_until_alive(home, ENGINE, lambda: _answers(f"{endpoint(ports)}/_ministack/health"), 60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - a loopback http URL of ours
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def env_name(output_id: str) -> str:
+    """Return the setting that carries a stack output: ``IngestQueueUrl`` -> ``FIRSTREAD_INGEST_QUEUE_URL``."""
+    return "FIRSTREAD_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output_id).upper()
+
+
+def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, str]:
+    return {
+        **engine_credentials(ports),
+        **{env_name(key): value for key, value in outputs.items() if not key.startswith("Export")},
+        "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
+        "FIRSTREAD_PORTAL_PORT": str(ports.portal),
+        "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),
+    }
+
+
+def _register_models(environment: dict[str, str]) -> None:
+    _run([sys.executable, "-m", "model_service", "register"], environment)
+
+
+def _seed_users(home: Home, environment: dict[str, str]) -> None:
+    _run([sys.executable, "-m", "portal", "seed-users", str(home.users)], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        tail = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise LocalError(f"`{' '.join(command[1:4])}` failed:\n{tail}")
+
+
+def users(home: Home) -> list[dict[str, str]]:
+    """Return the portal's seeded users, with their passwords: they exist on this machine only."""
+    try:
+        found: list[dict[str, str]] = json.loads(home.users.read_text())["users"]
+    except FileNotFoundError:
+        return []
+    return found

@@ -1,0 +1,122 @@
+"""The synthesised CloudFormation templates of the local stacks, cached by what they were made from."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstread.local.home import Home, LocalError, Ports, portal_url, process_environment
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+QUIET_SECONDS = {"*": 5, "CR": 3, "DX": 3, "US": 3}
+"""Quiet times of a local run: somebody is watching."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file asset of a stack: where it lies, and where the template expects it."""
+
+    source: Path
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """One stack's template, with the local overrides applied."""
+
+    stack: str
+    body: dict[str, Any]
+    assets: tuple[Asset, ...]
+
+    def text(self) -> str:
+        """Return the template as JSON."""
+        return json.dumps(self.body, sort_keys=True)
+
+    def digest(self) -> str:
+        """Return what tells two templates apart."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+
+def templates(home: Home, ports: Ports) -> list[Template]:
+    """Return the local stacks in the order in which they are created; synthesised where sources changed.
+
+    Raises
+    ------
+    LocalError
+        If synthesis fails.
+    """
+    assembly = home.path / "assembly" / _sources_digest()
+    if not (assembly / "manifest.json").exists():
+        _synthesise(assembly)
+    manifest: dict[str, Any] = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    stacks = {name: a for name, a in manifest.items() if a["type"] == "aws:cloudformation:stack"}
+    ordered = sorted(stacks, key=lambda name: len(_stack_dependencies(name, manifest)))
+    return [_load(assembly, name, stacks[name], home, ports) for name in ordered]
+
+
+def _stack_dependencies(name: str, manifest: dict[str, Any]) -> set[str]:
+    return {each for each in manifest[name].get("dependencies", []) if not each.endswith(".assets")}
+
+
+def _load(assembly: Path, name: str, artifact: dict[str, Any], home: Home, ports: Ports) -> Template:
+    body: dict[str, Any] = json.loads((assembly / artifact["properties"]["templateFile"]).read_text())
+    assets = json.loads((assembly / f"{name}.assets.json").read_text())["files"]
+    found = tuple(_asset(assembly, each) for each in assets.values() if each["source"]["packaging"] == "zip")
+    return Template(name, _overridden(body, home, ports), found)
+
+
+def _asset(assembly: Path, entry: dict[str, Any]) -> Asset:
+    destination = next(iter(entry["destinations"].values()))
+    source = assembly / entry["source"]["path"]
+    return Asset(source, destination["bucketName"], destination["objectKey"])
+
+
+def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any]:
+    """Point the functions at what is local: vault file, short quiet times, the portal on loopback."""
+    overrides = {
+        "FIRSTREAD_VAULT": "sqlite",
+        "FIRSTREAD_VAULT_PATH": str(home.vault),
+        "FIRSTREAD_VAULT_KEY_FILE": str(home.vault_key),
+        "FIRSTREAD_QUIET_SECONDS": json.dumps(QUIET_SECONDS),
+        "FIRSTREAD_PORTAL_URL": portal_url(ports),
+    }
+    vault_only = {"FIRSTREAD_VAULT_PATH", "FIRSTREAD_VAULT_KEY_FILE"}
+    for resource in body["Resources"].values():
+        if resource["Type"] != "AWS::Lambda::Function":
+            continue
+        variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+        has_vault = "FIRSTREAD_VAULT" in variables
+        for name, value in overrides.items():
+            if name in variables or (has_vault and name in vault_only):
+                variables[name] = value
+    return body
+
+
+def _sources_digest() -> str:
+    digest = hashlib.sha256()
+    files = sorted((REPOSITORY / "infra").rglob("*")) + [REPOSITORY / "cdk.json"]
+    for path in files:
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(str(path.relative_to(REPOSITORY)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _synthesise(assembly: Path) -> None:
+    assembly.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "infra.app", "--local", "--output", str(assembly)]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        cwd=REPOSITORY,
+        env=process_environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise LocalError(f"the infrastructure does not synthesise:\n{tail}")

@@ -1,0 +1,130 @@
+"""Who may do what: `can(actor, action, resource)` says yes or no, and why. Pure; every door asks it.
+
+`docs/reference/roles.md` describes each role; `tests/unit/test_policy.py` holds the whole table. What no rule
+allows is refused.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody is here as."""
+
+    RADIOLOGIST = "radiologist"
+    RESIDENT = "resident"
+    REFERRING_CLINICIAN = "referring clinician"
+    STUDENT = "student"
+    TECHNOLOGIST = "technologist"
+    DATA_STEWARD = "data steward"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+class Action(StrEnum):
+    """What can be done."""
+
+    WORKLIST_VIEW = "worklist.view"
+    STUDY_VIEW = "study.view"
+    IMAGE_VIEW = "image.view"
+    FINDING_VIEW = "finding.view"
+    OVERLAY_VIEW = "overlay.view"
+    ALERT_VIEW = "alert.view"
+    ALERT_ACKNOWLEDGE = "alert.acknowledge"
+    AUDIT_VIEW = "audit.view"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who signed in.
+
+    Parameters
+    ----------
+    name
+        User name, as the audit trail records it.
+    role
+        The one role of this session.
+    """
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What the action is done to, as far as rules ask.
+
+    Parameters
+    ----------
+    study_uid
+        Pseudonymous Study Instance UID; "" for what belongs to no study, such as the worklist.
+    simulated
+        Whether the study was made by FirstRead and is nobody's.
+    signed
+        Whether a radiologist has signed the study.
+    """
+
+    study_uid: str = ""
+    simulated: bool = False
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether an action is allowed, and why; the reason may be shown to the actor."""
+
+    allowed: bool
+    reason: str
+
+
+NOTHING_IN_PARTICULAR = Resource()
+
+_STUDY = frozenset({Action.STUDY_VIEW, Action.IMAGE_VIEW})
+_ANALYSIS = frozenset({Action.FINDING_VIEW, Action.OVERLAY_VIEW})
+_READER = _STUDY | _ANALYSIS | frozenset({Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.ALERT_ACKNOWLEDGE})
+
+_ALLOWED: dict[Role, frozenset[Action]] = {
+    Role.RADIOLOGIST: _READER,
+    Role.RESIDENT: _READER,
+    # Unconfirmed findings of a model are for those who read the images; this role waits for the report.
+    Role.REFERRING_CLINICIAN: _STUDY,
+    Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW},
+    Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW},
+    Role.DATA_STEWARD: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW, Action.ALERT_VIEW},
+    Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
+    Role.ADMIN: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW}),
+    Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
+}
+
+
+def can(actor: Actor, action: Action, resource: Resource = NOTHING_IN_PARTICULAR) -> Decision:
+    """Decide whether somebody may do something.
+
+    Parameters
+    ----------
+    actor
+        Who asks.
+    action
+        What they want to do.
+    resource
+        What they want to do it to.
+
+    Returns
+    -------
+    Decision
+        With a reason in words, whether allowed or not.
+
+    Examples
+    --------
+    >>> can(Actor("ann", Role.RADIOLOGIST), Action.ALERT_ACKNOWLEDGE).allowed
+    True
+    """
+    if action not in _ALLOWED[actor.role]:
+        return Decision(False, f"{action.value} is not for the role {actor.role.value}")
+    if resource.study_uid:
+        if actor.role is Role.REFERRING_CLINICIAN and not resource.signed:
+            return Decision(False, "the study has not been signed")
+        if actor.role is Role.STUDENT and not resource.simulated:
+            return Decision(False, "students see simulated studies")
+    return Decision(True, f"{action.value} is for the role {actor.role.value}")

@@ -1,0 +1,54 @@
+"""Wire the worker to its environment."""
+
+from pydantic import Field
+
+from firstread.environment import (
+    InstancesSettings,
+    ModelsSettings,
+    OutboxSettings,
+    ResultsBucketSettings,
+    ResultsSettings,
+    StudiesBucketSettings,
+    StudiesSettings,
+)
+from firstread.records import tables
+from firstread.records.instances import InstanceRepository
+from firstread.records.results import ResultRepository
+from firstread.records.studies import StudyRepository
+from firstread.storage import Bucket
+from model_service.analyse import Analyse
+from model_service.predict import Classifier
+from model_service.registry import bundles
+from model_service.worker import Worker
+
+
+class Settings(
+    StudiesBucketSettings,
+    ResultsBucketSettings,
+    InstancesSettings,
+    StudiesSettings,
+    ResultsSettings,
+    OutboxSettings,
+    ModelsSettings,
+):
+    """The environment of the worker."""
+
+    analyze_queue_url: str = Field(description="Queue of the model service.")
+
+
+def worker() -> Worker:
+    """Return a worker for this process's environment."""
+    settings = Settings()
+    tables.bind(settings)
+    analyse = Analyse(
+        studies=StudyRepository(),
+        instances=InstanceRepository(),
+        results=ResultRepository(),
+        studies_bucket=Bucket(settings.studies_bucket),
+        results_bucket=Bucket(settings.results_bucket),
+        bundles=bundles(),
+        load=Classifier.load,
+    )
+    # Before the first message: the first patient should not wait for torch.
+    analyse.warm_up()
+    return Worker(settings.analyze_queue_url, analyse)

@@ -1,0 +1,126 @@
+"""The loop around `Analyse`: long-poll the analyze queue, keep the message while working, hand back on SIGTERM."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from firstread.handling import describe
+from firstread.messages import AnalyzeRequest
+from model_service.analyse import Analyse
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+logger = Logger(service="model_service")
+
+LAST_TRY = 3
+"""maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
+_VISIBILITY_SECONDS = 120
+_WAIT_SECONDS = 10
+
+
+class Worker:
+    """Reads one queue until it is told to stop.
+
+    Parameters
+    ----------
+    queue_url
+        The analyze queue.
+    analyse
+        The step.
+    """
+
+    def __init__(self, queue_url: str, analyse: Analyse) -> None:
+        self._queue_url = queue_url
+        self._analyse = analyse
+        self._sqs: SQSClient = boto3.client("sqs")
+        self._stopping = threading.Event()
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Finish the message in hand and end; also the handler of SIGTERM and SIGINT."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+        logger.info("worker started")
+        while not self._stopping.is_set():
+            try:
+                self.poll(_WAIT_SECONDS)
+            except Exception as error:
+                # The queue is out of reach, such as an engine that restarts: wait and try again.
+                logger.error("poll failed", extra=describe(error))
+                self._stopping.wait(2)
+        logger.info("worker stopped")
+
+    def poll(self, wait_seconds: int) -> int:
+        """Receive at most one message and handle it; return how many there were."""
+        response = self._sqs.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=1,
+            WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=_VISIBILITY_SECONDS,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        messages = response.get("Messages", [])
+        for message in messages:
+            if self._stopping.is_set():
+                self._hand_back(message)
+            else:
+                self._handle(message)
+        return len(messages)
+
+    def _handle(self, message: "MessageTypeDef") -> None:
+        tries = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+        try:
+            request = AnalyzeRequest.model_validate_json(message["Body"])
+        except ValueError as error:
+            logger.error("not an analyze request", extra=describe(error))
+            self._hand_back(message)  # to the dead-letter queue, after its tries
+            return
+        try:
+            with self._kept(message):
+                result = self._analyse.request(request)
+        except Exception as error:
+            logger.error("analysis failed", extra={**describe(error), "try": tries})
+            if tries >= LAST_TRY:
+                self._analyse.give_up(request)
+            self._hand_back(message)
+            return
+        self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        if result is not None:
+            logger.info("result recorded", extra={"model": result.model_id, "status": result.status.value})
+
+    def _hand_back(self, message: "MessageTypeDef") -> None:
+        self._sqs.change_message_visibility(
+            QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+        )
+
+    @contextmanager
+    def _kept(self, message: "MessageTypeDef") -> Iterator[None]:
+        """Extend the message's visibility while the body works, so that nobody else starts on it."""
+        done = threading.Event()
+
+        def extend() -> None:
+            while not done.wait(_VISIBILITY_SECONDS / 3):
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._queue_url,
+                    ReceiptHandle=message["ReceiptHandle"],
+                    VisibilityTimeout=_VISIBILITY_SECONDS,
+                )
+
+        thread = threading.Thread(target=extend, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
