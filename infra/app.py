@@ -1,7 +1,7 @@
 """Entry point of the CDK application.
 
-Run by the CDK command line through ``cdk.json``, or as ``python -m infra.app``, which needs no command line and
-writes the same cloud assembly.
+Run by the CDK command line through ``cdk.json``, or as ``python -m infra.app``, which needs no command line
+and writes the same cloud assembly.
 """
 
 import argparse
@@ -14,7 +14,18 @@ from aws_cdk import App
 
 from infra.config import REPOSITORY, Config, ConfigError, LambdaAssets
 from infra.guard import guard
-from infra.stacks import LOCAL_STACKS, DataStack, PipelineStack
+from infra.stacks import (
+    COMPUTE_STACK,
+    DATA_STACK,
+    NETWORK_STACK,
+    PIPELINE_STACK,
+    PORTAL_STACK,
+    ComputeStack,
+    DataStack,
+    NetworkStack,
+    PipelineStack,
+    PortalStack,
+)
 
 _LOCAL: Final = {"stacks": "local", "lambda_assets": LambdaAssets.SHIM.value}
 
@@ -31,8 +42,14 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     """
     app = App(context={**_cdk_json_context(), **(context or {})}, outdir=outdir, analytics_reporting=False)
     config = Config.from_context(app.node)
-    data = DataStack(app, LOCAL_STACKS[0])
-    PipelineStack(app, LOCAL_STACKS[1], store=data.store, config=config)
+    store = DataStack(app, DATA_STACK).store
+    pipeline = PipelineStack(app, PIPELINE_STACK, store=store, config=config)
+    if app.node.try_get_context("stacks") != "local":
+        network = NetworkStack(app, NETWORK_STACK, store=store).network
+        ComputeStack(
+            app, COMPUTE_STACK, store=store, network=network, analyze=pipeline.analyze, config=config
+        )
+        PortalStack(app, PORTAL_STACK, store=store, network=network, config=config)
     guard(app)
     return app
 

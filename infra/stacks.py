@@ -10,16 +10,22 @@ from infra.capabilities.buckets import Buckets
 from infra.capabilities.ingest import Arrivals, Gathering
 from infra.capabilities.keys import Keys
 from infra.capabilities.lambda_code import lambda_code
+from infra.capabilities.network import Network
 from infra.capabilities.outcome import Alerting, Delivery
+from infra.capabilities.portal import Portal
 from infra.capabilities.store import Store
 from infra.capabilities.tables import Tables
+from infra.capabilities.worker import Worker
 from infra.config import Config
 from infra.settings import Setting
 
-# In the order in which they are created. The engine on a laptop creates these and no others.
-LOCAL_STACKS: Final = ("FirstRead-Data", "FirstRead-Pipeline")
+DATA_STACK: Final = "FirstRead-Data"
+PIPELINE_STACK: Final = "FirstRead-Pipeline"
+NETWORK_STACK: Final = "FirstRead-Network"
 COMPUTE_STACK: Final = "FirstRead-Compute"
 PORTAL_STACK: Final = "FirstRead-Portal"
+# In the order in which they are created. The engine on a laptop creates these and no others.
+LOCAL_STACKS: Final = (DATA_STACK, PIPELINE_STACK)
 
 
 class DataStack(Stack):
@@ -87,6 +93,41 @@ class PipelineStack(Stack):
                 Setting.ALERT_TOPIC_ARN: alerting.topic.topic_arn,
             },
         )
+
+
+class NetworkStack(Stack):
+    """The network and the cluster, which change rarely and serve both services."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: network and cluster")
+        self.network = Network(self, "Network", key=store.keys.data)
+
+
+class ComputeStack(Stack):
+    """The model workers and their GPU capacity, in a stack of its own: nothing else needs a GPU."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        analyze: sqs.IQueue,
+        config: Config,
+    ) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: model workers")
+        Worker(self, "Worker", store=store, network=network, analyze=analyze, max_workers=config.max_workers)
+
+
+class PortalStack(Stack):
+    """The web application."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, store: Store, network: Network, config: Config
+    ) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: portal")
+        Portal(self, "Portal", store=store, network=network, config=config)
 
 
 def _publish(stack: Stack, values: dict[Setting, str]) -> None:

@@ -13,6 +13,7 @@ USE_KEY: Final = (
     "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )

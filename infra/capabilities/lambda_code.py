@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
@@ -70,6 +70,7 @@ def build(output: Path, target: Target | None = LAMBDA, requirements: Path = REQ
 class _WithoutDocker:
     """Builds on this machine; a failure stops synthesis instead of asking for a Docker daemon."""
 
+    # jsii hands the options over as one object, unlike its type stub says; hence the cast below.
     def try_bundle(self, output_dir: str, _options: object) -> bool:
         build(Path(output_dir))
         return True
@@ -86,7 +87,7 @@ def lambda_code(assets: LambdaAssets) -> lambda_.Code:
         asset_hash_type=AssetHashType.CUSTOM,
         bundling=BundlingOptions(
             image=DockerImage.from_registry("public.ecr.aws/sam/build-python3.13"),
-            local=_WithoutDocker(),
+            local=cast(ILocalBundling, _WithoutDocker()),
         ),
     )
 

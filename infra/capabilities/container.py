@@ -1,0 +1,74 @@
+"""What the containers of FirstRead have in common."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import REPOSITORY
+from infra.guard import acknowledge
+from infra.settings import ENV_PREFIX
+
+PROGRAMS: Final = ("model_service", "portal")
+_SCRATCH: Final = "scratch"
+
+
+def image(program: str) -> ecs.ContainerImage:
+    """Return the image of a program, built from the repository; Docker is needed at deployment only."""
+    return ecs.ContainerImage.from_asset(
+        str(REPOSITORY),
+        file=f"{program}/Dockerfile",
+        platform=ecr_assets.Platform.LINUX_AMD64,
+        # On top of .dockerignore: a change of the portal must not roll the workers, nor the other way round.
+        exclude=[other for other in PROGRAMS if other != program],
+    )
+
+
+def log_driver(scope: Construct, *, program: str, key: kms.IKey) -> ecs.LogDriver:
+    """Return a log driver with a log group of its own."""
+    group = logs.LogGroup(
+        scope,
+        "Logs",
+        retention=logs.RetentionDays.THREE_MONTHS,
+        encryption_key=key,
+        removal_policy=RemovalPolicy.RETAIN,
+    )
+    return ecs.LogDriver.aws_logs(
+        log_group=group, stream_prefix=program, mode=ecs.AwsLogDriverMode.NON_BLOCKING
+    )
+
+
+def variables(settings: Mapping[str, str], *, program: str) -> dict[str, str]:
+    """Return the environment of a program, as its functions get theirs."""
+    return {
+        **{ENV_PREFIX + setting: value for setting, value in settings.items()},
+        "POWERTOOLS_SERVICE_NAME": program,
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
+
+
+def give_scratch_space(task: ecs.TaskDefinition, container: ecs.ContainerDefinition) -> None:
+    """Mount a volume at /tmp: the root file system is read-only, so that nothing can be planted in it."""
+    task.add_volume(name=_SCRATCH)
+    container.add_mount_points(
+        ecs.MountPoint(container_path="/tmp", source_volume=_SCRATCH, read_only=False)  # noqa: S108 - the container's
+    )
+
+
+def acknowledge_task(task: ecs.TaskDefinition) -> None:
+    """Acknowledge what every task definition here has."""
+    acknowledge(
+        task,
+        "ECS2",
+        reason="Only names of tables, buckets and queues: no secret is there, access comes from the role.",
+    )
+    acknowledge(
+        task.obtain_execution_role(),
+        "IAM5[Resource::*]",
+        reason="ecr:GetAuthorizationToken knows no resource; pulling is limited to the one repository.",
+    )

@@ -1,0 +1,170 @@
+"""The model worker: one GPU each, none while there is nothing to analyse."""
+
+from typing import Final
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.capabilities.access import (
+    READ,
+    WRITE,
+    read_objects,
+    receive_messages,
+    use_key,
+    use_table,
+    write_objects,
+)
+from infra.capabilities.container import acknowledge_task, give_scratch_space, image, log_driver, variables
+from infra.capabilities.network import Network, outbound_https_only
+from infra.capabilities.store import Store
+from infra.capabilities.worker_scaling import WorkerScaling
+from infra.guard import acknowledge
+
+_PROGRAM: Final = "model_service"
+
+
+class Worker(Construct):
+    """The service of model workers on ECS Managed Instances.
+
+    Parameters
+    ----------
+    analyze
+        The queue the workers read; its depth decides how many there are.
+    max_workers
+        Upper bound of workers, and so of GPU instances.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        analyze: sqs.IQueue,
+        max_workers: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        group = outbound_https_only(
+            self, "SecurityGroup", vpc=network.vpc, description="FirstRead model workers"
+        )
+        capacity = self._capacity(network, group)
+        self.task = ecs.TaskDefinition(
+            self,
+            "Task",
+            compatibility=ecs.Compatibility.MANAGED_INSTANCES,
+            network_mode=ecs.NetworkMode.AWS_VPC,
+            cpu="3072",
+            memory_mib="12288",
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.X86_64,
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+        )
+        self._add_container(store, analyze)
+        self._allow(store, analyze, network.cluster)
+        service = ecs.FargateService(
+            self,
+            "Service",
+            cluster=network.cluster,
+            task_definition=self.task,
+            capacity_provider_strategies=[
+                ecs.CapacityProviderStrategy(capacity_provider=capacity.capacity_provider_name, weight=1)
+            ],
+            security_groups=[group],
+            # A queue waits while workers are replaced; a second set of GPU instances would only cost.
+            min_healthy_percent=0,
+            max_healthy_percent=100,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            enable_ecs_managed_tags=True,
+        )
+        WorkerScaling(
+            self, "Scaling", cluster=network.cluster, service=service, queue=analyze, max_workers=max_workers
+        )
+
+    def _capacity(self, network: Network, group: ec2.ISecurityGroup) -> ecs.ManagedInstancesCapacityProvider:
+        capacity = ecs.ManagedInstancesCapacityProvider(
+            self,
+            "Capacity",
+            subnets=network.vpc.private_subnets,
+            security_groups=[group],
+            task_volume_storage=Size.gibibytes(100),
+            instance_requirements=ec2.InstanceRequirementsConfig(
+                v_cpu_count_min=4,
+                memory_min=Size.gibibytes(16),
+                accelerator_count_min=1,
+                accelerator_count_max=1,
+                accelerator_manufacturers=[ec2.AcceleratorManufacturer.NVIDIA],
+                accelerator_types=[ec2.AcceleratorType.GPU],
+                cpu_manufacturers=[ec2.CpuManufacturer.INTEL, ec2.CpuManufacturer.AMD],
+            ),
+        )
+        network.cluster.add_managed_instances_capacity_provider(capacity)
+        acknowledge(
+            capacity,
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances]",
+            reason="AWS documents this policy for the service's own role; it moves with the service.",
+        )
+        acknowledge(
+            capacity,
+            "IAM5[Resource::*]",
+            "IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:container-instance/*]",
+            reason="The ECS agent registers an instance of unknown ARN; no data is reachable by it.",
+        )
+        return capacity
+
+    def _add_container(self, store: Store, analyze: sqs.IQueue) -> None:
+        buckets, tables = store.buckets, store.tables
+        container = self.task.add_container(
+            "Worker",
+            image=image(_PROGRAM),
+            command=["python", "-m", _PROGRAM, "worker"],
+            environment=variables(
+                {
+                    "STUDIES_BUCKET": buckets.studies.bucket_name,
+                    "RESULTS_BUCKET": buckets.results.bucket_name,
+                    "INSTANCES_TABLE": tables.instances.table_name,
+                    "STUDIES_TABLE": tables.studies.table_name,
+                    "RESULTS_TABLE": tables.results.table_name,
+                    "OUTBOX_TABLE": tables.outbox.table_name,
+                    "MODELS_TABLE": tables.models.table_name,
+                    "ANALYZE_QUEUE_URL": analyze.queue_url,
+                },
+                program=_PROGRAM,
+            ),
+            gpu_count=1,
+            logging=log_driver(self, program=_PROGRAM, key=store.keys.data),
+            readonly_root_filesystem=True,
+            # Time to finish the study in hand; what is not finished becomes visible again.
+            stop_timeout=Duration.seconds(120),
+        )
+        give_scratch_space(self.task, container)
+        acknowledge_task(self.task)
+
+    def _allow(self, store: Store, analyze: sqs.IQueue, cluster: ecs.ICluster) -> None:
+        role, buckets, tables = self.task.task_role, store.buckets, store.tables
+        use_key(role, store.keys.data)
+        read_objects(role, buckets.studies)
+        write_objects(role, buckets.results)
+        for table in (tables.instances, tables.studies, tables.models):
+            use_table(role, table, *READ)
+        for table in (tables.results, tables.outbox):
+            use_table(role, table, *READ, *WRITE)
+        receive_messages(role, analyze)
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                sid="ProtectTheStudyInHand",
+                actions=["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
+                resources=["*"],
+                conditions={"ArnEquals": {"ecs:cluster": cluster.cluster_arn}},
+            )
+        )
+        acknowledge(
+            role,
+            "IAM5[Resource::*]",
+            reason="A task's ARN is unknown before it runs; a condition limits it to this cluster.",
+        )

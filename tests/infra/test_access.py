@@ -1,0 +1,127 @@
+"""Least privilege, read off the synthesised policies."""
+
+import re
+
+import pytest
+
+from tests.infra.account import Account
+
+DEIDENTIFY = "ArrivalsDeidentifyRole"
+SERVICE_ROLES = ("NetworkVpc", "WorkerCapacity", "WorkerTaskExecutionRole", "PortalTaskExecutionRole")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:", "BucketsIncoming"),
+        ("kms:", "KeysIncoming"),
+        ("kms:", "KeysVault"),
+        ("dynamodb:", "TablesVault"),
+        ("dynamodb:", "TablesLedger"),
+        ("s3:PutObject", "BucketsStudies"),
+    ],
+)
+def test_only_deidentify(account: Account, action: str, resource: str) -> None:
+    assert account.who_may(action, resource) == {DEIDENTIFY}
+
+
+def test_nobody_writes_or_deletes_what_arrived(account: Account) -> None:
+    assert not account.who_may("s3:Put", "BucketsIncoming")
+    assert not account.who_may("s3:Delete", "Buckets")
+    assert not account.who_may("dynamodb:Delete", "Tables")
+
+
+def test_the_incoming_key_only_decrypts(account: Account) -> None:
+    actions = {a for a, r in account.allowed(DEIDENTIFY) if r.startswith("KeysIncoming")}
+    assert actions == {"kms:Decrypt", "kms:DescribeKey"}
+
+
+def test_nothing_scans(account: Account) -> None:
+    assert not account.who_may("dynamodb:Scan", "")
+
+
+def test_the_worker(account: Account) -> None:
+    role = "WorkerTaskTaskRole"
+    buckets = {(a, re.sub(r"[0-9A-F]{8}.*", "", r)) for a, r in account.allowed(role) if a.startswith("s3:")}
+    assert buckets == {
+        ("s3:GetObject", "BucketsStudies"),
+        ("s3:GetObjectVersion", "BucketsStudies"),
+        ("s3:ListBucket", "BucketsStudies"),
+        ("s3:PutObject", "BucketsResults"),
+        ("s3:AbortMultipartUpload", "BucketsResults"),
+    }
+    writes = {r for a, r in account.allowed(role) if a == "dynamodb:PutItem"}
+    assert {re.sub(r"[0-9A-F]{8}$", "", table) for table in writes} == {"TablesResults", "TablesOutbox"}
+    assert {r for a, r in account.allowed(role) if a.startswith("sqs:")} == {
+        name for name in account.properties("AWS::SQS::Queue") if name.startswith("DeliveryAnalyzeQueue")
+    }
+
+
+def test_the_portal(account: Account) -> None:
+    role = "PortalTaskTaskRole"
+    allowed = account.allowed(role)
+    assert not {a for a, r in allowed if a.startswith("s3:Put")}
+    writes = {
+        re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    }
+    assert writes == {"TablesAlerts", "TablesStudies", "TablesAudit"}
+    assert not {r for a, r in allowed if a == "dynamodb:UpdateItem" and r.startswith("TablesAudit")}
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"worklist", "by_study", "open"}
+
+
+@pytest.mark.parametrize(
+    ("role", "tables"),
+    [
+        (DEIDENTIFY, {"Ledger", "Instances", "Vault"}),
+        ("GatheringGatherRole", {"Studies"}),
+        ("GatheringCompleteStudyRole", {"Studies", "Outbox"}),
+        ("AlertingAlertRole", {"Studies", "Alerts"}),
+        ("WorkerTaskTaskRole", {"Results", "Outbox"}),
+    ],
+)
+def test_transactions_may_do_each_of_their_parts(account: Account, role: str, tables: set[str]) -> None:
+    allowed = account.allowed(role)
+    for part in ("ConditionCheckItem", "PutItem", "UpdateItem"):
+        found = {re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a == f"dynamodb:{part}"}
+        assert found == {f"Tables{table}" for table in tables}, part
+
+
+def test_only_alert_publishes_and_only_deliver_puts_events(account: Account) -> None:
+    assert account.who_may("sns:Publish", "") == {"AlertingAlertRole"}
+    assert account.who_may("events:PutEvents", "") == {"DeliveryDeliverRole"}
+
+
+def test_no_wildcard_action(account: Account) -> None:
+    accepted = {"kms:GenerateDataKey*", "kms:ReEncrypt*"}  # CDK's grant for a stream's dead letters
+    for role, _ in account.resources("AWS::IAM::Role"):
+        for action, _ in account.allowed(role):
+            assert "*" not in action or action in accepted, f"{role}: {action}"
+
+
+def test_wildcard_resources_are_the_known_ones(account: Account) -> None:
+    known = {
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+        "dynamodb:ListStreams",
+        "ecr:GetAuthorizationToken",
+        "ecs:GetTaskProtection",
+        "ecs:UpdateTaskProtection",
+    }
+    for role, _ in account.resources("AWS::IAM::Role"):
+        wild = {action for action, resource in account.allowed(role) if resource == "*"}
+        assert wild <= known, role
+
+
+def test_no_managed_policies_but_the_one_of_ecs(account: Account) -> None:
+    found = [
+        account.text(policy).rpartition("/")[2]
+        for role in account.properties("AWS::IAM::Role").values()
+        for policy in role.get("ManagedPolicyArns", [])
+    ]
+    assert found == ["AmazonECSInfrastructureRolePolicyForManagedInstances"]
+
+
+def test_every_program_may_use_the_data_key(account: Account) -> None:
+    users = account.who_may("kms:Decrypt", "KeysData")
+    assert len(users) == 7
+    assert not {role for role in users if role.startswith(SERVICE_ROLES)}

@@ -1,0 +1,127 @@
+"""Keys, buckets and tables."""
+
+import pytest
+
+from tests.infra.account import Account, Json
+
+BUCKET, TABLE, KEY = "AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key"
+TABLES = {
+    "Ledger": (("object_key", "version_id"), {"by_attention": ("attention", "received_at")}),
+    "Instances": (("study_uid", "sop_uid"), {}),
+    "Studies": (("study_uid", "item"), {"worklist": ("worklist", "rank")}),
+    "Results": (("study_uid", "result_id"), {}),
+    "Alerts": (("alert_id",), {"by_study": ("study_uid", "created_at"), "open": ("open", "created_at")}),
+    "Outbox": (("message_id",), {}),
+    "Models": (("kind", "model_id"), {}),
+    "Audit": (("subject", "event_id"), {}),
+    "Vault": (("lookup",), {}),
+}
+
+
+def _keys(schema: list[Json]) -> tuple[str, ...]:
+    return tuple(key["AttributeName"] for key in schema)
+
+
+def test_four_buckets(account: Account) -> None:
+    assert len(account.properties(BUCKET)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("Incoming", "KeysIncoming"), ("Studies", "KeysData"), ("Results", "KeysData")]
+)
+def test_objects_are_encrypted_under_the_right_key(account: Account, name: str, key: str) -> None:
+    bucket = account.one(BUCKET, f"Buckets{name}")
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert account.text(rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]).startswith(key)
+    assert bucket["LoggingConfiguration"]["LogFilePrefix"] == f"s3/{name.lower()}/"
+
+
+def test_no_bucket_is_public_or_unversioned(account: Account) -> None:
+    for name, bucket in account.properties(BUCKET).items():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}, name
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4, name
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}, name
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        assert bucket["BucketEncryption"], name
+
+
+def test_lifecycle_tidies_but_never_expires_what_is_current(account: Account) -> None:
+    for name in ("Incoming", "Studies", "Results"):
+        bucket = account.one(BUCKET, f"Buckets{name}")
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+        assert "ExpirationInDays" not in rule
+        assert ("NoncurrentVersionExpiration" in rule) is (name != "Incoming")
+
+
+def test_only_the_incoming_bucket_announces_its_objects(account: Account) -> None:
+    loud = [
+        name for name, bucket in account.properties(BUCKET).items() if "NotificationConfiguration" in bucket
+    ]
+    assert [name[: len("BucketsIncoming")] for name in loud] == ["BucketsIncoming"]
+
+
+def test_tls_only(account: Account) -> None:
+    policies = {
+        account.text(policy["Bucket"]): policy["PolicyDocument"]["Statement"]
+        for policy in account.properties("AWS::S3::BucketPolicy").values()
+    }
+    assert set(policies) == set(account.properties(BUCKET))
+    for name, statements in policies.items():
+        denials = [s["Condition"] for s in statements if s["Effect"] == "Deny"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in denials, name
+        for statement in statements:
+            if statement["Effect"] == "Allow":
+                assert "Service" in statement["Principal"], name
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_table(account: Account, name: str) -> None:
+    keys, indexes = TABLES[name]
+    table = account.one(TABLE, f"Tables{name}")
+    assert _keys(table["KeySchema"]) == keys
+    found = table.get("GlobalSecondaryIndexes", [])
+    assert {index["IndexName"]: _keys(index["KeySchema"]) for index in found} == indexes
+    assert all(index["Projection"] == {"ProjectionType": "ALL"} for index in found)
+    assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    key = "KeysVault" if name == "Vault" else "KeysData"
+    assert table["SSESpecification"]["SSEType"] == "KMS"
+    assert account.text(table["SSESpecification"]["KMSMasterKeyId"]).startswith(key)
+    assert ("StreamSpecification" in table) is (name in {"Instances", "Outbox"})
+    assert ("TimeToLiveSpecification" in table) is (name == "Outbox")
+
+
+def test_no_other_table(account: Account) -> None:
+    assert len(account.properties(TABLE)) == len(TABLES)
+
+
+def test_streams_carry_the_new_image(account: Account) -> None:
+    for name in ("Instances", "Outbox"):
+        table = account.one(TABLE, f"Tables{name}")
+        assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_keys_rotate(account: Account) -> None:
+    assert len(account.properties(KEY)) == 3
+    assert all(key["EnableKeyRotation"] for key in account.properties(KEY).values())
+
+
+def test_eventbridge_may_use_the_data_key_for_this_account_only(account: Account) -> None:
+    """Without this grant AWS drops every event for an encrypted queue; the local engine would deliver it."""
+    statements = account.one(KEY, "KeysData")["KeyPolicy"]["Statement"]
+    of_events = [s for s in statements if s["Principal"].get("Service") == "events.amazonaws.com"]
+    actions = {action for s in of_events for action in s["Action"]}
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions
+    for statement in of_events:
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize("name", ["KeysIncoming", "KeysVault"])
+def test_no_service_may_use_the_other_keys(account: Account, name: str) -> None:
+    (statement,) = account.one(KEY, name)["KeyPolicy"]["Statement"]
+    assert account.text(statement["Principal"]["AWS"]).endswith(":root")

@@ -1,0 +1,209 @@
+"""Queues, rules, functions and how they are joined."""
+
+import importlib
+
+import pytest
+
+from tests.infra.account import Account, Json
+
+QUEUE, FUNCTION, MAPPING = "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
+WORK = {
+    "ArrivalsIngest": 1800,
+    "GatheringQuietTimer": 360,
+    "DeliveryAnalyze": 900,
+    "AlertingResults": 360,
+}
+PROGRAMS = {
+    "deidentify": {
+        "INCOMING_BUCKET": "BucketsIncoming",
+        "STUDIES_BUCKET": "BucketsStudies",
+        "LEDGER_TABLE": "TablesLedger",
+        "INSTANCES_TABLE": "TablesInstances",
+        "VAULT": "dynamodb",
+        "VAULT_TABLE": "TablesVault",
+        "VAULT_KEY_ID": "KeysVault",
+    },
+    "gather": {
+        "INSTANCES_TABLE": "TablesInstances",
+        "STUDIES_TABLE": "TablesStudies",
+        "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
+        "QUIET_SECONDS": '{"*":120,"CR":20,"DX":20,"MG":45,"US":180}',
+    },
+    "complete_study": {
+        "INSTANCES_TABLE": "TablesInstances",
+        "STUDIES_TABLE": "TablesStudies",
+        "MODELS_TABLE": "TablesModels",
+        "OUTBOX_TABLE": "TablesOutbox",
+        "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
+        "QUIET_SECONDS": '{"*":120,"CR":20,"DX":20,"MG":45,"US":180}',
+    },
+    "deliver": {
+        "OUTBOX_TABLE": "TablesOutbox",
+        "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
+        "EVENT_BUS": "DeliveryEvents",
+    },
+    "alert": {
+        "STUDIES_TABLE": "TablesStudies",
+        "RESULTS_TABLE": "TablesResults",
+        "ALERTS_TABLE": "TablesAlerts",
+        "ALERT_TOPIC_ARN": "AlertingAlerts",
+        "PORTAL_URL": "https://firstread.invalid",
+    },
+}
+
+
+def _functions(account: Account) -> dict[str, tuple[str, Json]]:
+    found = account.properties(FUNCTION)
+    return {function["Handler"].split(".")[1]: (name, function) for name, function in found.items()}
+
+
+@pytest.mark.parametrize("name", sorted(WORK))
+def test_work_queue(account: Account, name: str) -> None:
+    queue = account.one(QUEUE, f"{name}Queue")
+    assert queue["VisibilityTimeout"] == WORK[name]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert account.text(queue["RedrivePolicy"]["deadLetterTargetArn"]).startswith(f"{name}DeadLetters")
+
+
+def test_queues_are_encrypted_and_never_delay_for_longer_than_sqs_can(account: Account) -> None:
+    queues = account.properties(QUEUE)
+    assert len(queues) == 2 * len(WORK) + 2
+    for name, queue in queues.items():
+        assert account.text(queue["KmsMasterKeyId"]).startswith("KeysData"), name
+        assert queue.get("DelaySeconds", 0) <= 900, name
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600, name
+
+
+def test_queues_and_topics_are_tls_only(account: Account) -> None:
+    for kind, owners, subject in (
+        ("AWS::SQS::QueuePolicy", "Queues", QUEUE),
+        ("AWS::SNS::TopicPolicy", "Topics", "AWS::SNS::Topic"),
+    ):
+        closed = {
+            account.text(owner)
+            for policy in account.properties(kind).values()
+            for owner in policy[owners]
+            if any(
+                s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+                for s in policy["PolicyDocument"]["Statement"]
+            )
+        }
+        assert closed == set(account.properties(subject))
+
+
+def test_visibility_is_six_times_the_timeout(account: Account) -> None:
+    for mapping in account.properties(MAPPING).values():
+        function = account.properties(FUNCTION)[account.text(mapping["FunctionName"])]
+        queue = account.properties(QUEUE).get(account.text(mapping["EventSourceArn"]))
+        if queue is not None:
+            assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+
+
+def test_every_rule_has_a_dead_letter_queue_and_a_bound(account: Account) -> None:
+    rules = account.properties("AWS::Events::Rule")
+    assert len(rules) == 2
+    for rule in rules.values():
+        (target,) = rule["Targets"]
+        assert "DeadLetters" in account.text(target["DeadLetterConfig"]["Arn"])
+        assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+
+
+def test_eventbridge_may_send_to_queue_and_dead_letters(account: Account) -> None:
+    open_to_events = {
+        account.text(resource)
+        for policy in account.properties("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow" and statement["Principal"] == {"Service": "events.amazonaws.com"}
+        for resource in [statement["Resource"]]
+        if statement["Condition"]
+    }
+    for rule in account.properties("AWS::Events::Rule").values():
+        (target,) = rule["Targets"]
+        assert account.text(target["Arn"]) in open_to_events
+        assert account.text(target["DeadLetterConfig"]["Arn"]) in open_to_events
+
+
+def test_arrivals_are_objects_below_the_prefix(account: Account) -> None:
+    rule = account.one("AWS::Events::Rule", "ArrivalsObjectArrived")
+    assert "EventBusName" not in rule
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == ["aws.s3"]
+    assert pattern["detail-type"] == ["Object Created"]
+    assert pattern["detail"]["object"] == {"key": [{"prefix": "in/"}]}
+    assert account.text(pattern["detail"]["bucket"]["name"][0]).startswith("BucketsIncoming")
+
+
+def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
+    rule = account.one("AWS::Events::Rule", "AlertingResultRecorded")
+    assert account.text(rule["EventBusName"]).startswith("DeliveryEvents")
+    assert rule["EventPattern"] == {"source": ["firstread"], "detail-type": ["ResultRecorded"]}
+
+
+@pytest.mark.parametrize(("function", "queue"), [
+    ("deidentify", "ArrivalsIngestQueue"),
+    ("complete_study", "GatheringQuietTimerQueue"),
+    ("alert", "AlertingResultsQueue"),
+])  # fmt: skip
+def test_queue_feeds_function(account: Account, function: str, queue: str) -> None:
+    name, _ = _functions(account)[function]
+    (mapping,) = [m for m in account.properties(MAPPING).values() if account.text(m["FunctionName"]) == name]
+    assert account.text(mapping["EventSourceArn"]).startswith(queue)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BatchSize"] == 10
+
+
+@pytest.mark.parametrize(("function", "table", "pattern", "dead"), [
+    ("gather", "TablesInstances", '{"eventName":["INSERT","MODIFY"]}', "GatheringGatherDeadLetters"),
+    ("deliver", "TablesOutbox", '{"eventName":["INSERT"]}', "DeliveryDeliverDeadLetters"),
+])  # fmt: skip
+def test_stream_feeds_function(account: Account, function: str, table: str, pattern: str, dead: str) -> None:
+    name, _ = _functions(account)[function]
+    (mapping,) = [m for m in account.properties(MAPPING).values() if account.text(m["FunctionName"]) == name]
+    assert account.text(mapping["EventSourceArn"]).startswith(table)
+    assert mapping["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
+    assert account.text(mapping["DestinationConfig"]["OnFailure"]["Destination"]).startswith(dead)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BatchSize"] == 100
+    assert mapping["MaximumBatchingWindowInSeconds"] == 1
+    assert mapping["MaximumRetryAttempts"] == 5
+    assert mapping["BisectBatchOnFunctionError"] is True
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_function(account: Account, name: str) -> None:
+    _, function = _functions(account)[name]
+    assert function["Handler"] == f"functions.{name}.handler.handle"
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["arm64"]
+    assert function["MemorySize"] == (2048 if name == "deidentify" else 512)
+    assert function["Timeout"] == (300 if name == "deidentify" else 60)
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert function["LoggingConfig"]["LogFormat"] == "JSON"
+    assert account.text(function["KmsKeyArn"]).startswith("KeysData")
+    group = account.properties("AWS::Logs::LogGroup")[account.text(function["LoggingConfig"]["LogGroup"])]
+    assert group["RetentionInDays"] == 90
+    assert account.text(group["KmsKeyId"]).startswith("KeysData")
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_function_is_told_exactly_what_it_needs(account: Account, name: str) -> None:
+    _, function = _functions(account)[name]
+    told = {key: account.text(value) for key, value in function["Environment"]["Variables"].items()}
+    assert told.pop("POWERTOOLS_SERVICE_NAME") == name
+    assert told.pop("POWERTOOLS_LOG_LEVEL") == "INFO"
+    wanted = {f"FIRSTREAD_{key}": value for key, value in PROGRAMS[name].items()}
+    assert set(told) == set(wanted)
+    for key, value in wanted.items():
+        assert told[key].startswith(value), key
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_the_handler_accepts_what_it_is_told(
+    account: Account, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that a handler wants and the template does not give would fail at its first event."""
+    handler = pytest.importorskip(f"functions.{name}.handler", exc_type=ModuleNotFoundError)
+    _, function = _functions(account)[name]
+    for key, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(key, account.text(value))
+    assert importlib.import_module(handler.__name__).Settings()

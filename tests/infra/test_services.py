@@ -1,0 +1,197 @@
+"""The containers: model workers and portal, and the network around them."""
+
+import importlib
+import json
+
+import pytest
+
+from infra.config import REPOSITORY
+from tests.infra.account import Account, Json
+
+TASK, SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
+TOLD = {
+    "Worker": {
+        "STUDIES_BUCKET",
+        "RESULTS_BUCKET",
+        "INSTANCES_TABLE",
+        "STUDIES_TABLE",
+        "RESULTS_TABLE",
+        "OUTBOX_TABLE",
+        "MODELS_TABLE",
+        "ANALYZE_QUEUE_URL",
+    },
+    "Portal": {
+        "STUDIES_BUCKET",
+        "RESULTS_BUCKET",
+        "INSTANCES_TABLE",
+        "STUDIES_TABLE",
+        "RESULTS_TABLE",
+        "ALERTS_TABLE",
+        "MODELS_TABLE",
+        "AUDIT_TABLE",
+    },
+}
+COMMANDS = {"Worker": ["python", "-m", "model_service", "worker"], "Portal": ["python", "-m", "portal"]}
+
+
+def _container(account: Account, program: str) -> Json:
+    container: Json
+    (container,) = account.one(TASK, f"{program}Task")["ContainerDefinitions"]
+    return container
+
+
+def _variables(account: Account, program: str) -> dict[str, str]:
+    return {v["Name"]: account.text(v["Value"]) for v in _container(account, program)["Environment"]}
+
+
+@pytest.mark.parametrize("program", ["Worker", "Portal"])
+def test_container(account: Account, program: str) -> None:
+    container = _container(account, program)
+    assert container["Command"] == COMMANDS[program]
+    assert container["ReadonlyRootFilesystem"] is True
+    told = {name for name in _variables(account, program) if name.startswith("FIRSTREAD_")}
+    assert told == {f"FIRSTREAD_{name}" for name in TOLD[program]}
+
+
+@pytest.mark.parametrize(
+    ("program", "module", "settings"),
+    [("Portal", "portal.settings", "PortalSettings"), ("Worker", "model_service.settings", "WorkerSettings")],
+)
+def test_the_program_accepts_what_it_is_told(
+    account: Account, program: str, module: str, settings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pytest.importorskip(module, exc_type=ModuleNotFoundError)
+    for name, value in _variables(account, program).items():
+        monkeypatch.setenv(name, value)
+    assert getattr(importlib.import_module(found.__name__), settings)()
+
+
+def test_the_worker_has_one_nvidia_gpu(account: Account) -> None:
+    assert _container(account, "Worker")["ResourceRequirements"] == [{"Type": "GPU", "Value": "1"}]
+    assert account.one(TASK, "WorkerTask")["RequiresCompatibilities"] == ["MANAGED_INSTANCES"]
+    capacity = account.one("AWS::ECS::CapacityProvider", "WorkerCapacity")["ManagedInstancesProvider"]
+    wanted = capacity["InstanceLaunchTemplate"]["InstanceRequirements"]
+    assert wanted["AcceleratorManufacturers"] == ["nvidia"]
+    assert wanted["AcceleratorCount"] == {"Min": 1, "Max": 1}
+
+
+def test_workers_scale_from_none(account: Account) -> None:
+    target = account.one("AWS::ApplicationAutoScaling::ScalableTarget", "WorkerScaling")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 4)
+    assert "DesiredCount" not in account.one(SERVICE, "WorkerService")
+
+
+def test_a_message_in_flight_keeps_every_worker(account: Account) -> None:
+    """The only rule that takes workers away counts what is in flight and asks three times."""
+    policies = account.properties("AWS::ApplicationAutoScaling::ScalingPolicy")
+    fewer = {
+        name
+        for name, policy in policies.items()
+        for step in policy.get("StepScalingPolicyConfiguration", {}).get("StepAdjustments", [])
+        if step["ScalingAdjustment"] <= 0
+    }
+    assert {name[: len("WorkerScalingRest")] for name in fewer} == {"WorkerScalingRest"}
+    idle = account.one("AWS::CloudWatch::Alarm", "WorkerScalingIdleAlarm")
+    assert idle["Metrics"][0]["Expression"] == "waiting + in_flight"
+    assert idle["ComparisonOperator"] == "LessThanOrEqualToThreshold"
+    assert (idle["Threshold"], idle["EvaluationPeriods"], idle["Metrics"][1]["MetricStat"]["Period"]) == (
+        0,
+        3,
+        300,
+    )
+
+
+def test_the_first_message_wakes_one_worker(account: Account) -> None:
+    policy = account.one("AWS::ApplicationAutoScaling::ScalingPolicy", "WorkerScalingWake")
+    steps = policy["StepScalingPolicyConfiguration"]
+    assert steps["AdjustmentType"] == "ExactCapacity"
+    assert steps["StepAdjustments"] == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+    alarm = account.one("AWS::CloudWatch::Alarm", "WorkerScalingWaitingAlarm")
+    assert alarm["Threshold"] == 1
+    assert alarm["Metrics"][0]["Expression"] == "IF(FILL(workers, 0) < 1, waiting, 0)"
+
+
+def test_the_portal_speaks_https_only(account: Account) -> None:
+    listeners = account.properties("AWS::ElasticLoadBalancingV2::Listener").values()
+    assert [(listener["Protocol"], listener["Port"]) for listener in listeners] == [("HTTPS", 443)]
+    assert all(listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2") for listener in listeners)
+
+
+def test_without_readers_networks_the_portal_is_internal(account: Account) -> None:
+    assert account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")["Scheme"] == "internal"
+    parameter = account.stacks["FirstRead-Portal"]["Parameters"]["CertificateArn"]
+    assert "Default" not in parameter
+
+
+def test_the_load_balancer_logs_and_is_protected(account: Account) -> None:
+    balancer = account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")
+    attributes = {a["Key"]: account.text(a["Value"]) for a in balancer["LoadBalancerAttributes"]}
+    assert attributes["access_logs.s3.enabled"] == "true"
+    assert attributes["access_logs.s3.bucket"].startswith("BucketsAccessLogs")
+    assert attributes["access_logs.s3.prefix"] == "portal"
+    assert attributes["deletion_protection.enabled"] == "true"
+    assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
+
+
+def test_health_check(account: Account) -> None:
+    group = account.one("AWS::ElasticLoadBalancingV2::TargetGroup", "Portal")
+    assert group["HealthCheckPath"] == "/healthz"
+    assert group["Port"] == 8000
+
+
+def test_nothing_is_open_to_the_world(account: Account) -> None:
+    groups = account.properties("AWS::EC2::SecurityGroup").values()
+    rules = [rule for group in groups for rule in group.get("SecurityGroupIngress", [])]
+    rules += account.properties("AWS::EC2::SecurityGroupIngress").values()
+    assert rules
+    assert "0.0.0.0/0" not in json.dumps(rules)
+    for group in groups:
+        for rule in group.get("SecurityGroupEgress", []):
+            assert rule.get("CidrIp") != "0.0.0.0/0" or (rule["FromPort"], rule["ToPort"]) == (443, 443)
+
+
+def test_network_is_logged_and_reaches_aws_storage_privately(account: Account) -> None:
+    assert account.one("AWS::EC2::FlowLog", "NetworkVpc")["TrafficType"] == "ALL"
+    endpoints = {
+        account.text(e["ServiceName"]).rpartition(".")[2]
+        for e in account.properties("AWS::EC2::VPCEndpoint").values()
+    }
+    assert endpoints == {"s3", "dynamodb"}
+    assert not any(
+        subnet["MapPublicIpOnLaunch"] for subnet in account.properties("AWS::EC2::Subnet").values()
+    )
+
+
+def test_with_a_certificate_readers_networks_are_let_in(public_account: Account) -> None:
+    assert (
+        public_account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")["Scheme"]
+        == "internet-facing"
+    )
+    doors = public_account.one("AWS::EC2::SecurityGroup", "PortalDoors")["SecurityGroupIngress"]
+    assert {(rule["CidrIp"], rule["FromPort"]) for rule in doors} == {
+        ("192.0.2.0/24", 443),
+        ("198.51.100.0/24", 443),
+    }
+    assert "CertificateArn" not in public_account.stacks["FirstRead-Portal"]["Parameters"]
+
+
+@pytest.mark.parametrize("program", ["model_service", "portal"])
+def test_images_do_not_run_as_root(program: str) -> None:
+    lines = (REPOSITORY / program / "Dockerfile").read_text().splitlines()
+    assert "USER 10001" in lines
+    assert f'"{program}"' in lines[-1]
+
+
+def test_an_image_holds_only_its_own_program(account: Account) -> None:
+    held = [
+        {path.name for path in folder.iterdir()}
+        for folder in account.folder.glob("asset.*")
+        if (folder / ".dockerignore").exists()
+    ]
+    assert sorted(sorted(names & {"model_service", "portal"}) for names in held) == [
+        ["model_service"],
+        ["portal"],
+    ]
+    assert not any(
+        names - {".dockerignore", "firstread", "infra", "model_service", "portal"} for names in held
+    )

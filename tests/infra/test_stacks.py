@@ -1,0 +1,142 @@
+"""The application as a whole: stacks, outputs, rules it is checked by."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_s3 as s3
+
+import infra.app
+from infra.config import REPOSITORY, ConfigError
+from infra.guard import acknowledge, guard
+from infra.settings import Setting
+from infra.stacks import LOCAL_STACKS
+from tests.infra.account import Account
+
+
+def test_one_stack_per_reason_to_change(account: Account) -> None:
+    assert set(account.stacks) == {
+        "FirstRead-Data",
+        "FirstRead-Pipeline",
+        "FirstRead-Network",
+        "FirstRead-Compute",
+        "FirstRead-Portal",
+    }
+
+
+def test_no_custom_resource_and_no_hidden_function(account: Account) -> None:
+    kinds = {r["Type"] for t in account.stacks.values() for r in t["Resources"].values()}
+    assert not {kind for kind in kinds if kind.startswith("Custom::")}
+    assert len(account.properties("AWS::Lambda::Function")) == 5
+
+
+def test_outputs_are_the_settings(account: Account) -> None:
+    outputs = [
+        name
+        for stack in LOCAL_STACKS
+        for name, output in account.stacks[stack]["Outputs"].items()
+        if "Export" not in output
+    ]
+    assert sorted(outputs) == sorted(setting.output_id for setting in Setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "env"),
+    [
+        (Setting.INCOMING_BUCKET, "FIRSTREAD_INCOMING_BUCKET"),
+        (Setting.VAULT_KEY_ID, "FIRSTREAD_VAULT_KEY_ID"),
+        (Setting.QUIET_TIMER_QUEUE_URL, "FIRSTREAD_QUIET_TIMER_QUEUE_URL"),
+        (Setting.INGEST_DLQ_URL, "FIRSTREAD_INGEST_DLQ_URL"),
+        (Setting.ALERT_TOPIC_ARN, "FIRSTREAD_ALERT_TOPIC_ARN"),
+    ],
+)
+def test_setting_names(setting: Setting, env: str) -> None:
+    assert setting.env == env
+
+
+def test_member_output_and_variable_have_one_name() -> None:
+    assert [setting.env for setting in Setting] == [f"FIRSTREAD_{setting.name}" for setting in Setting]
+
+
+def test_the_laptop_runs_what_is_deployed(account: Account, laptop: Account) -> None:
+    assert tuple(laptop.stacks) == LOCAL_STACKS
+    for stack in LOCAL_STACKS:
+        assert laptop.stacks[stack]["Resources"] == account.stacks[stack]["Resources"]
+
+
+def test_the_engine_knows_every_type(laptop: Account) -> None:
+    provisioners = pytest.importorskip("ministack.services.cloudformation.provisioners")
+    kinds = {r["Type"] for t in laptop.stacks.values() for r in t["Resources"].values()}
+    assert kinds <= set(provisioners._RESOURCE_HANDLERS)
+
+
+def test_cfn_lint_has_nothing_to_say(account: Account) -> None:
+    templates = sorted(str(path) for path in account.folder.glob("*.template.json"))
+    lint = Path(sys.executable).with_name("cfn-lint")
+    command = [str(lint), "--config-file", str(REPOSITORY / "infra" / "cfnlint.yaml"), "--", *templates]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_stateful_resources_stay(account: Account) -> None:
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"):
+        for name, resource in account.resources(kind):
+            assert resource["DeletionPolicy"] == "Retain", name
+            assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_a_finding_nobody_acknowledged_stops_synthesis(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = App(outdir=str(tmp_path))
+    s3.Bucket(Stack(app, "Naked"), "Bucket")
+    guard(app)
+    with pytest.raises(RuntimeError, match="ValidationFailed") as failure:
+        app.synth()
+    assert "AwsSolutions-S1" in str(failure.value) + "".join(capfd.readouterr())
+
+
+def test_an_acknowledged_finding_is_in_the_template_with_its_reason(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    bucket = s3.Bucket(Stack(app, "Known"), "Bucket", enforce_ssl=True)
+    acknowledge(bucket, "S1", reason="A bucket of a test that nobody ever reads or writes.")
+    guard(app)
+    app.synth()
+    assert "nobody ever reads" in (tmp_path / "Known.template.json").read_text()
+
+
+def test_a_reason_must_be_one() -> None:
+    with pytest.raises(ValueError, match="a reason"):
+        acknowledge(App(), "S1", reason="because")
+
+
+@pytest.mark.parametrize(
+    ("context", "complaint"),
+    [
+        ("lambda_assets=docker", "lambda_assets"),
+        ("quiet_seconds={}", "default"),
+        ('quiet_seconds={"*": 901}', "901"),
+        ("quiet_seconds=soon", "JSON"),
+        ("portal_url=http://portal", "https"),
+        ("certificate_arn=mine", "certificate"),
+        ("portal_cidrs=0.0.0.0/0", "networks"),
+        ("portal_cidrs=10.0.0.0/8", "certificate_arn"),
+        ("max_workers=0", "max_workers"),
+    ],
+)
+def test_a_bad_choice_is_named(
+    context: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert infra.app.main(["--local", "-c", context, "-o", str(tmp_path)]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_quiet_times_come_from_the_context(tmp_path: Path) -> None:
+    assert infra.app.main(["--local", "-c", 'quiet_seconds={"*": 3}', "-o", str(tmp_path)]) == 0
+    assert r"{\"*\":3}" in (tmp_path / "FirstRead-Pipeline.template.json").read_text()
+
+
+def test_config_errors_are_value_errors() -> None:
+    assert issubclass(ConfigError, ValueError)
