@@ -24,11 +24,18 @@ logger = Logger()
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Return what may be logged of an error: its type, and the file and line that raised it."""
+    """Return what may be logged of an error: its type, its AWS error code, and the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1] if frames else None
     place = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}" if last else ""
-    return {"error": type(error).__name__, "at": place}
+    return {"error": type(error).__name__, "code": _aws_code(error), "at": place}
+
+
+def _aws_code(error: BaseException) -> str:
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore's ClientError
+        return str(response.get("Error", {}).get("Code", ""))
+    return str(getattr(error, "cause_response_code", None) or type(error.__cause__).__name__)
 
 
 def batch(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
+NO_VERSION = "null"
+"""Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 
@@ -60,9 +62,9 @@ class Bucket:
         self.name = name
 
     def put(self, key: str, body: bytes | IO[bytes], content_type: str) -> str:
-        """Write an object and return its version id ("" in a bucket without versions)."""
+        """Write an object and return its version id."""
         response = client().put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
-        return response.get("VersionId", "")
+        return response.get("VersionId", NO_VERSION)
 
     def put_once(self, key: str, body: bytes | IO[bytes], content_type: str, sha256: str = "") -> str:
         """Write an object under a key that must be new, and return its version id.
@@ -83,7 +85,22 @@ class Bucket:
         response = client().put_object(
             Bucket=self.name, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*", **extra
         )
-        return response.get("VersionId", "")
+        return response.get("VersionId", NO_VERSION)
+
+    def version_of(self, key: str) -> str:
+        """Return the current version id of an object; "null" in a bucket without versions, as S3 itself says.
+
+        Raises
+        ------
+        NotFoundError
+            If the object is not there.
+        """
+        try:
+            return client().head_object(Bucket=self.name, Key=key).get("VersionId", NO_VERSION)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NotFoundError("no such object") from None
+            raise
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes.
@@ -106,7 +123,8 @@ class Bucket:
             If the object or version is not there.
         """
         with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as file:
-            extra: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+            versioned = version_id not in (None, NO_VERSION)
+            extra: dict[str, Any] = {"VersionId": version_id} if versioned else {}
             try:
                 client().download_fileobj(self.name, key, file, ExtraArgs=extra)
             except ClientError as error:

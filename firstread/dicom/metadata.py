@@ -108,8 +108,6 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         What was computed from the true dates.
     """
     sex = text(deidentified, "PatientSex").upper()
-    # A clock or time-zone difference of one day is not the future.
-    recent = seen is not None and timedelta(days=-1) <= received - seen <= timedelta(days=recent_days)
     return InstanceFacts(
         series_uid=text(deidentified, "SeriesInstanceUID"),
         sop_class_uid=text(deidentified, "SOPClassUID"),

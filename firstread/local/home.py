@@ -83,9 +83,10 @@ class Home:
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file of the directory in one step."""
-        draft = self.path / f".{name}.{os.getpid()}"
+        target = self.path / name
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
         draft.write_text(json.dumps(value, indent=2, sort_keys=True), encoding="utf-8")
-        draft.replace(self.path / name)
+        draft.replace(target)
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a JSON file of the directory; empty where it is missing."""

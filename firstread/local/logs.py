@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from firstread.local.home import Home, LocalError, activate
 
 _POLL_SECONDS = 0.5
-_GROUP_PREFIX = "/aws/lambda/"
+_GROUP_PREFIX = "/aws/"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Deidentify:
         Parameters
         ----------
         key, version_id
-            Identity of the object; where the event named no version, the latest is read.
+            Identity of the object; where the event named no version, it is the current one (keys are never
+            reused, so there is no other).
         received_at
             Time of the event, for a receipt that its door did not get to write.
 
@@ -64,10 +65,15 @@ class Deidentify:
         Receipt or None
             The settled receipt; None where the object is gone or was settled before.
         """
+        if version_id is None:
+            try:
+                version_id = self.incoming.version_of(key)
+            except NotFoundError:
+                return None
         receipt = self.ledger.open(
             Receipt(
                 object_key=key,
-                version_id=version_id or "",
+                version_id=version_id,
                 source="event",
                 received_at=to_text(datetime.fromisoformat(received_at).astimezone(UTC)),
             )
