@@ -1,0 +1,1 @@
+"""The web application: worklist, study page, alerts."""

@@ -1,0 +1,112 @@
+"""The one dependency through which every route that is not public asks the policy."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from firstread.policy import Action, Actor, can
+from firstread.study import Alert, Study
+from portal.errors import MissingError, NotAllowedError, NotSignedInError
+from portal.logic.records import resource_of
+from portal.services import Services, services_of
+
+BACKGROUND_HEADER = "X-FirstRead-Background"
+"""Set by a page that asks by itself; such a request does not count as activity of the reader."""
+
+_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
+_ALERT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Access:
+    """An allowed request: who asks, and for which study or alert.
+
+    Parameters
+    ----------
+    actor
+        The reader.
+    action
+        What was allowed.
+    """
+
+    actor: Actor
+    action: Action
+    services: Services
+    found_study: Study | None = None
+    found_alert: Alert | None = None
+
+    @property
+    def study(self) -> Study:
+        """Return the study of a route that names a study or an alert."""
+        if self.found_study is None:
+            raise MissingError("no such study")
+        return self.found_study
+
+    @property
+    def alert(self) -> Alert:
+        """Return the alert of a route that names one."""
+        if self.found_alert is None:
+            raise MissingError("no such alert")
+        return self.found_alert
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the session cookie.
+
+    The prefix ``__Host-`` binds it to this host; browsers take such a cookie over https only.
+    """
+    return "__Host-firstread-session" if request.url.scheme == "https" else "firstread-session"
+
+
+def actor_of(request: Request) -> Actor | None:
+    """Return who is signed in, or None."""
+    session_id = request.cookies.get(cookie_name(request))
+    if not session_id:
+        return None
+    active = BACKGROUND_HEADER not in request.headers
+    session = services_of(request).sessions.use(session_id, active=active)
+    return session.actor if session else None
+
+
+def require(action: Action) -> Callable[[Request], Access]:
+    """Return the dependency that lets a request pass if its session may do `action`.
+
+    Where the path names a study or an alert, the policy is asked about that study. A study that is not for
+    this reader answers like one that does not exist.
+    """
+
+    def allowed(request: Request) -> Access:
+        actor = actor_of(request)
+        if actor is None:
+            raise NotSignedInError("nobody is signed in")
+        services = services_of(request)
+        study, alert = _named(request, services)
+        if study is None:
+            decision = can(actor, action)
+            if not decision.allowed:
+                raise NotAllowedError(decision.reason)
+        elif not can(actor, action, resource_of(study)).allowed:
+            raise MissingError("no such study")
+        return Access(actor, action, services, study, alert)
+
+    allowed.required_action = action  # type: ignore[attr-defined]
+    return allowed
+
+
+def _named(request: Request, services: Services) -> tuple[Study | None, Alert | None]:
+    alert = None
+    study_uid = request.path_params.get("study_uid")
+    alert_id = request.path_params.get("alert_id")
+    if alert_id is not None:
+        alert = services.records.alerts.get(alert_id) if _ALERT_ID.fullmatch(alert_id) else None
+        if alert is None:
+            raise MissingError("no such alert")
+        study_uid = alert.study_uid
+    if study_uid is None:
+        return None, None
+    study = services.records.studies.get(study_uid) if _UID.fullmatch(study_uid) else None
+    if study is None:
+        raise MissingError("no such study")
+    return study, alert

@@ -1,0 +1,73 @@
+"""Answers when something is wrong: a page for people, problem+json for programs (RFC 9457)."""
+
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pynamodb.exceptions import PynamoDBException
+from starlette.exceptions import HTTPException
+
+from firstread.errors import NotFoundError, TransientError
+from portal.errors import MissingError, NotSignedInError, PortalError
+from portal.services import templates
+
+
+def install(app: FastAPI) -> None:
+    """Install the handlers of errors."""
+    app.add_exception_handler(PortalError, _portal_error)
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    for kind in (BotoCoreError, ClientError, PynamoDBException, TransientError):
+        app.add_exception_handler(kind, _unreachable)
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a person asked, and not a program or an image element."""
+    path = request.url.path
+    return not (path.startswith("/api/") or path.endswith(".png"))
+
+
+def answer(request: Request, status: int, title: str, detail: str = "") -> Response:
+    """Return an error as a page or as problem+json, by who asked."""
+    if wants_page(request):
+        context = {"title": title, "detail": detail, "status": status}
+        return templates.TemplateResponse(request, "error.html", context, status_code=status)
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(problem, status_code=status, media_type="application/problem+json")
+
+
+def _portal_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, PortalError):
+        raise error
+    if isinstance(error, NotSignedInError) and wants_page(request):
+        target = request.url.path if request.method == "GET" else "/"
+        return RedirectResponse("/sign-in?" + urlencode({"next": target}), status_code=303)
+    return answer(request, error.status, error.title, str(error))
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    return answer(request, MissingError.status, MissingError.title, str(error))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    response = answer(request, error.status_code, HTTPStatus(error.status_code).phrase)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # Names of fields only: the values came from outside and may be anything.
+    fields = sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()})
+    return answer(request, 422, "Not understood", "; ".join(fields)[:200])
+
+
+def _unreachable(request: Request, _: Exception) -> Response:
+    return answer(request, 503, "The records cannot be reached", "Try again in a moment.")

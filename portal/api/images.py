@@ -1,0 +1,73 @@
+"""Images and overlays as PNG."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from firstread.policy import Action
+from portal.access import Access, require
+from portal.errors import MissingError
+from portal.logic.study import find_overlay, is_image
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PNG = "image/png"
+
+router = APIRouter()
+
+
+class FrameQuery(BaseModel):
+    """How to show a frame.
+
+    Parameters
+    ----------
+    c, w
+        Window Center and Window Width (PS3.3 C.11.2.1.2); both or neither.
+    side
+        Longest side in pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    c: float | None = Field(None, ge=-1e6, le=1e6, allow_inf_nan=False)
+    w: float | None = Field(None, gt=0, le=1e6, allow_inf_nan=False)
+    side: int = Field(2048, ge=32, le=4096)
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.c is None) != (self.w is None):
+            raise ValueError("c and w belong together")
+        return self
+
+    @property
+    def window(self) -> tuple[float, float] | Literal["voi"]:
+        """Return the window that is asked for."""
+        return "voi" if self.c is None or self.w is None else (self.c, self.w)
+
+
+@router.get("/studies/{study_uid}/instances/{sop_uid}/frames/{frame}.png")
+def get_frame(
+    access: Annotated[Access, Depends(require(Action.IMAGE_VIEW))],
+    sop_uid: str,
+    frame: Annotated[int, Path(ge=1)],
+    query: Annotated[FrameQuery, Query()],
+) -> Response:
+    """Return one frame, 1 first, of a stored image."""
+    services = access.services
+    instance = services.records.instances.get(access.study.study_uid, sop_uid)
+    if instance is None or not is_image(instance) or frame > max(1, instance.facts.frames):
+        raise MissingError("no such image")
+    png = services.pictures.frame(instance.studies_key, frame, query.side, query.window)
+    return Response(png, media_type=_PNG)
+
+
+@router.get("/studies/{study_uid}/overlays/{digest}.png")
+def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
+    """Return an overlay that a result on the study's current version names."""
+    services = access.services
+    key = find_overlay(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    if key is None:
+        raise MissingError("no such overlay")
+    return Response(services.results_bucket.get(key), media_type=_PNG)

@@ -1,0 +1,24 @@
+"""Studies and their audit trail as JSON."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from firstread.policy import Action
+from portal.access import Access, require
+from portal.logic.study import StudyView, read_study
+
+router = APIRouter()
+
+
+@router.get("/api/studies/{study_uid}")
+def get_study(access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) -> StudyView:
+    """Return a study as its page shows it."""
+    services = access.services
+    return read_study(services.records, access.study, access.actor, services.clock())
+
+
+@router.get("/api/studies/{study_uid}/audit")
+def get_audit(access: Annotated[Access, Depends(require(Action.AUDIT_VIEW))]) -> list[dict[str, object]]:
+    """Return who did what to a study, oldest first."""
+    return access.services.records.audit.of_study(access.study.study_uid)

@@ -1,0 +1,73 @@
+"""Words for values: what a reader sees instead of a record's terms."""
+
+from datetime import datetime
+
+from firstread.clock import from_text
+from firstread.study import AlertState, AnalysisStatus, Risk, Study
+
+RISK_WORDS = {
+    Risk.HIGH: "High",
+    # Not "unknown risk": nobody and nothing has looked, which is what a reader has to know.
+    Risk.UNKNOWN: "Not assessed",
+    Risk.NOT_FLAGGED: "Not flagged",
+}
+
+STATUS_WORDS = {
+    AnalysisStatus.RECEIVING: "Receiving",
+    AnalysisStatus.ANALYSING: "Analysing",
+    AnalysisStatus.ANALYSED: "Analysed",
+    AnalysisStatus.NO_MODEL: "No model applies",
+    AnalysisStatus.FAILED: "Analysis failed",
+    AnalysisStatus.HELD: "Held",
+}
+
+ALERT_WORDS = {
+    AlertState.CREATED: "Not yet sent",
+    AlertState.DELIVERED: "Waiting",
+    AlertState.ACKNOWLEDGED: "Acknowledged",
+}
+
+_SEX_WORDS = {"F": "female", "M": "male", "O": "other"}  # PS3.3 C.7.1.1, Patient's Sex (0010,0040)
+
+
+def risk_words(study: Study) -> str:
+    """Return the risk of a study in words; where only a part was looked at, that is said."""
+    if study.risk is Risk.UNKNOWN and study.probability is not None:
+        return "Partly assessed"
+    return RISK_WORDS[study.risk]
+
+
+def waiting(since: str, moment: datetime) -> str:
+    """Return how long something waits, in words such as ``12 min``, ``3 h 05 min``, ``2 d 4 h``."""
+    minutes = max(0, int((moment - from_text(since)).total_seconds() // 60))
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min" if minutes else "< 1 min"
+
+
+def when(text: str) -> str:
+    """Return a moment to the second, in UTC; "" for none."""
+    return f"{from_text(text):%Y-%m-%d %H:%M:%S} UTC" if text else ""
+
+
+def person(age_years: float | None, sex: str) -> str:
+    """Return age and sex as far as they are known."""
+    return ", ".join(part for part in (_age(age_years), _SEX_WORDS.get(sex, "sex unknown")) if part)
+
+
+def _age(years: float | None) -> str:
+    if years is None:
+        return "age unknown"
+    if years >= 2:
+        return f"{int(years)} years"
+    months = int(years * 12)
+    return f"{months} month{'' if months == 1 else 's'}"
+
+
+def reason_words(reason: str) -> str:
+    """Return a typed reason, such as ``may_contain_burned_in_text``, as words."""
+    return reason.replace("_", " ")

@@ -1,0 +1,27 @@
+"""The repositories the portal reads."""
+
+from dataclasses import dataclass, field
+
+from firstread.policy import Resource
+from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.instances import InstanceRepository
+from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.studies import StudyRepository
+from firstread.study import Study
+
+
+@dataclass(frozen=True)
+class Records:
+    """One of each repository; tests may put others in their place."""
+
+    studies: StudyRepository = field(default_factory=StudyRepository)
+    instances: InstanceRepository = field(default_factory=InstanceRepository)
+    results: ResultRepository = field(default_factory=ResultRepository)
+    models: ModelRepository = field(default_factory=ModelRepository)
+    alerts: AlertRepository = field(default_factory=AlertRepository)
+    audit: AuditRepository = field(default_factory=AuditRepository)
+
+
+def resource_of(study: Study) -> Resource:
+    """Return what the policy asks about a study."""
+    return Resource(study_uid=study.study_uid, simulated=study.gathering.simulated)

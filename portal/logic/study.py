@@ -1,0 +1,311 @@
+"""One study as its page shows it: images, findings, models that do not apply, held instances, alerts."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+
+from firstread.policy import Action, Actor, can
+from firstread.routing import RegisteredModel
+from firstread.study import (
+    Alert,
+    AlertState,
+    Code,
+    Finding,
+    Instance,
+    InstanceState,
+    OperatingPoint,
+    Result,
+    ResultStatus,
+    Risk,
+    Study,
+)
+from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, when
+from portal.logic.records import Records, resource_of
+from portal.logic.worklist import View, WorklistRow, make_row
+
+
+class ImageView(View):
+    """One stored image; frames are numbered from 1 as in DICOMweb (PS3.18 8.2)."""
+
+    sop_uid: str
+    number: int | None
+    frames: int
+    rows: int
+    columns: int
+
+
+class SeriesView(View):
+    """The stored images of one series, in order."""
+
+    series_uid: str
+    number: int | None
+    modality: str
+    body_part: str
+    view: str
+    description: str
+    images: tuple[ImageView, ...]
+
+    @property
+    def frame_total(self) -> int:
+        """Return the number of frames of all images."""
+        return sum(image.frames for image in self.images)
+
+
+class HeldView(View):
+    """An instance that was not passed on."""
+
+    modality: str
+    received: str
+    reason: str
+
+
+class FindingView(View):
+    """One finding of one model.
+
+    Parameters
+    ----------
+    sop_uid
+        The image it was found on.
+    overlay_url
+        Path of its overlay; "" where it has none or the reader may not see it.
+    """
+
+    label: str
+    code: Code
+    probability: float
+    operating_point: OperatingPoint
+    risk: Risk
+    risk_words: str
+    sop_uid: str
+    overlay_url: str
+
+
+class ModelView(View):
+    """What one model says about the current version of the study.
+
+    Parameters
+    ----------
+    state
+        ``done``, ``failed`` or ``running``.
+    """
+
+    model_id: str
+    title: str
+    intended_use: str
+    enabled: bool
+    state: str
+    reason: str
+    finished: str
+    simulated: bool
+    findings: tuple[FindingView, ...]
+
+
+class NotApplicableView(View):
+    """A model that was not asked, and why."""
+
+    model_id: str
+    title: str
+    reason: str
+
+
+class AlertView(View):
+    """An alert of the study."""
+
+    alert_id: str
+    state: AlertState
+    state_words: str
+    risk_words: str
+    model_id: str
+    simulated: bool
+    created: str
+    delivered: str
+    acknowledged: str
+    acknowledged_by: str
+    may_acknowledge: bool
+
+
+class StudyView(View):
+    """All that the page of a study shows.
+
+    Parameters
+    ----------
+    is_behind
+        Whether images arrived after the analysed version was complete.
+    """
+
+    summary: WorklistRow
+    person: str
+    version: int
+    is_behind: bool
+    shows_findings: bool
+    series: tuple[SeriesView, ...]
+    held: tuple[HeldView, ...]
+    models: tuple[ModelView, ...]
+    not_applicable: tuple[NotApplicableView, ...]
+    alerts: tuple[AlertView, ...]
+
+
+def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -> StudyView:
+    """Return a study for a reader who may see it.
+
+    Parameters
+    ----------
+    records
+        Where the rest of the study is.
+    study
+        Its head.
+    actor
+        The reader.
+    moment
+        The present.
+    """
+    resource = resource_of(study)
+    shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed
+    shows_alerts = can(actor, Action.ALERT_VIEW, resource).allowed
+    instances = records.instances.of_study(study.study_uid)
+    alerts = records.alerts.of_study(study.study_uid) if shows_alerts or shows_findings else []
+    known = {model.model_id: model for model in records.models.all()}
+    current = next((alert for alert in alerts if alert.alert_id == study.alert_id), None)
+    return StudyView(
+        summary=make_row(study, current, actor, moment),
+        person=person(study.gathering.age_years, study.gathering.sex),
+        version=study.version,
+        is_behind=0 < study.version and study.gathering.count > study.version_count,
+        shows_findings=shows_findings,
+        series=_series(instances) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
+        held=tuple(_held(i) for i in instances if i.state is InstanceState.HELD),
+        models=_models(records, study, known, actor) if shows_findings else (),
+        not_applicable=tuple(
+            NotApplicableView(model_id=model_id, title=_title(known, model_id), reason=reason)
+            for model_id, reason in sorted(study.not_applicable.items())
+        ),
+        alerts=tuple(_alert(alert, study, actor) for alert in alerts) if shows_alerts else (),
+    )
+
+
+def find_overlay(records: Records, study: Study, digest: str) -> str | None:
+    """Return the key of an overlay that a result on the current version names, or None."""
+    for result in records.results.of_version(study.study_uid, study.version):
+        for finding in result.findings:
+            if finding.overlay_key and _overlay_digest(finding.overlay_key) == digest:
+                return finding.overlay_key
+    return None
+
+
+def _overlay_digest(key: str) -> str:
+    return key.rsplit("/", 1)[-1].removesuffix(".png")
+
+
+def is_image(instance: Instance) -> bool:
+    """Return whether a reader can look at an instance: stored, with rows and columns."""
+    facts = instance.facts
+    return instance.state is InstanceState.STORED and bool(facts.rows) and bool(facts.columns)
+
+
+def _series(instances: Iterable[Instance]) -> tuple[SeriesView, ...]:
+    def order(instance: Instance) -> tuple[int, str, int, str]:
+        facts = instance.facts
+        return (facts.series_number or 0, facts.series_uid, facts.instance_number or 0, instance.sop_uid)
+
+    images = sorted((instance for instance in instances if is_image(instance)), key=order)
+    return tuple(
+        _one_series(list(members)) for _, members in groupby(images, key=lambda i: i.facts.series_uid)
+    )
+
+
+def _one_series(members: list[Instance]) -> SeriesView:
+    first = members[0].facts
+    return SeriesView(
+        series_uid=first.series_uid,
+        number=first.series_number,
+        modality=first.modality,
+        body_part=first.body_part,
+        view=first.view_position,
+        description=first.series_description,
+        images=tuple(
+            ImageView(
+                sop_uid=instance.sop_uid,
+                number=instance.facts.instance_number,
+                frames=max(1, instance.facts.frames),
+                rows=instance.facts.rows or 0,
+                columns=instance.facts.columns or 0,
+            )
+            for instance in members
+        ),
+    )
+
+
+def _held(instance: Instance) -> HeldView:
+    return HeldView(
+        modality=instance.facts.modality,
+        received=when(instance.received_at),
+        reason=reason_words(instance.reason),
+    )
+
+
+def _models(
+    records: Records, study: Study, known: dict[str, RegisteredModel], actor: Actor
+) -> tuple[ModelView, ...]:
+    if study.version == 0:
+        return ()
+    results = {
+        result.model_id: result for result in records.results.of_version(study.study_uid, study.version)
+    }
+    shows_overlays = can(actor, Action.OVERLAY_VIEW, resource_of(study)).allowed
+    ids = sorted({*results, *study.models})
+    return tuple(_model(model_id, results.get(model_id), known, shows_overlays) for model_id in ids)
+
+
+def _model(
+    model_id: str, result: Result | None, known: dict[str, RegisteredModel], shows_overlays: bool
+) -> ModelView:
+    model = known.get(model_id)
+    findings = result.findings if result else ()
+    return ModelView(
+        model_id=model_id,
+        title=_title(known, model_id),
+        intended_use=model.intended_use if model else "",
+        enabled=model.enabled if model else True,
+        state=result.status.value if result else "running",
+        reason=reason_words(result.reason) if result and result.status is ResultStatus.FAILED else "",
+        finished=when(result.finished_at) if result else "",
+        simulated=result.simulated if result else False,
+        findings=tuple(_finding(finding, result.study_uid, shows_overlays) for finding in findings if result),
+    )
+
+
+def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingView:
+    has_overlay = shows_overlays and bool(finding.overlay_key)
+    digest = _overlay_digest(finding.overlay_key)
+    return FindingView(
+        label=finding.label,
+        code=finding.code,
+        probability=finding.probability,
+        operating_point=finding.operating_point,
+        risk=finding.risk,
+        risk_words=RISK_WORDS[finding.risk],
+        sop_uid=finding.sop_uid,
+        overlay_url=f"/studies/{study_uid}/overlays/{digest}.png" if has_overlay else "",
+    )
+
+
+def _title(known: dict[str, RegisteredModel], model_id: str) -> str:
+    model = known.get(model_id)
+    return model.title if model else model_id
+
+
+def _alert(alert: Alert, study: Study, actor: Actor) -> AlertView:
+    may = can(actor, Action.ALERT_ACKNOWLEDGE, resource_of(study)).allowed
+    return AlertView(
+        alert_id=alert.alert_id,
+        state=alert.state,
+        state_words=ALERT_WORDS[alert.state],
+        risk_words=RISK_WORDS[alert.risk],
+        model_id=alert.model_id,
+        simulated=alert.simulated,
+        created=when(alert.created_at),
+        delivered=when(alert.delivered_at),
+        acknowledged=when(alert.acknowledged_at),
+        acknowledged_by=alert.acknowledged_by,
+        may_acknowledge=may and alert.state is not AlertState.ACKNOWLEDGED,
+    )

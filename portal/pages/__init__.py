@@ -1,0 +1,1 @@
+"""Pages: HTML made on the server."""

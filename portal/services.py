@@ -1,0 +1,50 @@
+"""What the routes work with, made once per process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+
+from firstread.storage import Bucket
+from portal.local_users import LocalUsers
+from portal.logic.pictures import Pictures
+from portal.logic.records import Records
+from portal.sessions import Sessions
+from portal.throttle import SignInThrottle
+
+_HERE = Path(__file__).parent
+
+templates = Jinja2Templates(directory=_HERE / "templates")
+"""The pages; Jinja2 escapes every value."""
+
+STATIC = _HERE / "static"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The portal's parts.
+
+    Parameters
+    ----------
+    users
+        Local users, or None where nobody can sign in locally.
+    """
+
+    clock: Callable[[], datetime]
+    records: Records
+    pictures: Pictures
+    results_bucket: Bucket
+    users: LocalUsers | None
+    sessions: Sessions
+    throttle: SignInThrottle
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that serves a request."""
+    services = request.app.state.services
+    if not isinstance(services, Services):
+        raise TypeError("the application was not made by create_app")
+    return services

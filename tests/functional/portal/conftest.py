@@ -1,0 +1,93 @@
+"""A portal in this process, over moto."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from firstread.policy import Role
+from portal.app import create_app
+from tests.functional.portal.seeding import PASSWORD, Hospital, account, busy_morning, name_of, settings
+
+SignIn = Callable[[Role], TestClient]
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def forward(self, **by: float) -> None:
+        """Move the clock."""
+        self.moment += timedelta(**by)
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hospital(clock: Clock, _credentials: None) -> Iterator[Hospital]:
+    with account():
+        yield Hospital(clock())
+
+
+@pytest.fixture
+def morning(hospital: Hospital) -> dict[str, str]:
+    return busy_morning(hospital)
+
+
+@pytest.fixture
+def app(hospital: Hospital, tmp_path: Path, clock: Clock) -> FastAPI:
+    assert hospital.moment == clock()
+    return create_app(settings(tmp_path), clock)
+
+
+def browser(app: FastAPI) -> TestClient:
+    """Return a client that looks like a browser on this machine."""
+    return TestClient(
+        app,
+        base_url="http://127.0.0.1:8080",
+        client=("127.0.0.1", 50000),
+        headers={"Sec-Fetch-Site": "same-origin"},
+        follow_redirects=False,
+    )
+
+
+@pytest.fixture
+def anonymous(app: FastAPI) -> TestClient:
+    return browser(app)
+
+
+@pytest.fixture
+def sign_in(app: FastAPI) -> SignIn:
+    """Sign in as a role."""
+
+    def as_role(role: Role) -> TestClient:
+        client = browser(app)
+        answer = client.post("/sign-in", data={"name": name_of(role), "password": PASSWORD})
+        assert answer.status_code == 303
+        return client
+
+    return as_role
+
+
+@pytest.fixture
+def radiologist(sign_in: SignIn) -> TestClient:
+    return sign_in(Role.RADIOLOGIST)

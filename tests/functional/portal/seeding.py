@@ -1,0 +1,419 @@
+"""A small hospital in moto: tables, buckets and studies in every state, made of images that pip brings."""
+
+import copy
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import boto3
+import numpy as np
+from moto import mock_aws
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pynamodb.transactions import TransactWrite
+
+from firstread import storage
+from firstread.clock import to_text
+from firstread.policy import Role
+from firstread.records import alerts as alert_records
+from firstread.records.instances import InstanceRepository
+from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.studies import StudyRepository
+from firstread.records.tables import TABLES, bind
+from firstread.records.transactions import commit
+from firstread.routing import RegisteredModel, RoutingRule
+from firstread.study import (
+    Alert,
+    AlertState,
+    AnalysisStatus,
+    Code,
+    Finding,
+    Instance,
+    InstanceFacts,
+    InstanceState,
+    OperatingPoint,
+    Outcome,
+    Receipt,
+    Result,
+    ResultStatus,
+    Risk,
+    Study,
+    StudyGathering,
+    result_id,
+)
+from portal.settings import PortalSettings
+
+MODEL = "chest_xray_opacity@0.1.0"
+PASSWORD = "correct-horse-battery"
+STUDIES = "studies"
+RESULTS = "results"
+HOSTILE = "<script>alert('x')</script>\"'&{{7*7}}"
+
+
+@contextmanager
+def account() -> Iterator[None]:
+    """An empty account in this process, with FirstRead's tables and the portal's buckets."""
+    kept = {name: os.environ.pop(name, None) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE")}
+    with mock_aws():
+        storage.client.cache_clear()
+        for bucket in (STUDIES, RESULTS):
+            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
+        bind(type("Names", (), {name: name for name in TABLES})())
+        for table in TABLES.values():
+            table.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+        yield
+    storage.client.cache_clear()
+    os.environ.update({name: value for name, value in kept.items() if value is not None})
+
+
+def settings(folder: Path, *, users: bool = True, host: str = "127.0.0.1") -> PortalSettings:
+    """Return the settings of a portal on `account`, with one user per role named as the role."""
+    file = folder / "users.json"
+    if users and not file.exists():
+        listed = [{"name": name_of(role), "role": role.value, "password": PASSWORD} for role in Role]
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"users": listed}), encoding="utf-8")
+    tables = {name: name for name in PortalSettings.model_fields if name.endswith("_table")}
+    return PortalSettings(
+        studies_bucket=STUDIES,
+        results_bucket=RESULTS,
+        portal_host=host,
+        local_users_file=str(file) if users else "",
+        **tables,  # type: ignore[arg-type]
+    )
+
+
+def name_of(role: Role) -> str:
+    """Return the user name of a role."""
+    return role.value.replace(" ", "-")
+
+
+def uid(*parts: int) -> str:
+    """Return a UID under the root that the pipeline uses for pseudonyms."""
+    return "2.25." + ".".join(str(part) for part in (7001, *parts))
+
+
+class Hospital:
+    """Puts studies where the pipeline would have put them.
+
+    Parameters
+    ----------
+    moment
+        The present.
+    """
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+        self._count = 0
+        ModelRepository().register(
+            RegisteredModel(
+                model_id=MODEL,
+                title="Chest X-ray opacity",
+                intended_use="Frontal chest X-rays of children from 1 to 5 years. Research use only.",
+                rule=RoutingRule(modalities=("CR", "DX"), body_parts=("CHEST",)),
+                bundle_sha256="0" * 64,
+            )
+        )
+
+    def minutes_ago(self, minutes: float) -> str:
+        """Return a moment as text."""
+        return to_text(self.moment - timedelta(minutes=minutes))
+
+    def study(
+        self,
+        images: list[Dataset],
+        *,
+        waits: float = 10,
+        held: tuple[tuple[str, str], ...] = (),
+        modality: str = "CR",
+        body_part: str = "CHEST",
+        description: str = "",
+        simulated: bool = False,
+        age_years: float | None = None,
+        sex: str = "",
+        change: dict[str, object] | None = None,
+    ) -> str:
+        """Store a study and return its UID; `held` lists modality and reason of held instances."""
+        self._count += 1
+        study_uid = uid(self._count)
+        arrived = self.minutes_ago(waits)
+        for index, dataset in enumerate(images, start=1):
+            self._store(study_uid, index, dataset, arrived, description, simulated)
+        for index, (held_modality, reason) in enumerate(held, start=900):
+            facts = InstanceFacts(series_uid=uid(self._count, 9), sop_class_uid="", modality=held_modality)
+            self._add(study_uid, uid(self._count, 9, index), arrived, facts, InstanceState.HELD, reason)
+        study = Study(
+            gathering=StudyGathering(
+                study_uid=study_uid,
+                patient=f"FR-{self._count * 7919 % 100000:05d}-{'KXQRTWNP'[self._count % 8]}",
+                stored_count=len(images),
+                held_count=len(held),
+                first_arrival=arrived,
+                last_arrival=arrived,
+                modalities=(modality,),
+                body_parts=(body_part,) if body_part else (),
+                description=description,
+                age_years=age_years,
+                sex=sex,
+                is_recent=True,
+                simulated=simulated,
+            )
+        ).model_copy(update=change or {})
+        StudyRepository().change(study_uid, lambda _: study)
+        return study_uid
+
+    def _store(
+        self, study_uid: str, index: int, dataset: Dataset, arrived: str, description: str, simulated: bool
+    ) -> None:
+        series = int(dataset.get("SeriesNumber") or 1)
+        series_uid, sop_uid = f"{study_uid}.{series}", f"{study_uid}.{series}.{index}"
+        key = storage.instance_key(study_uid, series_uid, sop_uid, f"{index:064d}")
+        buffer = io.BytesIO()
+        dataset.save_as(buffer)
+        storage.Bucket(STUDIES).put(key, buffer.getvalue(), "application/dicom")
+        facts = InstanceFacts(
+            series_uid=series_uid,
+            sop_class_uid=dataset.SOPClassUID,
+            modality=dataset.Modality,
+            body_part=dataset.get("BodyPartExamined", ""),
+            view_position=dataset.get("ViewPosition", ""),
+            rows=dataset.Rows,
+            columns=dataset.Columns,
+            frames=int(dataset.get("NumberOfFrames", 1)),
+            series_number=series,
+            instance_number=index,
+            series_description=dataset.get("SeriesDescription", "") or description,
+            simulated=simulated,
+        )
+        self._add(study_uid, sop_uid, arrived, facts, InstanceState.STORED, "", key)
+
+    def _add(
+        self,
+        study_uid: str,
+        sop_uid: str,
+        arrived: str,
+        facts: InstanceFacts,
+        state: InstanceState,
+        reason: str,
+        key: str = "",
+    ) -> None:
+        instance = Instance(
+            study_uid=study_uid,
+            sop_uid=sop_uid,
+            object_key=f"in/{sop_uid}",
+            object_version="1",
+            digest=sop_uid,
+            state=state,
+            reason=reason,
+            studies_key=key,
+            patient="FR-0",
+            received_at=arrived,
+            stored_at=arrived,
+            facts=facts,
+        )
+        outcome = Outcome.STORED if state is InstanceState.STORED else Outcome.QUARANTINED
+        receipt = Receipt(
+            object_key=instance.object_key,
+            version_id="1",
+            source="push",
+            received_at=arrived,
+            outcome=outcome,
+        )
+        assert InstanceRepository().add(instance, receipt)
+
+    def analysed(self, study_uid: str, probability: float, *, overlay: bytes = b"") -> str:
+        """Record a result on version 1, and an alert where the risk is high; return the alert's id or ""."""
+        risk = Risk.HIGH if probability >= 0.43 else Risk.NOT_FLAGGED
+        key = storage.overlay_key(study_uid, overlay) if overlay else ""
+        if overlay:
+            storage.Bucket(RESULTS).put(key, overlay, "image/png")
+        finding = Finding(
+            label="Pulmonary opacity",
+            code=Code(value="128309002", scheme="SCT", meaning="Opacity"),
+            probability=probability,
+            operating_point=OperatingPoint(
+                threshold=0.43, chosen_on="validation", sensitivity=0.94, specificity=0.87
+            ),
+            risk=risk,
+            sop_uid=f"{study_uid}.1.1",
+            overlay_key=key,
+        )
+        self.result(study_uid, findings=(finding,))
+        alert_id = self.alert(study_uid) if risk is Risk.HIGH else ""
+        self.change(
+            study_uid,
+            status=AnalysisStatus.ANALYSED,
+            risk=risk,
+            probability=probability,
+            alert_id=alert_id,
+            models=(MODEL,),
+        )
+        return alert_id
+
+    def failed(self, study_uid: str) -> None:
+        """Record that the model failed on version 1."""
+        self.result(study_uid, failed="out_of_memory")
+        self.change(study_uid, status=AnalysisStatus.FAILED, models=(MODEL,))
+
+    def result(self, study_uid: str, *, findings: tuple[Finding, ...] = (), failed: str = "") -> None:
+        """Record a result on version 1."""
+        ResultRepository().record(
+            Result(
+                study_uid=study_uid,
+                result_id=result_id(1, MODEL),
+                version=1,
+                model_id=MODEL,
+                status=ResultStatus.FAILED if failed else ResultStatus.DONE,
+                reason=failed,
+                findings=findings,
+                started_at=self.minutes_ago(2),
+                finished_at=self.minutes_ago(1),
+            )
+        )
+
+    def alert(self, study_uid: str, *, simulated: bool = False) -> str:
+        """Create a delivered alert and return its id."""
+        alert = Alert(
+            alert_id=f"{abs(hash(study_uid)):032x}"[-32:],
+            study_uid=study_uid,
+            result_id=result_id(1, MODEL),
+            risk=Risk.HIGH,
+            model_id=MODEL,
+            simulated=simulated,
+            state=AlertState.DELIVERED,
+            created_at=self.minutes_ago(1),
+            delivered_at=self.minutes_ago(1),
+        )
+
+        def build(transaction: TransactWrite) -> None:
+            alert_records.add(transaction, alert)
+
+        commit(build)
+        return alert.alert_id
+
+    def change(self, study_uid: str, **update: object) -> None:
+        """Change the head of a study; it has version 1 from then on."""
+
+        def decide(study: Study | None) -> Study:
+            assert study is not None
+            count = study.gathering.count
+            return study.model_copy(update={"version": 1, "version_count": count, **update})
+
+        StudyRepository().change(study_uid, decide)
+
+
+def sample(name: str) -> Dataset:
+    """Return an image that pip brought."""
+    path = get_testdata_file(name, download=False)
+    assert path is not None
+    return dcmread(str(path))
+
+
+def stack(dataset: Dataset, count: int, series: int = 1, description: str = "") -> list[Dataset]:
+    """Return copies of an uncompressed image, each shifted a little, as a series."""
+    pixels = dataset.pixel_array
+    copies = []
+    for index in range(count):
+        each = copy.deepcopy(dataset)
+        each.PixelData = np.roll(pixels, 2 * index, axis=0).tobytes()
+        each.SeriesNumber = series
+        each.SeriesDescription = description
+        copies.append(each)
+    return copies
+
+
+def heat_map(rows: int = 256, columns: int = 256, at: tuple[float, float] = (0.66, 0.3)) -> bytes:
+    """Return a transparent PNG with one warm spot."""
+    y, x = np.mgrid[0:rows, 0:columns]
+    distance = ((y / rows - at[0]) / 0.16) ** 2 + ((x / columns - at[1]) / 0.13) ** 2
+    heat = np.exp(-distance)
+    alpha = 153 * np.clip(heat * 1.6 - 0.3, 0, 1)
+    rgba = np.stack([255 * heat, 140 * heat**2, 30 * (1 - heat), alpha], axis=-1)
+    buffer = io.BytesIO()
+    Image.fromarray(rgba.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def busy_morning(hospital: Hospital) -> dict[str, str]:
+    """Store one study of each kind; return name -> Study Instance UID."""
+    chest, limb, cine = sample("RG1_J2KI.dcm"), sample("RG3_UNCI.dcm"), sample("examples_ybr_color.dcm")
+    no_ct = {MODEL: "modality is CT"}
+    made: dict[str, str] = {}
+
+    def keep(name: str, study_uid: str, after: Callable[[str], object] | None = None) -> None:
+        made[name] = study_uid
+        if after:
+            after(study_uid)
+
+    warm = heat_map(391, 368)
+    keep(
+        "high",
+        hospital.study([chest], waits=13, description="Chest ap", age_years=4.2, sex="F"),
+        lambda each: hospital.analysed(each, 0.91, overlay=warm),
+    )
+    keep(
+        "simulated",
+        hospital.study(
+            [chest], waits=4, description="Simulated chest X-ray", simulated=True, age_years=3.5, sex="M"
+        ),
+        lambda each: hospital.analysed(each, 0.78, overlay=warm),
+    )
+    ct = [
+        *stack(sample("693_UNCI.dcm"), 6, 1, "5/5mm plain"),
+        *stack(sample("CT_small.dcm"), 3, 2, "Bone"),
+    ]
+    keep(
+        "ct",
+        hospital.study(ct, waits=184, modality="CT", body_part="HEAD", description="Head without contrast"),
+        lambda each: hospital.change(each, status=AnalysisStatus.NO_MODEL, not_applicable=no_ct),
+    )
+    keep(
+        "cine",
+        hospital.study(
+            [cine],
+            waits=52,
+            held=(("US", "may_contain_burned_in_text"), ("US", "truncated")),
+            modality="US",
+            body_part="HEART",
+            description="Echocardiography",
+        ),
+        lambda each: hospital.change(
+            each, status=AnalysisStatus.NO_MODEL, not_applicable={MODEL: "modality is US"}
+        ),
+    )
+    keep(
+        "failed",
+        hospital.study([chest], waits=31, description="Chest pa", age_years=5.0, sex="M"),
+        hospital.failed,
+    )
+    keep(
+        "held",
+        hospital.study(
+            [], waits=22, held=(("US", "may_contain_burned_in_text"),), modality="US", body_part=""
+        ),
+        lambda each: hospital.change(each, status=AnalysisStatus.HELD),
+    )
+    keep(
+        "analysing",
+        hospital.study([chest], waits=2, description="Chest ap supine", age_years=1.5),
+        lambda each: hospital.change(each, status=AnalysisStatus.ANALYSING, models=(MODEL,)),
+    )
+    keep(
+        "hostile",
+        hospital.study([limb], waits=75, body_part="EXTREMITY", description=HOSTILE),
+        lambda each: hospital.change(
+            each, status=AnalysisStatus.NO_MODEL, not_applicable={MODEL: "body part is EXTREMITY"}
+        ),
+    )
+    keep("receiving", hospital.study([sample("MR_small.dcm")], waits=0.3, modality="MR", body_part="BRAIN"))
+    keep(
+        "unflagged",
+        hospital.study([chest], waits=96, description="Chest pa", age_years=4.9, sex="F"),
+        lambda each: hospital.analysed(each, 0.08),
+    )
+    return made
