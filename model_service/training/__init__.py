@@ -1,0 +1,1 @@
+"""Training and evaluation of the shipped models; needs the ``training`` extra and a data folder."""

@@ -1,0 +1,98 @@
+"""Changes that ask a model what it relies on; each takes and returns N x 1 x height x width in [0, 1]."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Perturbation = Callable[[Tensor], Tensor]
+
+BORDER = 0.15
+
+
+def border_mask(height: int, width: int, border: float = BORDER) -> Tensor:
+    """Return a boolean height x width mask of the outer frame.
+
+    Examples
+    --------
+    >>> int(border_mask(100, 100).sum())
+    5100
+    """
+    row, column = round(height * border), round(width * border)
+    mask = torch.ones(height, width, dtype=torch.bool)
+    mask[row : height - row, column : width - column] = False
+    return mask
+
+
+def hide_border(batch: Tensor, border: float = BORDER) -> Tensor:
+    """Cover the outer frame with each image's median."""
+    height, width = batch.shape[-2:]
+    return _cover(batch, border_mask(height, width, border))
+
+
+def hide_centre(batch: Tensor) -> Tensor:
+    """Cover all but the outer frame with each image's median."""
+    return _cover(batch, ~border_mask(*batch.shape[-2:]))
+
+
+def half_resolution(batch: Tensor) -> Tensor:
+    """Reduce to half the resolution and back."""
+    side = batch.shape[-2:]
+    small = functional.interpolate(
+        batch, scale_factor=0.5, mode="bilinear", antialias=True, align_corners=False
+    )
+    return functional.interpolate(small, side, mode="bilinear", align_corners=False)
+
+
+def noisy(batch: Tensor) -> Tensor:
+    """Add Gaussian noise of 0.05, the same on every call."""
+    noise = torch.randn(batch.shape, generator=torch.Generator().manual_seed(0))
+    return (batch + 0.05 * noise).clamp(0, 1)
+
+
+def gamma(exponent: float) -> Perturbation:
+    """Return a change that raises values to a power."""
+    return lambda batch: batch.pow(exponent)
+
+
+def low_contrast(batch: Tensor) -> Tensor:
+    """Squeeze values into [0.3, 0.6]."""
+    return 0.3 + 0.3 * batch
+
+
+def clipped(batch: Tensor) -> Tensor:
+    """Window narrowly, so that the darkest and brightest fifth of the range saturate."""
+    return ((batch - 0.2) / 0.6).clamp(0, 1)
+
+
+def letterboxed(batch: Tensor) -> Tensor:
+    """Shrink into a black frame, as wide collimation does."""
+    height, width = batch.shape[-2:]
+    inner = (round(height * 0.8), round(width * 0.8))
+    small = functional.interpolate(batch, inner, mode="bilinear", antialias=True, align_corners=False)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return functional.pad(small, (left, width - inner[1] - left, top, height - inner[0] - top))
+
+
+SHORTCUTS: dict[str, Perturbation] = {
+    "border_of_0.10_hidden": lambda batch: hide_border(batch, 0.10),
+    "border_of_0.15_hidden": hide_border,
+    "only_border_of_0.15_visible": hide_centre,
+}
+ROBUSTNESS: dict[str, Perturbation] = {
+    "gamma_0.5": gamma(0.5),
+    "gamma_2": gamma(2.0),
+    "low_contrast": low_contrast,
+    "clipped_window": clipped,
+    "half_resolution": half_resolution,
+    "noise_0.05": noisy,
+    "letterboxed": letterboxed,
+    "mirrored": lambda batch: batch.flip(-1),
+    "inverted_polarity": lambda batch: 1 - batch,
+}
+
+
+def _cover(batch: Tensor, mask: Tensor) -> Tensor:
+    median = batch.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+    return torch.where(mask, median, batch)

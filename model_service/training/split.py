@@ -1,0 +1,224 @@
+"""Near-duplicates, patient groups and the frozen split."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+_PATIENT = re.compile(r"(?P<patient>person\d+|NORMAL2-IM-\d+|IM-\d+)[_-]")
+_HASH_SIDE = 16
+
+
+class Split(StrEnum):
+    """What an image is used for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of the set.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where it lies.
+    label : int
+        1 with the finding, 0 without.
+    patient : str
+        The patient as the set's file names tell it.
+    sha256 : str
+        Digest of the file.
+    """
+
+    path: Path
+    label: int
+    patient: str
+    sha256: str
+
+
+def patient_of(name: str) -> str:
+    """Return the patient that a file name of the Kermany set tells.
+
+    Examples
+    --------
+    >>> patient_of("person82_virus_154.jpeg"), patient_of("NORMAL2-IM-0196-0001.jpeg")
+    ('person82', 'NORMAL2-IM-0196')
+    """
+    match = _PATIENT.match(name)
+    if match is None:
+        raise ValueError("file name without a patient number")
+    return match["patient"]
+
+
+def scan(root: Path, negative: str, positive: str) -> list[Sample]:
+    """List the images of both classes, in a stable order.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder that holds the two class folders.
+    negative, positive : str
+        Names of the class folders.
+
+    Returns
+    -------
+    list of Sample
+        Sorted by class and file name.
+    """
+    samples = []
+    for label, folder in enumerate((negative, positive)):
+        for path in sorted((root / folder).glob("*.jpeg")):
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            samples.append(Sample(path, label, patient_of(path.name), digest))
+    if not samples:
+        raise FileNotFoundError(f"no images under {negative}/ and {positive}/ of the data folder")
+    return samples
+
+
+def difference_hash(image: Image.Image) -> npt.NDArray[np.bool_]:
+    """Compute a 256-bit difference hash: is a pixel brighter than its left neighbour.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Any image; only its luminance counts.
+
+    Returns
+    -------
+    numpy.ndarray
+        256 booleans.
+    """
+    small = image.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BILINEAR)
+    values = np.asarray(small, dtype=np.int16)
+    return (values[:, 1:] > values[:, :-1]).ravel()
+
+
+def near_duplicates(hashes: npt.NDArray[np.bool_], distance: int) -> list[tuple[int, int]]:
+    """Find the pairs whose hashes differ in at most ``distance`` bits.
+
+    Parameters
+    ----------
+    hashes : numpy.ndarray
+        One row of booleans per image.
+    distance : int
+        Largest Hamming distance of a pair.
+
+    Returns
+    -------
+    list of tuple of int
+        Pairs (i, j) with i < j.
+    """
+    bits = hashes.astype(np.float32)
+    ones = bits.sum(axis=1)
+    hamming = ones[:, None] + ones[None, :] - 2.0 * bits @ bits.T
+    first, second = np.nonzero(np.triu(hamming <= distance, k=1))
+    return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def drop_duplicates(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> set[int]:
+    """Choose which of the near-duplicates go.
+
+    Of a pair with the same label the later one goes. A pair with different labels goes whole: one of its
+    labels is wrong and nothing says which.
+
+    Parameters
+    ----------
+    labels : sequence of int
+        Label of each image.
+    pairs : sequence of tuple of int
+        As `near_duplicates` returns them.
+
+    Returns
+    -------
+    set of int
+        Indices to leave out.
+    """
+    dropped: set[int] = set()
+    for first, second in pairs:
+        dropped.add(second)
+        if labels[first] != labels[second]:
+            dropped.add(first)
+    return dropped
+
+
+def link_groups(patients: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """Join the images of one patient, and of patients who may be one, into groups.
+
+    Parameters
+    ----------
+    patients : sequence of str
+        Patient of each image.
+    pairs : sequence of tuple of int
+        Images so alike that their patients must not be on two sides of a split.
+
+    Returns
+    -------
+    list of str
+        Group of each image, named by the group's first patient in sort order.
+    """
+    parent = {patient: patient for patient in patients}
+
+    def root(patient: str) -> str:
+        while parent[patient] != patient:
+            parent[patient] = parent[parent[patient]]
+            patient = parent[patient]
+        return patient
+
+    for first, second in pairs:
+        one, other = sorted((root(patients[first]), root(patients[second])))
+        parent[other] = one
+    return [root(patient) for patient in patients]
+
+
+def assign_splits(
+    groups: Sequence[str], labels: Sequence[int], validation: float, test: float, seed: int
+) -> list[Split]:
+    """Give every group, whole, to one split, with the class balance kept.
+
+    The order of groups comes from a keyed digest of their names, so adding a patient moves few others.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Group of each image.
+    labels : sequence of int
+        Label of each image; a group with both counts as positive for the balance.
+    validation, test : float
+        Share of the images of each class.
+    seed : int
+        Key of the digest.
+
+    Returns
+    -------
+    list of Split
+        One per image.
+    """
+    sizes: dict[str, int] = {}
+    stratum: dict[str, int] = {}
+    for group, label in zip(groups, labels, strict=True):
+        sizes[group] = sizes.get(group, 0) + 1
+        stratum[group] = max(stratum.get(group, 0), label)
+    chosen: dict[str, Split] = {}
+    for label in sorted(set(stratum.values())):
+        members = sorted((g for g in sizes if stratum[g] == label), key=lambda g: _key(seed, g))
+        total, seen = sum(sizes[g] for g in members), 0
+        for group in members:
+            share = seen / total
+            chosen[group] = (
+                Split.TEST if share < test else Split.VALIDATION if share < test + validation else Split.TRAIN
+            )
+            seen += sizes[group]
+    return [chosen[group] for group in groups]
+
+
+def _key(seed: int, group: str) -> str:
+    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()

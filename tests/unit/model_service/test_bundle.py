@@ -1,0 +1,164 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+from safetensors import safe_open
+
+from model_service.bundle import BundleError, read_inference_config
+from model_service.manifest import BundleManifest, load_manifest
+from model_service.predict import Classifier
+from model_service.training import card
+
+
+def test_weights_are_those_of_the_manifest(bundle: Path) -> None:
+    weights = load_manifest(bundle).weights
+    content = (bundle / weights.file).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == weights.sha256
+    assert len(content) == weights.bytes <= 12_000_000
+
+
+def test_weights_hold_finite_float_tensors_only(bundle: Path) -> None:
+    with safe_open(bundle / load_manifest(bundle).weights.file, "np") as file:
+        assert all(np.isfinite(file.get_tensor(key)).all() for key in file.keys())
+
+
+def test_bundle_has_no_pickle(bundle: Path) -> None:
+    suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".yaml", ".safetensors", ".md", ".csv", ""}
+
+
+def test_frozen_split_is_the_one_of_the_manifest(bundle: Path) -> None:
+    text = (bundle / "docs" / "split.csv").read_bytes()
+    assert hashlib.sha256(text).hexdigest() == load_manifest(bundle).data.split_sha256
+
+
+def test_metadata_has_what_the_monai_schema_requires(bundle: Path) -> None:
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    required = {
+        "schema",
+        "version",
+        "changelog",
+        "monai_version",
+        "pytorch_version",
+        "numpy_version",
+        "task",
+        "description",
+        "authors",
+        "copyright",
+        "network_data_format",
+    }
+    assert required <= metadata.keys()
+    assert metadata["version"] == load_manifest(bundle).version
+    assert metadata["version"] in metadata["changelog"]
+    assert "Research use only" in metadata["intended_use"]
+    for side in ("inputs", "outputs"):
+        for tensor in metadata["network_data_format"][side].values():
+            assert {"type", "num_channels", "spatial_shape", "dtype", "channel_def"} <= tensor.keys()
+            assert len(tensor["channel_def"]) == tensor["num_channels"]
+
+
+def test_metadata_tells_the_size_that_preprocessing_makes(bundle: Path, classifier: Classifier) -> None:
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    shape = metadata["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    assert shape == [classifier.preprocess.size] * 2
+
+
+def test_manifest_says_who_it_is_for(bundle: Path) -> None:
+    manifest = load_manifest(bundle)
+    assert manifest.name == bundle.name
+    assert manifest.research_use_only
+    assert manifest.routing.min_age_years == 1
+    assert manifest.routing.max_age_years == 6
+    assert manifest.risk.flagged == "high"
+    assert (manifest.finding.concept.scheme, manifest.finding.concept.value) == ("SCT", "233604007")
+
+
+def _raw(bundle: Path) -> dict[str, Any]:
+    raw = yaml.safe_load((bundle / "firstread.yaml").read_text(encoding="utf-8"))
+    assert isinstance(raw, dict)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("routing", "min_age_years", 7),
+        ("routing", "colour", "blue"),
+        ("operating_point", "threshold", 1.5),
+        ("operating_point", "chosen_on", "test"),
+        ("risk", "flagged", "urgent"),
+        ("calibration", "temperature", 0),
+        ("weights", "file", "models/model.pt"),
+        ("weights", "file", "../model.safetensors"),
+        ("weights", "sha256", "abc"),
+    ],
+)
+def test_manifest_is_strict(bundle: Path, section: str, key: str, value: object) -> None:
+    raw = _raw(bundle)
+    raw[section][key] = value
+    with pytest.raises(ValidationError):
+        BundleManifest.model_validate(raw)
+
+
+def test_manifest_refuses_unknown_keys_and_is_frozen(bundle: Path) -> None:
+    with pytest.raises(ValidationError):
+        BundleManifest.model_validate(_raw(bundle) | {"extra": 1})
+    with pytest.raises(ValidationError):
+        load_manifest(bundle).version = "9.9.9"  # type: ignore[misc]
+
+
+def test_changed_weights_are_refused(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "cxr_opacity"
+    shutil.copytree(bundle, copy)
+    weights = copy / "models" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(BundleError, match="digest"):
+        Classifier.load(copy)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"network_def": "$__import__('os').system('true')"},
+        {"network_def": {"_target_": "subprocess.run", "args": ["true"]}},
+        {"network_def": {"_target_": "monai.networks.nets.ResNet", "layers": ["@other"]}},
+        {"network_def": "%other.json"},
+        {"$import os": 1},
+        [],
+    ],
+)
+def test_configuration_that_could_run_code_is_refused(tmp_path: Path, config: object) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "inference.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(BundleError):
+        read_inference_config(tmp_path)
+
+
+def test_model_card_shows_the_measured_figures(bundle: Path) -> None:
+    text = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
+    assert card.render_bundle(bundle) == text
+    assert "Research use only" in text
+
+
+def test_card_check_notices_a_stale_card(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "cxr_opacity"
+    shutil.copytree(bundle, copy)
+    assert card.main(["--bundle", str(copy), "--check"]) == 0
+    readme = copy / "docs" / "README.md"
+    readme.write_text(readme.read_text(encoding="utf-8").replace("AUROC", "AUC"), encoding="utf-8")
+    assert card.main(["--bundle", str(copy), "--check"]) == 1
+    card.main(["--bundle", str(copy)])
+    assert card.main(["--bundle", str(copy), "--check"]) == 0
+
+
+def test_card_without_markers_is_an_error() -> None:
+    with pytest.raises(ValueError, match="markers"):
+        card.update("# card", "block")
