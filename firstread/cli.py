@@ -67,9 +67,7 @@ def version() -> None:
 
 
 @app.command()
-def up(
-    home: StateDirectory = None, engine_port: EnginePort = None, portal_port: PortalPort = None
-) -> None:
+def up(home: StateDirectory = None, engine_port: EnginePort = None, portal_port: PortalPort = None) -> None:
     """Start the pipeline on this machine, or update and resume it."""
     with _told():
         where = _home(home)

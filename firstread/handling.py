@@ -67,5 +67,7 @@ def batch(
             raise
 
     # All records failing is reported like some failing: an exception would only repeat it, with its text.
-    processor: BasePartialProcessor = BatchProcessor(event_type=event_type, raise_on_entire_batch_failure=False)
+    processor: BasePartialProcessor = BatchProcessor(
+        event_type=event_type, raise_on_entire_batch_failure=False
+    )
     return dict(process_partial_response(event, handle, processor, context))  # type: ignore[arg-type]

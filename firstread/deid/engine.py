@@ -152,7 +152,7 @@ def _vr(raw: RawDataElement | DataElement, tag: BaseTag) -> str:
 def _uids(dataset: Dataset) -> Iterator[str]:
     for item, tag in elements(dataset):
         raw = item.get_item(tag)
-        if raw is not None and not tag.is_private and _vr(raw, tag) == "UI":
+        if not tag.is_private and _vr(raw, tag) == "UI":
             for uid in _values(item[tag].value):
                 if uid and not uid.startswith(WELL_KNOWN_UIDS):
                     yield uid
@@ -168,8 +168,6 @@ def _values(value: object) -> list[str]:
 def _clean(item: Dataset, context: _Context) -> None:
     for tag in list(item.keys()):
         raw = item.get_item(tag)
-        if raw is None:
-            continue
         vr = _vr(raw, tag)
         action = context.rules.action(int(tag), vr)
         sequence = sequence_of(item, tag)

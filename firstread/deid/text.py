@@ -98,11 +98,10 @@ def sweep_for(dataset: Dataset) -> Sweep:
 def _seeds(dataset: Dataset) -> Iterator[str]:
     for item, tag in elements(dataset):
         element = item.get_item(tag)
-        if element is not None and _is_name(element.VR, tag):
+        if _is_name(element.VR, tag):
             yield from _name_parts(str(item[tag].value or ""))
     for keyword in _IDENTIFIERS:
-        for value in text(dataset, keyword).split("\\"):
-            yield value
+        yield from text(dataset, keyword).split("\\")
     born = parse_date(text(dataset, "PatientBirthDate"))
     if born is not None:
         yield from _spellings(born)
@@ -119,8 +118,7 @@ def _is_name(vr: str | None, tag: BaseTag) -> bool:
 
 def _name_parts(name: str) -> Iterable[str]:
     yield name
-    for part in _NAME_SEPARATORS.split(name):
-        yield part
+    yield from _NAME_SEPARATORS.split(name)
 
 
 def _spellings(day: date) -> Iterable[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -116,26 +117,28 @@ def _watch(console: Console, tracker: Tracker, items: Sequence[Item], seconds: f
 
 
 def _way_table(items: Sequence[Item], ways: Sequence[Way]) -> RenderableType:
-    table = Table(title="The way of each file (time received, then seconds since)", expand=False)
-    for column in ("file", "what it is", "received", "de-identified", "complete", "analysed", "outcome"):
-        table.add_column(column, justify="right" if column in STAGES[1:] else "left")
+    table = Table(title="The way of each file: time of arrival, then seconds since", expand=False)
+    table.add_column("file", overflow="fold", min_width=22)
+    for heading in ("arrived", "de-identified", "complete", "analysed"):
+        table.add_column(heading, justify="right", no_wrap=heading == "arrived")
+    table.add_column("outcome", min_width=16)
     for item, way in zip(items, ways, strict=True):
         passed = [_since(way, stage) for stage in STAGES[1:]]
         received = f"{from_text(way.receipt.received_at):%H:%M:%S}"
-        table.add_row(item.name, item.what, received, *passed, _outcome(way))
+        table.add_row(f"{item.name}\n[dim]{item.what}[/dim]", received, *passed, _outcome(way))
     return table
 
 
 def _since(way: Way, stage: str) -> str:
     seconds = way.seconds(stage)
-    return "" if seconds is None else f"+{seconds:.2f} s"
+    return "" if seconds is None else f"{seconds:.1f} s"
 
 
 def _outcome(way: Way) -> str:
     if way.receipt.outcome is Outcome.PENDING:
         return "[dim]waiting[/dim]"
     if way.receipt.outcome is Outcome.QUARANTINED:
-        return f"[yellow]held: {way.receipt.reason.replace('_', ' ')}[/yellow]"
+        return f"[yellow]held[/yellow]\n[dim]{way.receipt.reason.replace('_', ' ')}[/dim]"
     if way.receipt.outcome is Outcome.DUPLICATE:
         return "duplicate"
     return _study_outcome(way.study) if way.study else "[dim]stored[/dim]"
@@ -143,16 +146,19 @@ def _outcome(way: Way) -> str:
 
 def _study_outcome(study: Study) -> str:
     if study.status is AnalysisStatus.NO_MODEL:
-        return f"[yellow]no model applies[/yellow] [dim]({'; '.join(study.not_applicable.values())})[/dim]"
+        why = "; ".join(study.not_applicable.values())
+        return f"[yellow]no model applies[/yellow]\n[dim]{why}[/dim]"
     if study.status is AnalysisStatus.ANALYSED and study.probability is not None:
-        return f"[{_COLOURS[study.risk]}]{study.risk.value}, probability {study.probability:.3f}[/]"
+        return (
+            f"[{_COLOURS[study.risk]}]{study.risk.value}[/]\n[dim]probability {study.probability:.3f}[/dim]"
+        )
     return f"[dim]{study.status.value}[/dim]"
 
 
 def _show_alerts(console: Console, subscriber: Subscriber, ways: Sequence[Way]) -> bool:
     """Print the alert as a subscriber receives it; return whether every high risk had one."""
     expected = sum(way.study is not None and way.study.risk is Risk.HIGH for way in ways)
-    received = []
+    received: list[dict[str, Any]] = []
     deadline = time.monotonic() + 20
     while len(received) < expected and time.monotonic() < deadline:
         received += subscriber.receive(wait_seconds=1)
@@ -168,9 +174,11 @@ def _show_alerts(console: Console, subscriber: Subscriber, ways: Sequence[Way]) 
 
 def _show_worklist(console: Console, studies: Sequence[Study]) -> None:
     table = Table(title="Worklist: highest risk first, then the longest wait. Research use only.")
-    for column in ("risk", "probability", "waiting", "modality", "body part", "description", "analysis"):
+    table.add_column("risk", no_wrap=True)
+    for column in ("prob.", "waiting", "modality", "body part", "description", "analysis"):
         table.add_column(column)
     for study in studies:
+        held = f"\n{study.gathering.held_count} held" if study.gathering.held_count else ""
         table.add_row(
             f"[{_COLOURS[study.risk]}]{study.risk.value}[/]",
             "" if study.probability is None else f"{study.probability:.3f}",
@@ -178,7 +186,7 @@ def _show_worklist(console: Console, studies: Sequence[Study]) -> None:
             ", ".join(study.gathering.modalities),
             ", ".join(study.gathering.body_parts),
             ("[magenta]SIMULATED[/] " if study.gathering.simulated else "") + study.gathering.description,
-            study.status.value + (f", {study.gathering.held_count} held" if study.gathering.held_count else ""),
+            study.status.value + held,
         )
     console.print(table)
 

@@ -80,7 +80,8 @@ _OPACITIES = (
 def _diaphragm(x: Array) -> Array:
     """Return the height, in cm, at which the lungs end: a dome on each side, the right one higher."""
     right, left = 3.9 + 0.16 * (x + 4.2) ** 2, 4.6 + 0.16 * (x - 4.6) ** 2
-    return np.where(x < 0, right, left)
+    height: Array = np.where(x < 0, right, left)
+    return height
 
 
 def chest(seed: int, opacity: bool = True) -> npt.NDArray[np.uint16]:
@@ -112,9 +113,7 @@ def chest(seed: int, opacity: bool = True) -> npt.NDArray[np.uint16]:
     if opacity:
         for body in _OPACITIES:
             size = random.uniform(0.9, 1.15)
-            moved = replace(
-                body, x=body.x + random.uniform(-0.4, 0.4), a=body.a * size, c=body.c * size
-            )
+            moved = replace(body, x=body.x + random.uniform(-0.4, 0.4), a=body.a * size, c=body.c * size)
             integral += _ragged(moved.line_integral(x, z), random) * np.minimum(1.0, 1.4 * in_lung)
     integral = _blurred(np.clip(integral, 0.0, None), 1.6)
     photons = random.poisson(_PHOTONS * np.exp(-integral))
@@ -144,7 +143,8 @@ def _vessels(random: np.random.Generator) -> Array:
     """Return a fine texture, as of lung vessels: smoothed noise at two scales."""
     fine = _blurred(random.normal(0.0, 1.0, (_SIDE, _SIDE)), 3.0)
     coarse = _blurred(random.normal(0.0, 1.0, (_SIDE, _SIDE)), 9.0)
-    return 0.02 * fine / fine.std() + 0.03 * coarse / coarse.std()
+    texture: Array = 0.02 * fine / fine.std() + 0.03 * coarse / coarse.std()
+    return texture
 
 
 def _ragged(integral: Array, random: np.random.Generator) -> Array:
@@ -194,7 +194,7 @@ def radiograph(seed: int, when: datetime, opacity: bool = True) -> bytes:
     dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.Manufacturer = "FirstRead simulation"
     dataset.ReferringPhysicianName = ""
-    dataset.StudyDescription = "SIMULATED chest radiograph"
+    dataset.StudyDescription = "Chest radiograph, SIMULATED"
     dataset.SeriesDescription = "SIMULATED phantom projection"
     dataset.PatientName = "Phantom^Simulated"
     dataset.PatientID = f"SIMULATED-{seed}"

@@ -1,6 +1,7 @@
 """Reading untrusted DICOM: bounds, structure, typed metadata."""
 
 from firstread.dicom.metadata import Timing, facts
-from firstread.dicom.reader import DicomFile, Limits, PixelSpan, read
+from firstread.dicom.pixels import PixelSpan
+from firstread.dicom.reader import DicomFile, Limits, read
 
 __all__ = ["DicomFile", "Limits", "PixelSpan", "Timing", "facts", "read"]

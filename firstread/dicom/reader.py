@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import pydicom
 from pydicom import config
@@ -162,7 +162,7 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
         source = _inflate(source, limits)
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
         source.seek(0)
-        body = read_dataset(source, False, True, stop_when=_at_pixels)
+        body = read_dataset(cast(BinaryIO, source), False, True, stop_when=_at_pixels)
         dataset = FileDataset("", body, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     else:
         source.seek(0)
@@ -188,7 +188,9 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 def _read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
     """Read group 0002, which is always Explicit VR Little Endian (PS3.10 7.1)."""
-    meta = read_dataset(source, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    meta = read_dataset(
+        cast(BinaryIO, source), False, True, stop_when=lambda tag, _vr, _length: tag.group != 2
+    )
     return FileMetaDataset(meta), source.tell()
 
 
@@ -228,7 +230,7 @@ def _check_structure(dataset: Dataset, limits: Limits) -> None:
         elements += len(item)
         if elements > limits.elements:
             raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
-        for tag in item.keys():  # noqa: SIM118 - iterating a Dataset decodes every element
+        for tag in item.keys():  # iterating a Dataset itself decodes every element
             sequence = sequence_of(item, tag)
             if sequence is not None:
                 stack.extend((child, depth + 1) for child in sequence)
@@ -244,7 +246,7 @@ def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
     """
     raw = item.get_item(tag)
     if not isinstance(raw, pydicom.dataelem.RawDataElement):
-        return raw.value if raw is not None and raw.VR == "SQ" else None
+        return raw.value if raw.VR == "SQ" else None
     if raw.value is not None and raw.length not in (0xFFFFFFFF, len(raw.value)):
         raise QuarantineError(Reason.TRUNCATED)
     # Implicit VR: a sequence of defined length has no VR of its own yet; the dictionary knows it. An element

@@ -98,7 +98,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
 
 def _sources_digest() -> str:
     digest = hashlib.sha256()
-    files = sorted((REPOSITORY / "infra").rglob("*")) + [REPOSITORY / "cdk.json"]
+    files = [*sorted((REPOSITORY / "infra").rglob("*")), REPOSITORY / "cdk.json"]
     for path in files:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(str(path.relative_to(REPOSITORY)).encode())

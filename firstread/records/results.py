@@ -20,9 +20,7 @@ class ResultRepository:
         row = ResultRow(
             study_uid=result.study_uid, result_id=result.result_id, body=result.model_dump(mode="json")
         )
-        event = ResultRecorded(
-            study_uid=result.study_uid, version=result.version, result_id=result.result_id
-        )
+        event = ResultRecorded(study_uid=result.study_uid, version=result.version, result_id=result.result_id)
 
         def build(transaction: TransactWrite) -> None:
             transaction.save(row, condition=ResultRow.result_id.does_not_exist())

@@ -196,7 +196,7 @@ def bind(settings: object) -> None:
         table_name = getattr(settings, name, None)
         if table_name is None:
             continue
-        meta: Any = table.Meta  # type: ignore[attr-defined]
+        meta: Any = table.Meta
         meta.table_name = table_name
         meta.region = region()
         table._connection = None

@@ -5,7 +5,7 @@ written is either deterministic under a key of its own (the studies object) or c
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -47,7 +47,7 @@ class Deidentify:
     vault: IdentityVault
     rules: Rules
     inspected: Set[str]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     def object(self, key: str, version_id: str | None, received_at: str) -> Receipt | None:
         """Take one object to its outcome.
