@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Size as StorageSize
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -19,10 +20,11 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 
 @dataclass(frozen=True)
 class Size:
-    """What a function may use."""
+    """What a function may use: memory and disk in MiB, and time."""
 
     memory: int = 512
     seconds: int = 60
+    disk: int = 512
 
     @property
     def timeout(self) -> Duration:
@@ -86,6 +88,7 @@ class Function(Construct):
             environment_encryption=key,
             role=self.role,
             memory_size=size.memory,
+            ephemeral_storage_size=StorageSize.mebibytes(size.disk),
             timeout=size.timeout,
             tracing=lambda_.Tracing.ACTIVE,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -95,12 +98,6 @@ class Function(Construct):
             self.role,
             "IAM5[Resource::*]",
             reason="Only PutTraceSegments (X-Ray) and ListStreams (DynamoDB): neither knows a resource.",
-        )
-        acknowledge(
-            self.role,
-            "IAM5[Action::kms:GenerateDataKey*]",
-            "IAM5[Action::kms:ReEncrypt*]",
-            reason="Variants of one operation each, on the data key alone, for a stream's dead letters.",
         )
         acknowledge(
             self.function,

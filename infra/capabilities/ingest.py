@@ -14,13 +14,14 @@ from infra.capabilities.access import (
     write_objects,
 )
 from infra.capabilities.function import Function, Size
-from infra.capabilities.queues import WorkQueue, dead_letter_queue
+from infra.capabilities.queues import WorkQueue, stream_dead_letter_queue
 from infra.capabilities.store import Store
 from infra.capabilities.wiring import event_to_queue, queue_to_function, stream_to_function
 from infra.config import Config
 
 ARRIVALS_PREFIX = "in/"
-_DEIDENTIFY = Size(memory=2048, seconds=300)
+# The disk holds an object that is too large to be kept in memory while it is read.
+_DEIDENTIFY = Size(memory=2048, seconds=300, disk=4096)
 _SMALL = Size()
 
 
@@ -68,7 +69,7 @@ class Arrivals(Construct):
                 "VAULT_KEY_ID": keys.vault.key_id,
             },
         )
-        deidentify.function.add_event_source(queue_to_function(self.ingest))
+        queue_to_function(self.ingest, deidentify)
         read_objects(deidentify.role, buckets.incoming)
         keys.incoming.grant(deidentify.role, "kms:Decrypt", "kms:DescribeKey")
         read_objects(deidentify.role, buckets.studies)
@@ -96,7 +97,7 @@ class Gathering(Construct):
         super().__init__(scope, construct_id)
         keys, tables = store.keys, store.tables
         self.quiet_timer = WorkQueue(self, "QuietTimer", key=keys.data, visibility=_SMALL.visibility)
-        self.gather_dead_letters = dead_letter_queue(self, "GatherDeadLetters", key=keys.data)
+        self.gather_dead_letters = stream_dead_letter_queue(self, "GatherDeadLetters", key=keys.data)
         timer = {
             "QUIET_TIMER_QUEUE_URL": self.quiet_timer.queue.queue_url,
             "QUIET_SECONDS": config.quiet_seconds_json,
@@ -114,8 +115,8 @@ class Gathering(Construct):
             size=_SMALL,
             environment={**studies_and_instances, **timer},
         )
-        gather.function.add_event_source(
-            stream_to_function(tables.instances, "INSERT", "MODIFY", dead_letters=self.gather_dead_letters)
+        stream_to_function(
+            tables.instances, gather, "INSERT", "MODIFY", dead_letters=self.gather_dead_letters
         )
         use_table(gather.role, tables.instances, *READ)
         use_table(gather.role, tables.studies, *READ, *WRITE)
@@ -134,7 +135,7 @@ class Gathering(Construct):
                 **timer,
             },
         )
-        complete.function.add_event_source(queue_to_function(self.quiet_timer))
+        queue_to_function(self.quiet_timer, complete)
         use_table(complete.role, tables.instances, *READ)
         use_table(complete.role, tables.studies, *READ, *WRITE)
         use_table(complete.role, tables.models, *READ)

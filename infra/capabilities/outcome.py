@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.capabilities.access import READ, UPDATE, WRITE, publish, send_messages, use_table
 from infra.capabilities.function import Function, Size
-from infra.capabilities.queues import WorkQueue, dead_letter_queue
+from infra.capabilities.queues import WorkQueue, stream_dead_letter_queue
 from infra.capabilities.store import Store
 from infra.capabilities.wiring import event_to_queue, queue_to_function, stream_to_function
 from infra.config import Config
@@ -37,7 +37,7 @@ class Delivery(Construct):
         key, outbox = store.keys.data, store.tables.outbox
         self.analyze = WorkQueue(self, "Analyze", key=key, visibility=_ANALYSIS)
         self.bus = events.EventBus(self, "Events", description="FirstRead: what happened to studies")
-        self.dead_letters = dead_letter_queue(self, "DeliverDeadLetters", key=key)
+        self.dead_letters = stream_dead_letter_queue(self, "DeliverDeadLetters", key=key)
         deliver = Function(
             self,
             "Deliver",
@@ -52,9 +52,7 @@ class Delivery(Construct):
             },
         )
         # Only inserts: marking a row as delivered must not deliver it again, nor its expiry.
-        deliver.function.add_event_source(
-            stream_to_function(outbox, "INSERT", dead_letters=self.dead_letters)
-        )
+        stream_to_function(outbox, deliver, "INSERT", dead_letters=self.dead_letters)
         use_table(deliver.role, outbox, *READ, *UPDATE)
         send_messages(deliver.role, self.analyze.queue)
         self.bus.grant_put_events_to(deliver.role)
@@ -110,7 +108,7 @@ class Alerting(Construct):
                 "PORTAL_URL": config.portal_url,
             },
         )
-        alert.function.add_event_source(queue_to_function(self.results))
+        queue_to_function(self.results, alert)
         use_table(alert.role, tables.studies, *READ, *WRITE)
         use_table(alert.role, tables.results, *READ)
         use_table(alert.role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open"))

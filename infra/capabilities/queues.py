@@ -43,7 +43,7 @@ class WorkQueue(Construct):
 
 def dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey) -> sqs.Queue:
     """Make a queue for what could not be processed; it keeps a message for as long as SQS allows."""
-    queue = sqs.Queue(
+    return sqs.Queue(
         scope,
         construct_id,
         encryption=sqs.QueueEncryption.KMS,
@@ -52,9 +52,14 @@ def dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey) -> 
         enforce_ssl=True,
         retention_period=Duration.days(_RETENTION),
     )
+
+
+def stream_dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey) -> sqs.Queue:
+    """Make a queue for positions of a table's stream that could not be processed."""
+    queue = dead_letter_queue(scope, construct_id, key=key)
     acknowledge(
         queue,
         "SQS3",
-        reason="This is a dead-letter queue itself; its depth is watched, another queue would hide it.",
+        reason="This is the dead-letter queue of a stream, which the rule cannot see; its depth is watched.",
     )
     return queue

@@ -7,7 +7,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 
+from infra.capabilities.function import Function
 from infra.capabilities.queues import WorkQueue
+from infra.guard import acknowledge
 
 BATCH = 10
 
@@ -23,20 +25,21 @@ def event_to_queue(work: WorkQueue) -> targets.SqsQueue:
     )
 
 
-def queue_to_function(work: WorkQueue) -> sources.SqsEventSource:
+def queue_to_function(work: WorkQueue, function: Function) -> None:
     """Feed a function from a queue; one bad message does not fail the batch."""
-    return sources.SqsEventSource(work.queue, batch_size=BATCH, report_batch_item_failures=True)
+    source = sources.SqsEventSource(work.queue, batch_size=BATCH, report_batch_item_failures=True)
+    function.function.add_event_source(source)
 
 
 def stream_to_function(
-    table: dynamodb.ITable, *event_names: str, dead_letters: sqs.IQueue
-) -> sources.DynamoEventSource:
+    table: dynamodb.ITable, function: Function, *event_names: str, dead_letters: sqs.IQueue
+) -> None:
     """Feed a function from a table's stream.
 
     A stream is read in order, so a record that always fails would stop its shard: the batch is split to find
     it, tried a few times, and then its position goes to the dead letters.
     """
-    return sources.DynamoEventSource(
+    source = sources.DynamoEventSource(
         table,
         starting_position=lambda_.StartingPosition.TRIM_HORIZON,
         batch_size=100,
@@ -46,4 +49,11 @@ def stream_to_function(
         bisect_batch_on_error=True,
         report_batch_item_failures=True,
         on_failure=sources.SqsDlq(dead_letters),
+    )
+    function.function.add_event_source(source)
+    acknowledge(
+        function.role,
+        "IAM5[Action::kms:GenerateDataKey*]",
+        "IAM5[Action::kms:ReEncrypt*]",
+        reason="Variants of one operation each, on the data key alone, for the stream's dead letters.",
     )

@@ -62,8 +62,6 @@ def test_the_shim_hides_no_installed_handler() -> None:
     assert [path.name for path in SHIM.iterdir()] == ["README.md"]
 
 
-def test_a_requirement_that_cannot_be_installed_stops_the_build(tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("pydicom==3.0.2\n")
-    with pytest.raises(BuildError, match="hash"):
-        build(tmp_path / "out", target=None, requirements=requirements)
+def test_requirements_that_cannot_be_installed_stop_the_build(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"missing\.txt"):
+        build(tmp_path / "out", target=None, requirements=tmp_path / "missing.txt")

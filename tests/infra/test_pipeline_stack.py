@@ -176,6 +176,7 @@ def test_function(account: Account, name: str) -> None:
     assert function["Runtime"] == "python3.13"
     assert function["Architectures"] == ["arm64"]
     assert function["MemorySize"] == (2048 if name == "deidentify" else 512)
+    assert function["EphemeralStorage"]["Size"] == (4096 if name == "deidentify" else 512)
     assert function["Timeout"] == (300 if name == "deidentify" else 60)
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert function["LoggingConfig"]["LogFormat"] == "JSON"

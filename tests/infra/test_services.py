@@ -55,7 +55,11 @@ def test_container(account: Account, program: str) -> None:
 
 @pytest.mark.parametrize(
     ("program", "module", "settings"),
-    [("Portal", "portal.settings", "PortalSettings"), ("Worker", "model_service.settings", "WorkerSettings")],
+    [
+        ("Portal", "portal.settings", "PortalSettings"),
+        # importing the worker imports torch
+        pytest.param("Worker", "model_service.bootstrap", "Settings", marks=pytest.mark.slow),
+    ],
 )
 def test_the_program_accepts_what_it_is_told(
     account: Account, program: str, module: str, settings: str, monkeypatch: pytest.MonkeyPatch

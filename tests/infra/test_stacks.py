@@ -1,7 +1,9 @@
 """The application as a whole: stacks, outputs, rules it is checked by."""
 
+import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3
 
 import infra.app
-from infra.config import REPOSITORY, ConfigError
+from infra.config import REPOSITORY, Config, ConfigError
 from infra.guard import acknowledge, guard
 from infra.settings import Setting
 from infra.stacks import LOCAL_STACKS
@@ -70,6 +72,11 @@ def test_the_engine_knows_every_type(laptop: Account) -> None:
     provisioners = pytest.importorskip("ministack.services.cloudformation.provisioners")
     kinds = {r["Type"] for t in laptop.stacks.values() for r in t["Resources"].values()}
     assert kinds <= set(provisioners._RESOURCE_HANDLERS)
+
+
+def test_the_engine_takes_each_template_in_one_call(laptop: Account) -> None:
+    """A larger body would have to be uploaded first."""
+    assert all(len(json.dumps(template)) < 51_200 for template in laptop.stacks.values())
 
 
 def test_cfn_lint_has_nothing_to_say(account: Account) -> None:
@@ -140,3 +147,15 @@ def test_quiet_times_come_from_the_context(tmp_path: Path) -> None:
 
 def test_config_errors_are_value_errors() -> None:
     assert issubclass(ConfigError, ValueError)
+
+
+DOCUMENTED = (REPOSITORY / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Config)])
+def test_every_choice_is_documented(field: str) -> None:
+    assert f"| `{field}` |" in DOCUMENTED
+
+
+def test_every_stack_is_documented(account: Account) -> None:
+    assert all(f"| `{stack}` |" in DOCUMENTED for stack in account.stacks)
