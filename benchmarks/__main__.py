@@ -1,0 +1,22 @@
+"""Run benchmarks by name; all of them without one."""
+
+import sys
+
+from benchmarks import way
+
+BENCHMARKS = {"way": way.run}
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks; returns the exit code."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or list(BENCHMARKS):
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
