@@ -19,7 +19,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 Array = npt.NDArray[np.float64]
 
 _SIDE = 768
-_FIELD_CM = 26.0
+_FIELD_CM = 22.0
 _WATER = 0.20  # linear attenuation of soft tissue in 1/cm at about 60 keV
 _PHOTONS = 40_000.0  # per pixel behind air; sets the quantum noise
 
@@ -56,30 +56,41 @@ class Body:
 
 
 _TRUNK = (
-    Body(0.0, 7.5, 9.4, 5.6, 15.5, _WATER, 4.0),
-    Body(0.0, -7.6, 13.4, 1.7, 3.0, _WATER * 0.8, 2.4),  # shoulders
-    Body(0.0, -12.5, 2.9, 3.0, 5.5, _WATER * 0.6, 3.0),  # neck
+    Body(0.0, 7.5, 9.0, 5.2, 16.8, _WATER, 3.4),
+    Body(0.0, -8.6, 12.0, 2.0, 2.4, _WATER * 0.8, 2.4),  # shoulders
+    Body(-10.6, 0.0, 1.7, 1.7, 12.0, _WATER, 3.0),  # arms
+    Body(10.6, 0.0, 1.7, 1.7, 12.0, _WATER, 3.0),
+    Body(0.0, -11.5, 2.7, 2.8, 5.5, _WATER * 0.6, 3.0),  # neck
 )
-_LUNGS = (
-    Body(-4.3, 0.8, 3.6, 4.3, 7.6, -0.150, 2.4),
-    Body(4.5, 0.8, 3.4, 4.3, 7.6, -0.150, 2.4),
-)
-_HEART = Body(1.3, 2.4, 3.4, 3.3, 3.6, 0.150)
+_HEART = Body(0.9, 1.2, 3.7, 3.4, 4.1, 0.150)
 _WITHIN = (
-    Body(0.5, -2.4, 1.5, 2.4, 4.4, 0.030),  # great vessels
-    Body(0.0, -7.5, 0.50, 0.8, 5.0, -0.120),  # trachea
-    Body(0.0, 2.0, 1.05, 1.1, 26.0, 0.130, 4.0),  # spine
+    Body(0.0, -7.0, 0.45, 0.7, 4.5, -0.100),  # trachea
+    Body(0.0, 2.0, 0.95, 1.0, 26.0, 0.120, 4.0),  # spine
 )
 _OPACITIES = (
-    Body(-4.9, 2.4, 2.4, 3.0, 2.2, 0.140),
-    Body(-3.6, 0.6, 1.7, 2.6, 2.0, 0.120),
-    Body(5.0, -1.4, 1.6, 2.4, 1.9, 0.110),
+    Body(-4.8, 1.6, 2.4, 3.4, 2.4, 0.165),
+    Body(-3.4, -0.6, 1.9, 3.0, 2.3, 0.145),
+    Body(4.9, -1.8, 1.9, 2.8, 2.1, 0.145),
 )
+_LUNG_MU = -0.165
+_LUNG_TOP = -6.6
+
+
+def _lungs(x: Array, z: Array) -> Array:
+    """Return the line integral of the lungs: wide at the base, narrow at the top, cut by diaphragm and mediastinum."""
+    side = np.abs(x)
+    height = np.clip((z - _LUNG_TOP) / 11.0, 0.0, 1.2)
+    outer = 3.3 + 4.6 * np.sqrt(height)
+    inner = 1.35 + 0.45 * np.exp(-(((z + 1.2) / 1.6) ** 2))  # hila
+    across = np.clip((outer - side) / (outer - inner), 0.0, 1.0) * np.clip((side - inner) / 0.5, 0.0, 1.0)
+    depth = 9.0 * np.clip(2.5 * across, 0.0, 1.0) ** 0.6 * np.clip((z - _LUNG_TOP) / 1.2, 0.0, 1.0) ** 0.5
+    lungs: Array = _LUNG_MU * depth / (1.0 + np.exp((z - _diaphragm(x)) / 0.10))
+    return lungs
 
 
 def _diaphragm(x: Array) -> Array:
     """Return the height, in cm, at which the lungs end: a dome on each side, the right one higher."""
-    right, left = 3.9 + 0.16 * (x + 4.2) ** 2, 4.6 + 0.16 * (x - 4.6) ** 2
+    right, left = 3.3 + 0.085 * (x + 3.4) ** 2, 4.0 + 0.085 * (x - 3.6) ** 2
     height: Array = np.where(x < 0, right, left)
     return height
 
@@ -102,40 +113,41 @@ def chest(seed: int, opacity: bool = True) -> npt.NDArray[np.uint16]:
     random = np.random.default_rng(seed)
     line = np.linspace(-_FIELD_CM / 2, _FIELD_CM / 2, _SIDE)
     x, z = np.meshgrid(line, line)
-    air = sum((body.line_integral(x, z) for body in _LUNGS), np.zeros_like(x))
-    air /= 1.0 + np.exp((z - _diaphragm(x)) / 0.12)
+    air = _blurred(_lungs(x, z), 2.0)
     integral = air + sum((body.line_integral(x, z) for body in (*_TRUNK, *_WITHIN)), np.zeros_like(x))
-    integral += _ribs(x, z) + _clavicles(x, z)
     in_lung = _blurred(np.clip(-air, 0.0, 1.0), 6.0)
-    integral += _vessels(random) * (0.25 + in_lung)
     # The heart takes the place of lung, so it adds nothing where there is none.
-    integral += _HEART.line_integral(x, z) * in_lung
+    integral += _HEART.line_integral(x, z) * np.minimum(1.0, 1.1 * np.clip(-air, 0.0, 1.0))
+    integral += _ribs(x, z) + _clavicles(x, z) + _vessels(random) * (0.2 + in_lung)
     if opacity:
         for body in _OPACITIES:
             size = random.uniform(0.9, 1.15)
             moved = replace(body, x=body.x + random.uniform(-0.4, 0.4), a=body.a * size, c=body.c * size)
             integral += _ragged(moved.line_integral(x, z), random) * np.minimum(1.0, 1.4 * in_lung)
-    integral = _blurred(np.clip(integral, 0.0, None), 1.6)
+    integral = _blurred(np.clip(integral, 0.0, None), 1.2)
     photons = random.poisson(_PHOTONS * np.exp(-integral))
     attenuation = -np.log(np.maximum(photons, 1) / _PHOTONS)
-    scaled = np.clip(attenuation / 3.1, 0.0, 1.0)
+    scaled = np.clip(attenuation / 2.6, 0.0, 1.0)
     return np.round(scaled * 4095).astype(np.uint16)
 
 
 def _ribs(x: Array, z: Array) -> Array:
-    """Return the line integral of ten pairs of ribs: bands along arcs that fall towards the side."""
+    """Return the line integral of eleven pairs of ribs: bands along arcs, densest at the side, where they turn."""
     total = np.zeros_like(x)
-    for level in range(10):
-        for slope, width, weight in ((0.045, 0.34, 0.17), (-0.070, 0.30, 0.08)):  # posterior, anterior arc
-            middle = -7.6 + 1.55 * level + slope * x**2 + (2.2 if slope < 0 else 0.0)
-            band = np.exp(-(((z - middle) / width) ** 2))
-            total += weight * band * (np.abs(x) > 1.0) * (np.abs(x) < 8.4)
-    return total
+    side = np.abs(x)
+    for level in range(11):
+        reach = min(8.3, 4.6 + 0.75 * level)  # how far out the cage goes at this rib
+        turn = np.exp(-(((side - reach + 0.25) / 0.5) ** 2))
+        for slope, width, weight in ((0.038, 0.24, 0.22), (-0.055, 0.20, 0.09)):  # posterior, anterior arc
+            middle = -7.6 + 1.25 * level + slope * x**2 + (2.0 if slope < 0 else 0.0)
+            band = np.exp(-(((z - middle) / width) ** 4))
+            total += (weight + 0.22 * turn) * band * (side > 0.9) * (side < reach)
+    return _blurred(total, 1.0)
 
 
 def _clavicles(x: Array, z: Array) -> Array:
-    middle = -6.6 - 0.14 * np.abs(x)
-    band: Array = 0.34 * np.exp(-(((z - middle) / 0.36) ** 2)) * (np.abs(x) > 0.8) * (np.abs(x) < 8.5)
+    middle = -7.3 - 0.10 * np.abs(x)
+    band: Array = 0.30 * np.exp(-(((z - middle) / 0.34) ** 4)) * (np.abs(x) > 0.8) * (np.abs(x) < 8.5)
     return band
 
 
@@ -143,7 +155,7 @@ def _vessels(random: np.random.Generator) -> Array:
     """Return a fine texture, as of lung vessels: smoothed noise at two scales."""
     fine = _blurred(random.normal(0.0, 1.0, (_SIDE, _SIDE)), 3.0)
     coarse = _blurred(random.normal(0.0, 1.0, (_SIDE, _SIDE)), 9.0)
-    texture: Array = 0.02 * fine / fine.std() + 0.03 * coarse / coarse.std()
+    texture: Array = 0.02 * fine / fine.std() + 0.02 * coarse / coarse.std()
     return texture
 
 
