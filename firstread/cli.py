@@ -1,6 +1,7 @@
 """The `firstread` command."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,6 +192,7 @@ def demo(
 
     where = _home(home)
     complete = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as cleanly as on Ctrl-C
     with _told():
         ports = _ports(where, engine_port, portal_port)
         try:

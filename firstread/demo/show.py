@@ -131,7 +131,10 @@ def _way_table(items: Sequence[Item], ways: Sequence[Way]) -> RenderableType:
 
 def _since(way: Way, stage: str) -> str:
     seconds = way.seconds(stage)
-    return "" if seconds is None else f"{seconds:.1f} s"
+    if seconds is None:
+        return ""
+    # A duplicate's study was done before it arrived.
+    return f"{seconds:.1f} s" if seconds >= 0 else "earlier"
 
 
 def _outcome(way: Way) -> str:

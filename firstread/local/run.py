@@ -5,9 +5,14 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from firstread.local import processes
 from firstread.local.home import (
@@ -29,6 +34,9 @@ WORKER = "worker"
 PORTAL = "portal"
 COMPONENTS = (ENGINE, WORKER, PORTAL)
 """In the order in which they start; they stop in the other."""
+
+_DRAIN_SECONDS = 10.0
+_STREAM_SECONDS = 1.5
 
 Say = Callable[[str], None]
 
@@ -82,6 +90,8 @@ def down(home: Home, say: Say) -> None:
     for name in reversed(COMPONENTS):
         if not processes.started(home, name):
             continue
+        if name == ENGINE and processes.running(home, name):
+            _drain(home, say)
         say(f"stopping {name}")
         clean = processes.stop(home, name, seconds=60 if name == ENGINE else 20)
         if name == ENGINE and clean:
@@ -129,9 +139,50 @@ def _start_engine(home: Home, ports: Ports) -> None:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
     )
+    if not processes.running(home, ENGINE):
+        _forget_stream_positions(home)
     home.unclean.touch()
     processes.start(home, Component(ENGINE, [sys.executable, "-m", "ministack"], environment))
     processes.wait_until_alive(home, ENGINE, lambda: _answers(f"{endpoint(ports)}/_ministack/health"), 60)
+
+
+def _forget_stream_positions(home: Home) -> None:
+    """Let the engine's stream readers start at the beginning of streams that are empty.
+
+    ministack 1.5.33 saves how far each event source mapping has read a DynamoDB stream, but not the stream: after a
+    restart it would pass over as many new records as it had read before.
+    """
+    saved = home.engine_state / "lambda.json"
+    if not saved.exists():
+        return
+    state = json.loads(saved.read_text(encoding="utf-8"))
+    positions = state.get("payload", {}).get("dynamodb_stream_positions")
+    if isinstance(positions, dict) and positions.get("data"):
+        positions["data"] = {}
+        home.write(str(saved.relative_to(home.path)), state)
+
+
+def _drain(home: Home, say: Say) -> None:
+    """Give functions in flight the time to finish: what a stream still holds is lost when the engine stops."""
+    try:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while time.monotonic() < deadline and in_flight(activate(home)):
+            time.sleep(0.5)
+    except (LocalError, BotoCoreError, ClientError):
+        return  # it does not answer: nothing to wait for
+    say("letting the last records through")
+    time.sleep(_STREAM_SECONDS)
+
+
+def in_flight(settings: Mapping[str, str]) -> int:
+    """Return how many messages the functions are working on."""
+    client: Any = boto3.client("sqs")
+    name = "ApproximateNumberOfMessagesNotVisible"
+    urls = [settings[key] for key in ("FIRSTREAD_INGEST_QUEUE_URL", "FIRSTREAD_RESULTS_QUEUE_URL")]
+    return sum(
+        int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"].get(name, 0))
+        for url in urls
+    )
 
 
 def _answers(url: str) -> bool:

@@ -40,7 +40,9 @@ class Run:
             timeout=280,
         )
         if check and done.returncode:
-            raise AssertionError(f"firstread {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise AssertionError(
+                f"firstread {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
         return done
 
     def up(self) -> None:

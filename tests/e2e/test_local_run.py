@@ -77,9 +77,7 @@ def test_the_same_radiograph_three_times_is_one_instance_one_result_and_one_aler
         (alert,) = wait_for(
             "the alert to be delivered",
             lambda: [
-                each
-                for each in AlertRepository().of_study(study_uid)
-                if each.state is AlertState.DELIVERED
+                each for each in AlertRepository().of_study(study_uid) if each.state is AlertState.DELIVERED
             ],
         )
         assert alert.simulated
@@ -127,7 +125,7 @@ def test_a_dead_component_is_seen_and_up_starts_it_again(run: Run) -> None:
     assert run.status()["components"] == {"engine": "running", "worker": "running", "portal": "running"}
 
 
-def test_down_and_up_again_keeps_the_worklist(run: Run) -> None:
+def test_down_and_up_again_keeps_the_worklist_and_goes_on_working(run: Run, tmp_path: Path) -> None:
     with records(run) as tracker:
         before = {study.study_uid for study in tracker.studies.worklist()}
     run.firstread("down")
@@ -135,6 +133,10 @@ def test_down_and_up_again_keeps_the_worklist(run: Run) -> None:
     run.up()
     with records(run) as tracker:
         assert {study.study_uid for study in tracker.studies.worklist()} == before
+        sent = run.push(write_radiograph(tmp_path / "y.dcm", seed=8, when=datetime.now(UTC)))
+        (way,) = ways_at_rest(tracker, sent)
+        assert way.study is not None
+        assert way.study.status is AnalysisStatus.ANALYSED
 
 
 def test_a_taken_port_is_a_clear_message(run: Run, tmp_path: Path) -> None:
@@ -170,4 +172,3 @@ def test_the_portal_answers_and_the_logs_name_every_component(run: Run) -> None:
     text = run.firstread("logs", "--once").stdout
     for component in ("portal", "worker", "deidentify"):
         assert component in text.lower()
-
