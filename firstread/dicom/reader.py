@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filereader import dcmread, read_dataset
+from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import (
@@ -69,6 +69,8 @@ class DicomFile:
         How `source` is encoded. A deflated file has become Explicit VR Little Endian.
     dataset_start
         Offset of the first byte after group 0002 in `source`.
+    owned
+        Whether `source` was made by the reader, and is closed with the file.
     """
 
     dataset: FileDataset
@@ -76,6 +78,18 @@ class DicomFile:
     transfer_syntax: UID
     dataset_start: int
     pixels: PixelSpan
+    owned: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what the reader made; the caller's file stays open."""
+        if self.owned:
+            self.source.close()
 
     def digest(self) -> str:
         """Return the SHA-256 of the dataset with its pixel data and without group 0002 (design.md §2.1)."""
@@ -158,28 +172,46 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
         raise QuarantineError(Reason.NOT_DICOM)
     meta, start = _read_meta(source)
     syntax = _transfer_syntax(meta)
-    if syntax == DeflatedExplicitVRLittleEndian:
+    owned = syntax == DeflatedExplicitVRLittleEndian
+    if owned:
         source = _inflate(source, limits)
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
-        source.seek(0)
-        body = read_dataset(cast(BinaryIO, source), False, True, stop_when=_at_pixels)
-        dataset = FileDataset("", body, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
-    else:
-        source.seek(0)
-        dataset = dcmread(source, stop_before_pixels=True)
-        if dataset.original_encoding != (syntax.is_implicit_VR, syntax.is_little_endian):
-            raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
+    try:
+        dataset = _read_body(source, start, meta, syntax)
+        span = _check(dataset, source, size, syntax, limits)
+    except BaseException:
+        if owned:
+            source.close()
+        raise
+    return DicomFile(dataset, source, syntax, start, span, owned)
+
+
+def _read_body(source: IO[bytes], start: int, meta: FileMetaDataset, syntax: UID) -> FileDataset:
+    """Read what follows group 0002, up to the pixel data."""
+    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    source.seek(start)
+    body = read_dataset(cast(BinaryIO, source), implicit, little, stop_when=_at_pixels)
+    # pydicom believes the first element more than the transfer syntax; whoever reads the file next may not.
+    if body.original_encoding != (implicit, little):
+        raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
+    dataset = FileDataset("", body, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
+    dataset.set_original_encoding(implicit, little, body.original_character_set)
+    return dataset
+
+
+def _check(dataset: FileDataset, source: IO[bytes], size: int, syntax: UID, limits: Limits) -> PixelSpan:
+    """Judge the dataset, and return where the pixel data at the source's current offset lies."""
     header_stop = source.tell()
     _check_structure(dataset, limits)
     source.seek(header_stop)
     span = locate(source, size, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        if not dataset.get(keyword):
-            raise QuarantineError(Reason.MISSING_UID)
     check(dataset, span, syntax, limits.frame_bytes)
     if span is None:  # `check` has refused it; this tells the type checker
         raise QuarantineError(Reason.PIXELS_MISSING)
-    return DicomFile(dataset, source, syntax, start, span)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        if not dataset.get(keyword):
+            raise QuarantineError(Reason.MISSING_UID)
+    return span
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -205,17 +237,23 @@ def _inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
     """Inflate the rest of the file (PS3.5 A.5) to a bounded size."""
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     target: IO[bytes] = SpooledTemporaryFile(max_size=64 * _CHUNK)
-    written = 0
-    while chunk := source.read(_CHUNK):
-        while chunk:
-            part = inflater.decompress(chunk, _CHUNK)
-            written += len(part)
-            if written > limits.inflated_bytes:
-                raise QuarantineError(Reason.INFLATES_TOO_FAR)
-            target.write(part)
-            chunk = inflater.unconsumed_tail
-    if not inflater.eof:
-        raise QuarantineError(Reason.TRUNCATED)
+    try:
+        written = 0
+        while not inflater.eof and (chunk := source.read(_CHUNK)):
+            part: bytes | None = None
+            # All input may be taken while output waits; and after its end the inflater takes no more input.
+            while not inflater.eof and (chunk or part is None or len(part) == _CHUNK):
+                part = inflater.decompress(chunk, _CHUNK)
+                written += len(part)
+                if written > limits.inflated_bytes:
+                    raise QuarantineError(Reason.INFLATES_TOO_FAR)
+                target.write(part)
+                chunk = inflater.unconsumed_tail
+        if not inflater.eof:
+            raise QuarantineError(Reason.TRUNCATED)
+    except BaseException:
+        target.close()
+        raise
     return target
 
 

@@ -89,8 +89,8 @@ class Deidentify:
 
     def _settle(self, receipt: Receipt, source: IO[bytes]) -> Receipt:
         try:
-            file = read(source, self.limits)
-            return self._pass_on(receipt, file)
+            with read(source, self.limits) as file:
+                return self._pass_on(receipt, file)
         except QuarantineError as error:
             settled = _settled(receipt, Outcome.QUARANTINED, reason=error.reason)
             self.ledger.settle(settled)

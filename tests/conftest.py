@@ -1,0 +1,45 @@
+"""What every test stands on: no network, and nothing of this machine's AWS settings."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+from firstread import queues, storage
+from functions.alert import handler as alert
+from functions.complete_study import handler as complete_study
+from functions.deidentify import handler as deidentify
+from functions.deliver import handler as deliver
+from functions.gather import handler as gather
+
+_KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
+    storage.client.cache_clear,
+    queues._sqs.cache_clear,
+    queues._sns.cache_clear,
+    queues._events.cache_clear,
+    *(handler.bootstrap.cache_clear for handler in (alert, complete_study, deidentify, deliver, gather)),
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> None:
+    socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Dummy credentials, no settings from outside, and no client or wiring of an earlier test."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "FIRSTREAD_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for clear in _KEPT_FOR_THE_PROCESS:
+        clear()
+    yield
+    for clear in _KEPT_FOR_THE_PROCESS:
+        clear()
