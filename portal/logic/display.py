@@ -56,7 +56,9 @@ def when(text: str) -> str:
 
 def person(age_years: float | None, sex: str) -> str:
     """Return age and sex as far as they are known."""
-    return ", ".join(part for part in (_age(age_years), _SEX_WORDS.get(sex, "sex unknown")) if part)
+    if age_years is None and sex not in _SEX_WORDS:
+        return "age and sex unknown"
+    return f"{_age(age_years)}, {_SEX_WORDS.get(sex, 'sex unknown')}"
 
 
 def _age(years: float | None) -> str:

@@ -282,7 +282,7 @@ class Viewer {
     const slider = $("#opacity");
     slider.value = Number(slider.value) + by;
     $("#overlay").style.opacity = slider.value / 100;
-    if (this.overlay) announce(`Opacity ${slider.value} percent`);
+    if (by && this.overlay) announce(`Opacity ${slider.value} percent`);
   }
 
   /** Show or hide a finding's overlay; without one, that of the current image, else of the first finding. */

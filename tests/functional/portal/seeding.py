@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import boto3
 import numpy as np
+from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 from PIL import Image
 from pydicom import Dataset, dcmread
@@ -21,6 +24,7 @@ from firstread import storage
 from firstread.clock import to_text
 from firstread.policy import Role
 from firstread.records import alerts as alert_records
+from firstread.records import tables, transactions
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
@@ -55,17 +59,34 @@ RESULTS = "results"
 HOSTILE = "<script>alert('x')</script>\"'&{{7*7}}"
 
 
+_load = JSONFileLoader.load_file
+
+
+@cache
+def _load_json(path: str) -> object:
+    return _load(JSONFileLoader(), path)
+
+
+def _load_file(_: JSONFileLoader, file_path: str) -> object:
+    return _load_json(file_path)
+
+
 @contextmanager
 def account() -> Iterator[None]:
     """An empty account in this process, with FirstRead's tables and the portal's buckets."""
     kept = {name: os.environ.pop(name, None) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE")}
-    with mock_aws():
+    # botocore reads a megabyte of JSON for each of the dozens of clients that a test makes; once is enough.
+    with (
+        mock_aws(),
+        patch.object(transactions, "connection", cache(tables.connection)),
+        patch.object(JSONFileLoader, "load_file", _load_file),
+    ):
         storage.client.cache_clear()
         for bucket in (STUDIES, RESULTS):
             boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
         bind(type("Names", (), {name: name for name in TABLES})())
         for table in TABLES.values():
-            table.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+            table.create_table(billing_mode="PAY_PER_REQUEST")
         yield
     storage.client.cache_clear()
     os.environ.update({name: value for name, value in kept.items() if value is not None})
@@ -364,7 +385,7 @@ def busy_morning(hospital: Hospital) -> dict[str, str]:
         lambda each: hospital.analysed(each, 0.78, overlay=warm),
     )
     ct = [
-        *stack(sample("693_UNCI.dcm"), 6, 1, "5/5mm plain"),
+        *stack(sample("693_UNCR.dcm"), 6, 1, "5/5mm plain"),
         *stack(sample("CT_small.dcm"), 3, 2, "Bone"),
     ]
     keep(

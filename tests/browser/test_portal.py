@@ -1,0 +1,172 @@
+"""What only a browser can show: keys, overlays, no message in the console, no request to anybody else."""
+
+import pytest
+from playwright.sync_api import expect
+
+from firstread.records.alerts import AlertRepository
+from firstread.study import AlertState
+from tests.browser.conftest import Reader, Served
+
+pytestmark = pytest.mark.browser
+
+LOADED = "() => { const i = document.querySelector('#image'); return i.complete && i.naturalWidth > 0; }"
+
+
+def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader, served: Served) -> None:
+    page = reader.page
+    reader.sign_in()
+    page.keyboard.press("j")
+    expect(page.locator(".row-link").nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/studies/{served.studies['high']}")
+    page.wait_for_function(LOADED)
+
+    overlay, toggle = page.locator("#overlay"), page.locator("#overlay-toggle")
+    expect(overlay).to_be_hidden()  # off until the reader asks
+    expect(toggle).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("o")
+    expect(overlay).to_be_visible()
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#announce")).to_contain_text("Heat map of Pulmonary opacity shown")
+    page.keyboard.press("[")
+    expect(overlay).to_have_css("opacity", "0.7")
+    page.keyboard.press("]")
+    expect(overlay).to_have_css("opacity", "0.8")
+    boxes = [page.locator(each).bounding_box() for each in ("#image", "#overlay")]
+    assert boxes[0] == boxes[1]  # pixel on pixel
+    page.keyboard.press("o")
+    expect(overlay).to_be_hidden()
+
+    button = page.get_by_role("button", name="Acknowledge")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if button.evaluate("each => each === document.activeElement"):
+            break
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Alert acknowledged")).to_be_visible()
+    (alert,) = AlertRepository().of_study(served.studies["high"])
+    assert (alert.state, alert.acknowledged_by) == (AlertState.ACKNOWLEDGED, "radiologist")
+    page.keyboard.press("w")
+    expect(page.locator("tbody tr").first).to_contain_text("Acknowledged")
+    reader.assert_quiet()
+
+
+def test_the_list_never_moves_under_a_selection(reader: Reader, served: Served) -> None:
+    page = reader.page
+    reader.sign_in()
+    for _ in range(3):
+        page.keyboard.press("j")
+    third = page.locator("tbody tr").nth(2)
+    expect(third).to_have_attribute("data-study", served.studies["ct"])
+    served.hospital.analysed(served.studies["analysing"], 0.97)
+    pill = page.locator("#changes")
+    expect(pill).to_have_text("1 change – press r", timeout=15000)
+    expect(third).to_have_attribute("data-study", served.studies["ct"])
+    expect(third.locator(".row-link")).to_be_focused()
+    page.keyboard.press("r")
+    expect(page.locator(".is-high")).to_have_count(3)
+    expect(pill).to_be_hidden()
+    expect(page.locator("tbody tr").nth(3).locator(".row-link")).to_be_focused()  # the same study
+    reader.assert_quiet()
+
+
+def test_the_list_updates_by_itself_where_nobody_points(reader: Reader, served: Served) -> None:
+    reader.sign_in()
+    served.hospital.analysed(served.studies["analysing"], 0.97)
+    expect(reader.page.locator(".is-high")).to_have_count(3, timeout=15000)
+    reader.assert_quiet()
+
+
+def test_scrolling_stacks_series_cines_and_windows(reader: Reader, served: Served) -> None:
+    page = reader.page
+    reader.sign_in()
+    page.goto(f"{served.url}/studies/{served.studies['ct']}")
+    position, image = page.locator("#position"), page.locator("#image")
+    expect(position).to_have_text("1 / 6")
+    page.wait_for_function(LOADED)
+    before = image.get_attribute("src")
+    page.keyboard.press("ArrowDown")
+    expect(position).to_have_text("2 / 6")
+    expect(image).not_to_have_attribute("src", before or "")
+    page.mouse.move(600, 500)
+    page.mouse.wheel(0, 100)
+    expect(position).to_have_text("3 / 6")
+    page.keyboard.press("End")
+    page.keyboard.press("4")
+    expect(page.locator("#preset")).to_have_value("3")
+    expect(position).to_have_text("6 / 6")
+    page.keyboard.press("ArrowRight")
+    expect(position).to_have_text("1 / 3")
+    page.keyboard.press("o")
+    expect(page.locator("#announce")).to_have_text("There is no heat map.")
+
+    page.goto(f"{served.url}/studies/{served.studies['cine']}")
+    expect(position).to_have_text("1 / 30")
+    page.keyboard.press("Space")
+    expect(position).not_to_have_text("1 / 30")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    reader.assert_quiet()
+
+
+def test_every_kind_of_study_opens_without_complaint(reader: Reader, served: Served) -> None:
+    reader.sign_in()
+    for uid in served.studies.values():
+        reader.page.goto(f"{served.url}/studies/{uid}")
+        reader.page.wait_for_load_state("networkidle")
+        expect(reader.page.locator("h1")).to_be_visible()
+        expect(reader.page.locator(".banner")).to_contain_text("not for diagnostic use")
+    reader.assert_quiet()
+
+
+def test_an_image_that_fails_is_said_and_not_replaced_by_another(reader: Reader, served: Served) -> None:
+    page = reader.page
+    reader.sign_in()
+    page.route("**/frames/2.png", lambda route: route.fulfill(status=422, json={"title": "Cannot be shown"}))
+    page.goto(f"{served.url}/studies/{served.studies['cine']}")
+    page.wait_for_function(LOADED)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#image-problem")).to_have_text("Cannot be shown")
+    expect(page.locator("#image")).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#image")).to_be_visible()
+
+
+def test_the_help_opens_and_closes(reader: Reader, served: Served) -> None:
+    reader.sign_in()
+    for path in ("/", f"/studies/{served.studies['high']}", f"/studies/{served.studies['held']}"):
+        reader.page.goto(served.url + path)
+        reader.page.wait_for_load_state("networkidle")
+        reader.page.keyboard.press("?")
+        expect(reader.page.locator("#help")).to_be_visible()
+        reader.page.keyboard.press("Escape")
+        expect(reader.page.locator("#help")).to_be_hidden()
+    reader.assert_quiet()
+
+
+def test_when_the_session_ends_the_list_goes_away(reader: Reader) -> None:
+    reader.sign_in()
+    reader.page.context.clear_cookies()
+    reader.page.wait_for_url("**/sign-in?next=%2F", timeout=15000)
+    expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
+
+
+def test_on_a_phone(phone: Reader, served: Served) -> None:
+    page = phone.page
+    phone.sign_in()
+    fits = "() => document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(fits)
+    page.locator("tbody tr").first.tap()
+    page.wait_for_url("**/studies/*")
+    page.wait_for_function(LOADED)
+    assert page.evaluate(fits)
+    page.get_by_role("button", name="Acknowledge").tap()
+    expect(page.get_by_text("Alert acknowledged")).to_be_visible()
+    page.get_by_role("button", name="AI heat map").tap()
+    expect(page.locator("#overlay")).to_be_visible()
+    (alert,) = AlertRepository().of_study(served.studies["high"])
+    assert alert.state is AlertState.ACKNOWLEDGED
+    phone.assert_quiet()

@@ -1,0 +1,326 @@
+import html
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.policy import Role
+from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.studies import StudyRepository
+from firstread.storage import Bucket, overlay_key
+from portal.logic import worklist as worklist_logic
+from tests.functional.portal.client import TestClient
+from tests.functional.portal.conftest import Clock, SignIn
+from tests.functional.portal.seeding import HOSTILE, MODEL, RESULTS, STUDIES, Hospital, heat_map
+
+ORDER = [
+    "high",
+    "simulated",
+    "ct",
+    "hostile",
+    "cine",
+    "failed",
+    "held",
+    "analysing",
+    "receiving",
+    "unflagged",
+]
+
+
+def words(text: str) -> str:
+    """Return a page's text as a reader sees it."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def row_of(page: str, uid: str) -> str:
+    start = page.index(f'data-study="{uid}"')
+    return words(page[page.rindex("<tr", 0, start) : page.index("</tr>", start)])
+
+
+def test_worklist_sorts_and_hides_nothing(radiologist: TestClient, morning: dict[str, str]) -> None:
+    page = radiologist.get("/").text
+    shown = re.findall(r'<tr [^>]*data-study="([^"]+)"', page)
+    assert shown == [morning[name] for name in ORDER]
+    rows = radiologist.get("/api/worklist").json()["rows"]
+    assert [row["study_uid"] for row in rows] == shown
+
+
+def test_worklist_says_what_is_known(radiologist: TestClient, morning: dict[str, str]) -> None:
+    page = radiologist.get("/").text
+    high = row_of(page, morning["high"])
+    for part in ("High", "91 %", "13 min", "CR", "Chest", "Chest ap", "FR-07919-X", "Analysed", "Waiting"):
+        assert part in high
+    assert "SIMULATED" in row_of(page, morning["simulated"])
+    assert "SIMULATED" not in high
+    assert "Not assessed" in row_of(page, morning["ct"])
+    assert "No model applies" in row_of(page, morning["ct"])
+    assert 'title="chest_xray_opacity@0.1.0: modality is CT"' in page
+    assert "1 + 2 held" in row_of(page, morning["cine"])
+    assert "Analysis failed" in row_of(page, morning["failed"])
+    assert "Held" in row_of(page, morning["held"])
+    assert "Not flagged" in row_of(page, morning["unflagged"])
+    assert "does not mean normal" in words(page)
+    assert "normal" not in " ".join(row_of(page, uid) for uid in morning.values()).lower()
+
+
+def test_a_study_of_which_a_part_is_held_is_partly_assessed(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    from firstread.study import Risk
+
+    hospital.change(morning["unflagged"], risk=Risk.UNKNOWN)
+    assert "Partly assessed" in row_of(radiologist.get("/").text, morning["unflagged"])
+
+
+def test_a_long_worklist_says_that_there_is_more(
+    radiologist: TestClient, morning: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = radiologist.get("/api/worklist?limit=3").json()
+    assert answer["more"]
+    assert [row["study_uid"] for row in answer["rows"]] == [morning[name] for name in ORDER[:3]]
+    assert not radiologist.get("/api/worklist").json()["more"]
+    monkeypatch.setattr(worklist_logic.read_worklist, "__defaults__", (3,))
+    assert "only the first 3 are shown" in words(radiologist.get("/").text)
+
+
+def test_the_fingerprint_follows_what_is_shown_but_not_the_clock(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital, clock: Clock
+) -> None:
+    def prints() -> dict[str, str]:
+        rows = radiologist.get("/api/worklist").json()["rows"]
+        return {row["study_uid"]: row["fingerprint"] for row in rows}
+
+    before = prints()
+    clock.forward(minutes=5)
+    assert prints() == before
+    hospital.analysed(morning["analysing"], 0.66)
+    after = prints()
+    assert {uid for uid in after if after[uid] != before[uid]} == {morning["analysing"]}
+
+
+def test_an_empty_worklist(radiologist: TestClient) -> None:
+    assert "No studies" in words(radiologist.get("/").text)
+
+
+def test_who_sees_no_findings_cannot_tell_them_from_the_order(
+    sign_in: SignIn, morning: dict[str, str]
+) -> None:
+    client = sign_in(Role.TECHNOLOGIST)
+    worklist = client.get("/api/worklist").json()
+    waits = [row["waiting_since"] for row in worklist["rows"]]
+    assert len(waits) == len(morning)
+    assert waits == sorted(waits)
+    for row in worklist["rows"]:
+        assert (row["risk"], row["probability"], row["alert"]) == (None, None, None)
+    for text in (client.get("/").text, client.get(f"/studies/{morning['high']}").text):
+        assert "91 %" not in words(text).replace("\xa0", " ")
+        assert "High" not in words(text)
+        assert "Acknowledge" not in words(text)
+        assert "Pulmonary" not in words(text)
+
+
+def test_a_student_sees_simulated_studies_only(sign_in: SignIn, morning: dict[str, str]) -> None:
+    client = sign_in(Role.STUDENT)
+    rows = client.get("/api/worklist").json()["rows"]
+    assert [row["study_uid"] for row in rows] == [morning["simulated"]]
+    assert client.get(f"/studies/{morning['simulated']}").status_code == 200
+    assert client.get(f"/studies/{morning['high']}").status_code == 404
+
+
+def test_study_page_of_a_finding(radiologist: TestClient, morning: dict[str, str]) -> None:
+    text = words(radiologist.get(f"/studies/{morning['high']}").text)
+    for part in (
+        "Research use only",
+        "Pulmonary opacity",
+        "128309002 · SCT · Opacity",
+        "91 %",
+        "Threshold 0.43 chosen on validation: sensitivity 94 %, specificity 87 %",
+        "Chest X-ray opacity",
+        MODEL,
+        "4 years, female",
+        "Alert: read this study first",
+        "Acknowledge",
+        "A study without a flag is not normal",
+    ):
+        assert part in text
+
+
+def test_study_pages_of_what_was_not_analysed(radiologist: TestClient, morning: dict[str, str]) -> None:
+    def page(name: str) -> str:
+        return words(radiologist.get(f"/studies/{morning[name]}").text)
+
+    assert "No model applies. No model looked at this study" in page("ct")
+    assert "Modality is CT" in page("ct")
+    assert "may contain burned in text" in page("held")
+    assert "No image to show" in page("held")
+    assert "may contain burned in text" in page("cine")
+    assert "truncated" in page("cine")
+    assert "The analysis failed: out of memory" in page("failed")
+    assert "No result yet" in page("analysing")
+    assert "not complete yet" in page("receiving")
+    assert "SIMULATED" in page("simulated")
+
+
+def test_late_images_are_not_part_of_the_findings(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    hospital.change(morning["high"], version_count=0)
+    text = words(radiologist.get(f"/studies/{morning['high']}").text)
+    assert "Images arrived after version 1 was complete" in text
+
+
+def test_hostile_text_is_escaped(radiologist: TestClient, morning: dict[str, str]) -> None:
+    for path in ("/", f"/studies/{morning['hostile']}"):
+        page = radiologist.get(path).text
+        assert "<script>alert" not in page
+        assert "49" not in re.findall(r"&amp;\{\{7\*7\}\}|&amp;49", page)
+        assert html.escape(HOSTILE, quote=False).split('"')[0] in page.replace("&#39;", "'")
+    assert radiologist.get(f"/api/studies/{morning['hostile']}").json()["summary"]["description"] == HOSTILE
+
+
+def test_pages_have_no_inline_code_and_no_other_site(
+    radiologist: TestClient, morning: dict[str, str]
+) -> None:
+    for path in ("/", "/sign-in", *(f"/studies/{uid}" for uid in morning.values())):
+        page = radiologist.get(path).text
+        assert not re.search(r"<[^>]*\s(style|on[a-z]+)\s*=", page), path
+        assert not re.search(r"<script(?![^>]* src=)|<style", page), path
+        assert not re.search(r'(src|href|action)="(?!/|#)', page), path
+
+
+def test_acknowledging_twice_is_one_event(sign_in: SignIn, morning: dict[str, str], clock: Clock) -> None:
+    uid = morning["high"]
+    (alert,) = AlertRepository().of_study(uid)
+    first, second = sign_in(Role.RADIOLOGIST), sign_in(Role.RESIDENT)
+    answer = first.post(f"/alerts/{alert.alert_id}/acknowledge")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/studies/{uid}#alerts")
+    clock.forward(minutes=1)
+    for client in (first, second):
+        assert client.post(f"/alerts/{alert.alert_id}/acknowledge").status_code == 303
+    page = words(second.get(f"/studies/{uid}").text)
+    assert "Alert acknowledged by radiologist on 2026-03-02 08:30:00 UTC" in page
+    assert "Acknowledge " not in page
+    events = AuditRepository().of_study(uid)
+    assert [(event["action"], event["actor"]) for event in events] == [("alert.acknowledge", "radiologist")]
+    assert sign_in(Role.AUDITOR).get(f"/api/studies/{uid}/audit").json() == events
+    assert "Acknowledged" in row_of(first.get("/").text, uid)
+
+
+def test_acknowledging_needs_a_post_from_here(radiologist: TestClient, morning: dict[str, str]) -> None:
+    (alert,) = AlertRepository().of_study(morning["high"])
+    path = f"/alerts/{alert.alert_id}/acknowledge"
+    assert radiologist.get(path).status_code == 405
+    assert radiologist.post(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert AuditRepository().of_study(morning["high"]) == []
+
+
+def test_some_roles_see_an_alert_and_cannot_acknowledge(sign_in: SignIn, morning: dict[str, str]) -> None:
+    (alert,) = AlertRepository().of_study(morning["high"])
+    client = sign_in(Role.DATA_STEWARD)
+    page = words(client.get(f"/studies/{morning['high']}").text)
+    assert "Alert: read this study first" in page
+    assert "Acknowledge" not in page
+    assert client.post(f"/alerts/{alert.alert_id}/acknowledge").status_code == 404
+    assert AuditRepository().of_study(morning["high"]) == []
+
+
+def test_the_link_of_a_notice(anonymous: TestClient, sign_in: SignIn, morning: dict[str, str]) -> None:
+    (alert,) = AlertRepository().of_study(morning["high"])
+    link = f"/alerts/{alert.alert_id}"
+    assert anonymous.get(link).headers["location"] == f"/sign-in?next=%2Falerts%2F{alert.alert_id}"
+    client = sign_in(Role.RADIOLOGIST)
+    assert client.get(link).headers["location"] == f"/studies/{morning['high']}#alerts"
+    assert AuditRepository().of_study(morning["high"]) == []
+    assert sign_in(Role.TECHNOLOGIST).get(link).status_code == 404
+
+
+def test_frames(radiologist: TestClient, morning: dict[str, str]) -> None:
+    cine = f"/studies/{morning['cine']}/instances/{morning['cine']}.1.1/frames"
+    first, last = radiologist.get(f"{cine}/1.png"), radiologist.get(f"{cine}/30.png")
+    assert first.headers["content-type"] == "image/png"
+    assert first.headers["cache-control"] == "no-store"
+    assert first.content != last.content
+    assert Image.open(io.BytesIO(last.content)).size == (320, 240)
+    assert radiologist.get(f"{cine}/31.png").status_code == 404
+    small = Image.open(io.BytesIO(radiologist.get(f"{cine}/1.png?side=64").content))
+    assert small.size == (64, 48)
+
+
+def test_window(radiologist: TestClient, morning: dict[str, str]) -> None:
+    path = f"/studies/{morning['ct']}/instances/{morning['ct']}.1.1/frames/1.png"
+    bone = np.asarray(Image.open(io.BytesIO(radiologist.get(f"{path}?c=480&w=2500").content)))
+    brain = np.asarray(Image.open(io.BytesIO(radiologist.get(f"{path}?c=40&w=80").content)))
+    assert (brain == 255).mean() > (bone == 255).mean()
+
+
+def test_an_image_that_cannot_be_decoded(radiologist: TestClient, hospital: Hospital) -> None:
+    from tests.functional.portal.seeding import sample
+
+    broken = sample("CT_small.dcm")
+    broken.PixelData = broken.PixelData[:50]
+    uid = hospital.study([broken], modality="CT")
+    answer = radiologist.get(f"/studies/{uid}/instances/{uid}.1.1/frames/1.png")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "not_decoded"
+
+
+def test_an_object_that_is_gone(radiologist: TestClient, morning: dict[str, str]) -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    uid = morning["ct"]
+    for each in s3.list_objects_v2(Bucket=STUDIES, Prefix=f"studies/{uid}/")["Contents"]:
+        s3.delete_object(Bucket=STUDIES, Key=each["Key"])
+    assert radiologist.get(f"/studies/{uid}/instances/{uid}.1.1/frames/1.png").status_code == 404
+
+
+def test_overlay(radiologist: TestClient, sign_in: SignIn, morning: dict[str, str]) -> None:
+    study = radiologist.get(f"/api/studies/{morning['high']}").json()
+    (finding,) = study["models"][0]["findings"]
+    answer = radiologist.get(finding["overlay_url"])
+    assert answer.content == heat_map(391, 368)
+    assert answer.headers["content-type"] == "image/png"
+    assert sign_in(Role.TECHNOLOGIST).get(finding["overlay_url"]).status_code == 404
+
+
+def test_an_overlay_that_no_current_result_names_is_not_served(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    stray = heat_map(8, 8)
+    key = overlay_key(morning["high"], stray)
+    Bucket(RESULTS).put(key, stray, "image/png")
+    name = key.rsplit("/", 1)[-1]
+    assert radiologist.get(f"/studies/{morning['high']}/overlays/{name}").status_code == 404
+    old = radiologist.get(f"/api/studies/{morning['high']}").json()["models"][0]["findings"][0]["overlay_url"]
+    hospital.change(morning["high"], version=2)
+    assert radiologist.get(old).status_code == 404
+
+
+def test_unreachable_records_are_said(radiologist: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import EndpointConnectionError
+
+    def fail(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://secret.internal")
+
+    monkeypatch.setattr(StudyRepository, "worklist", fail)
+    for path in ("/", "/api/worklist"):
+        answer = radiologist.get(path)
+        assert answer.status_code == 503
+        assert "secret.internal" not in answer.text
+
+
+def test_nothing_of_the_samples_identifies_somebody(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    from tests.functional.portal.seeding import sample
+
+    planted = sample("CT_small.dcm")
+    planted.PatientName, planted.PatientID, planted.AccessionNumber = "Plant^Ed", "MRN4711", "ACC0815"
+    uid = hospital.study([planted], modality="CT")
+    everything = radiologist.get("/").text + radiologist.get("/api/worklist").text
+    for each in (*morning.values(), uid):
+        everything += radiologist.get(f"/studies/{each}").text + radiologist.get(f"/api/studies/{each}").text
+    for secret in ("Plant", "MRN4711", "ACC0815", str(planted.StudyInstanceUID)):
+        assert secret not in everything

@@ -1,0 +1,118 @@
+"""The ASGI layers alone, without an application behind them and without the network."""
+
+import asyncio
+
+import pytest
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders, is_same_origin
+
+LOCAL = ("127.0.0.1", 40000)
+
+
+async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("inside")(scope, receive, send)
+
+
+def ask(
+    app: ASGIApp,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    client: tuple[str, int] | None = LOCAL,
+    path: str = "/",
+) -> tuple[int, dict[str, str]]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": client}
+
+    async def serve() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(serve())
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return int(sent[0]["status"]), answered
+
+
+@pytest.mark.parametrize(
+    ("headers", "same"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://a:1", "Host": "a:1"}, False),
+        ({"Origin": "http://127.0.0.1:8080", "Host": "127.0.0.1:8080"}, True),
+        ({"Origin": "http://127.0.0.1:9090", "Host": "127.0.0.1:8080"}, False),
+        ({"Origin": "null", "Host": "127.0.0.1:8080"}, False),
+        ({"Origin": "http://[", "Host": "127.0.0.1:8080"}, False),
+        ({"Host": "127.0.0.1:8080"}, False),
+        ({}, False),
+    ],
+)
+def test_is_same_origin(headers: dict[str, str], same: bool) -> None:
+    assert is_same_origin(Headers(headers)) is same
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "ANYTHING"])
+def test_writes_of_other_sites_are_refused(method: str) -> None:
+    app = SameOriginWrites(inner)
+    assert ask(app, method, {"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert ask(app, method)[0] == 403
+    assert ask(app, method, {"Sec-Fetch-Site": "same-origin"})[0] == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_reads_need_no_origin(method: str) -> None:
+    assert ask(SameOriginWrites(inner), method, {"Sec-Fetch-Site": "cross-site"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Length": "65537"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}]
+)
+def test_large_bodies_are_refused(headers: dict[str, str]) -> None:
+    same = {"Sec-Fetch-Site": "same-origin"}
+    assert ask(SameOriginWrites(inner), "POST", same | headers)[0] == 413
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "localhost", "[::1]:8080"])
+def test_loopback_is_served(host: str) -> None:
+    assert ask(LoopbackOnly(inner), headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [
+        ({"Host": "evil.example"}, LOCAL),  # DNS rebinding
+        ({"Host": "127.0.0.1@evil.example"}, LOCAL),
+        ({"Host": "["}, LOCAL),
+        ({}, LOCAL),
+        ({"Host": "localhost"}, ("192.0.2.7", 40000)),
+        ({"Host": "localhost"}, None),
+        ({"Host": "localhost", "X-Forwarded-For": "127.0.0.1"}, LOCAL),
+        ({"Host": "localhost", "Forwarded": "for=127.0.0.1"}, LOCAL),
+    ],
+)
+def test_others_are_refused(headers: dict[str, str], client: tuple[str, int] | None) -> None:
+    assert ask(LoopbackOnly(inner), headers=headers, client=client)[0] == 403
+
+
+def test_headers() -> None:
+    _, headers = ask(SecurityHeaders(inner))
+    assert headers["content-security-policy"] == (
+        "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    )
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "cross-origin-opener-policy" not in headers
+    assert ask(SecurityHeaders(inner), path="/static/portal.css")[1]["cache-control"] == "no-cache"
