@@ -1,0 +1,200 @@
+"""Reference pages name everything there is, and nothing else."""
+
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import typer
+from pydantic import BaseModel
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from firstread import messages
+from firstread.cli import app
+from firstread.deid.rules import METHOD_CODES, Action, pipeline_rules
+from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerSettings, ModelsSettings
+from firstread.errors import Reason
+from firstread.imaging.pixels import PixelReason
+from firstread.local.home import HOME_VARIABLE
+from firstread.push import Refusal
+from infra.settings import Setting
+from tests.unit.docs import pages
+
+SETTINGS = "docs/reference/settings.md"
+EVENTS = "docs/reference/events.md"
+REASONS = "docs/reference/reasons.md"
+COMMANDS = "docs/reference/command-line.md"
+DEIDENTIFICATION = "docs/reference/deidentification.md"
+
+FUNCTIONS = sorted(path.parent.name for path in (pages.REPOSITORY / "functions").glob("*/handler.py"))
+
+
+def programs() -> Mapping[str, tuple[type[Environment], ...]]:
+    """Each program, and the environment models it reads."""
+    modules = {name: f"functions.{name}.handler:Settings" for name in FUNCTIONS}
+    modules |= {
+        "model worker": "model_service.bootstrap:Settings",
+        "portal": "portal.settings:PortalSettings",
+    }
+    modules |= {"demo": "firstread.demo.show:DemoSettings"}
+    found: dict[str, tuple[type[Environment], ...]] = {
+        "push": (IncomingSettings, LedgerSettings),
+        "status": (LedgerSettings,),
+        "register": (ModelsSettings,),
+    }
+    for program, place in modules.items():
+        module, _, attribute = place.partition(":")
+        found[program] = (getattr(importlib.import_module(module), attribute),)
+    return found
+
+
+@pytest.fixture(scope="module")
+def needed_by() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for program, models in programs().items():
+        for model in models:
+            for field in model.model_fields:
+                found.setdefault(PREFIX + field.upper(), set()).add(program)
+    return found
+
+
+@pytest.fixture(scope="module")
+def defaults() -> dict[str, str]:
+    fields = {
+        name: field
+        for models in programs().values()
+        for m in models
+        for name, field in m.model_fields.items()
+    }
+    return {
+        PREFIX + name.upper(): "none" if field.is_required() else str(field.default) or "empty"
+        for name, field in fields.items()
+    }
+
+
+def test_settings_are_all_there(needed_by: dict[str, set[str]]) -> None:
+    outputs = {setting.env for setting in Setting}
+    assert set(pages.sections(SETTINGS)) == set(needed_by) | outputs | {HOME_VARIABLE}
+
+
+def test_every_environment_class_belongs_to_a_program() -> None:
+    def below(kind: type[Environment]) -> Iterator[type[Environment]]:
+        for each in kind.__subclasses__():
+            yield each
+            yield from below(each)
+
+    used = {base for models in programs().values() for model in models for base in model.__mro__}
+    ours = ("firstread.", "functions.", "model_service.", "portal.")
+    assert not {each for each in below(Environment) if each.__module__.startswith(ours)} - used
+
+
+def test_settings_say_who_needs_them(needed_by: dict[str, set[str]], defaults: dict[str, str]) -> None:
+    for name, section in pages.sections(SETTINGS).items():
+        if name not in needed_by:
+            continue
+        line = re.search(r"^Needed by: (.+?)\. Default: (.+?)\.(?:$| Example)", section, re.MULTILINE)
+        assert line, name
+        assert pages.code(line[1]) == needed_by[name], name
+        assert line[2].strip("`") == defaults[name], name
+
+
+def message_classes() -> dict[str, type[BaseModel]]:
+    return {
+        name: kind
+        for name, kind in vars(messages).items()
+        if isinstance(kind, type)
+        and issubclass(kind, BaseModel)
+        and kind.__module__ == messages.__name__
+        and kind is not messages.Message
+        and not name.startswith("_")
+    }
+
+
+def test_messages_are_all_there() -> None:
+    assert set(pages.sections(EVENTS)) == set(message_classes())
+
+
+@pytest.mark.parametrize(("name", "kind"), message_classes().items())
+def test_the_example_of_a_message(name: str, kind: type[BaseModel]) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", pages.sections(EVENTS)[name], re.DOTALL)
+    message = kind.model_validate_json(example)
+    if isinstance(message, messages.Message):  # ours: the example is the whole message
+        assert message.model_dump(mode="json") == json.loads(example)
+
+
+@pytest.mark.parametrize(
+    ("heading", "reasons"),
+    [
+        ("Quarantine reasons", {reason.value for reason in Reason}),
+        ("Refusals of push", {refusal.value for refusal in Refusal}),
+        ("Reasons of a failed result", {reason.value for reason in PixelReason} | {"unexpected_error"}),
+    ],
+)
+def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]) -> None:
+    told = pages.sections(REASONS, level=3, within=heading)
+    assert set(told) == reasons
+    assert all(text.strip() for text in told.values())
+
+
+def test_the_reason_of_the_last_try_is_the_worker_s() -> None:
+    assert importlib.import_module("model_service.analyse").UNEXPECTED == "unexpected_error"
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    found: dict[str, Any] = dict(group.commands)
+    return found
+
+
+def test_commands_are_all_there() -> None:
+    assert set(pages.sections(COMMANDS)) == {f"firstread {name}" for name in commands()} | {"Other commands"}
+
+
+@pytest.mark.parametrize(("name", "command"), commands().items())
+def test_the_options_of_a_command(name: str, command: Any) -> None:  # noqa: ANN401 - click by way of typer
+    told = {
+        option
+        for row in pages.rows(pages.sections(COMMANDS)[f"firstread {name}"])
+        for option in pages.code(row[0])
+    }
+    options = [each for each in command.params if each.param_type_name == "option" and each.name != "help"]
+    assert told == {name for each in options for name in (*each.opts, *each.secondary_opts)}
+
+
+def test_attributes_are_treated_as_told() -> None:
+    rules = pipeline_rules()
+    table = pages.rows(pages.sections(DEIDENTIFICATION)["Actions"])
+    told = {code.strip("`"): action for code, action in table if tag_for_keyword(code.strip("`"))}
+    assert len(told) > 15
+    for keyword, action in told.items():
+        tag = tag_for_keyword(keyword)
+        assert tag is not None
+        assert rules.action(tag, dictionary_VR(tag)).value == action, keyword
+
+
+def test_actions_and_options_are_all_there() -> None:
+    table = pages.rows(pages.sections(DEIDENTIFICATION)["Actions"])
+    assert {action.value for action in Action} <= {row[0].strip("`") for row in table}
+    profile = pages.sections(DEIDENTIFICATION)["The pipeline profile"]
+    for option in (None, *pipeline_rules().options):
+        assert METHOD_CODES[option].value in profile
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "action"),
+    [
+        (0x00091001, "LO", Action.REMOVE),
+        (0x50003000, "OW", Action.REMOVE),
+        (0x60000022, "LO", Action.REMOVE),
+        (0x00080000, "UL", Action.REMOVE),
+        (0x00101111, "", Action.REMOVE),
+        (0x00282000, "OB", Action.KEEP),
+        (0x0040A160, "UT", Action.SWEEP),
+        (0x00281050, "DS", Action.SWEEP),
+        (0x00280010, "US", Action.KEEP),
+    ],
+)
+def test_what_is_beyond_the_table_is_treated_as_told(tag: int, vr: str, action: Action) -> None:
+    assert pipeline_rules().action(tag, vr) is action
