@@ -18,7 +18,7 @@ from model_service.bundle import (
     read_inference_config,
 )
 from model_service.manifest import BundleManifest, load_manifest
-from model_service.preprocess import Preprocess, content_boxes, to_batch
+from model_service.preprocess import Preprocess, to_batch
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Classifier:
         logits, maps = self.raw(batch)
         logit = float(logits[0])
         shown = (maps / self.manifest.overlay.scale).clamp(0.0, 1.0)
-        box = content_boxes(batch)[0]
+        box = self.preprocess.boxes(batch)[0]
         size = (box.bottom - box.top, box.right - box.left)
         full = np.zeros(image.shape, dtype=np.float32)
         full[box.top : box.bottom, box.left : box.right] = functional.interpolate(

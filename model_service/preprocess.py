@@ -73,6 +73,8 @@ class Preprocess:
         Side of the square in pixels.
     intensity : {"rank", "zscore"}
         Standardisation of the intensities.
+    cut_frame : bool
+        Whether a dark frame is cut off first.
 
     Examples
     --------
@@ -81,13 +83,14 @@ class Preprocess:
     torch.Size([2, 1, 144, 144])
     """
 
-    def __init__(self, size: int, intensity: Intensity = "rank") -> None:
+    def __init__(self, size: int, intensity: Intensity = "rank", cut_frame: bool = True) -> None:
         if size < 32:
             raise ValueError(f"size {size} is too small")
         if intensity not in ("rank", "zscore"):
             raise ValueError(f"unknown intensity standardisation {intensity!r}")
         self.size = size
         self.intensity = intensity
+        self.cut_frame = cut_frame
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Preprocess N x 1 x height x width values in [0, 1]."""
@@ -97,11 +100,16 @@ class Preprocess:
             functional.interpolate(image, side, mode="bilinear", antialias=True, align_corners=False)
             for image in (
                 whole[None, :, box.top : box.bottom, box.left : box.right]
-                for whole, box in zip(batch, content_boxes(batch), strict=True)
+                for whole, box in zip(batch, self.boxes(batch), strict=True)
             )
         ]
         stacked = torch.cat(resized)
         return _rank(stacked) if self.intensity == "rank" else _zscore(stacked)
+
+    def boxes(self, batch: Tensor) -> list[Box]:
+        """Return the part of each image that is used."""
+        height, width = batch.shape[-2:]
+        return content_boxes(batch) if self.cut_frame else [Box(0, height, 0, width)] * len(batch)
 
 
 def content_boxes(batch: Tensor) -> list[Box]:

@@ -102,6 +102,9 @@ def _data(data: Mapping[str, Any]) -> str:
         f"Near-duplicates left out before splitting: {data['near_duplicates_dropped']}. "
         "Pairs of look-alike images that joined two patients into one group: "
         f"{data['pairs_linking_patients']}. "
+        "A dark frame was found around "
+        f"{data['dark_frame_share']['negative']:.2f} of the NORMAL and {data['dark_frame_share']['positive']:.2f} "
+        "of the PNEUMONIA images. "
         f"SHA-256 of the frozen split (`split.csv`): `{data['split_sha256']}`."
     )
     return f"### Data\n\n{table}\n\n{note}"
@@ -187,7 +190,8 @@ def _cost(metrics: Mapping[str, Any]) -> str:
     training, speed = metrics["training"], metrics["speed"]
     return (
         "### Cost\n\n"
-        f"{training['parameters']:,} parameters; {training['epochs']} epochs in "
+        f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} "
+        "scheduled epochs in "
         f"{training['wall_seconds'] / 60:.0f} minutes on two shared CPU cores. One prediction of a 224 x 224 "
         "image, preprocessing and activation map included: "
         f"{speed['median_ms_1_threads']:.0f} ms on one thread, {speed['median_ms_2_threads']:.0f} ms on two "

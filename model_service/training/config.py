@@ -36,7 +36,7 @@ class AugmentConfig(_Strict):
     bias_field: float = 0.25
     noise: float = 0.04
     blur_sigma: float = 2.5
-    border: float = 0.20
+    border: float = 0.12
     probability: float = Field(default=0.5, ge=0, le=1)
 
 
@@ -51,6 +51,9 @@ class TrainConfig(_Strict):
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=0.5)
     average_decay: float = Field(ge=0, lt=1, description="decay of the weight average that becomes the model")
+    cut_frame: bool = Field(
+        description="whether training images lose their dark frame, as they do at inference"
+    )
     threads: int = Field(gt=0)
     min_specificity: float = Field(
         gt=0, lt=1, description="the threshold is the lowest that reaches it on validation"

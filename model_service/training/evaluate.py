@@ -23,6 +23,7 @@ from PIL import Image
 from model_service.bundle import build_network, build_preprocessing, load_weights, read_inference_config
 from model_service.manifest import load_manifest
 from model_service.predict import Classifier
+from model_service.preprocess import Box, content_boxes
 from model_service.training import metrics
 from model_service.training.baseline import baseline_scores
 from model_service.training.config import TrainConfig, load_config
@@ -227,7 +228,22 @@ def describe_data(data: Dataset) -> dict[str, Any]:
             "negative": int(len(labels) - labels.sum()),
             "patient_groups": len(set(data.patients(indices))),
         }
+    framed = _framed(data)
+    labels = data.labels(np.arange(len(framed)))
+    result["dark_frame_share"] = {
+        "positive": float(framed[labels == 1].mean()),
+        "negative": float(framed[labels == 0].mean()),
+    }
     return result
+
+
+def _framed(data: Dataset) -> npt.NDArray[np.bool_]:
+    height, width = data.pixels.shape[1:]
+    boxes: list[Box] = []
+    for start in range(0, len(data.samples), _BATCH):
+        stop = min(start + _BATCH, len(data.samples))
+        boxes += content_boxes(data.batch(np.arange(start, stop)))
+    return np.array([box != (0, height, 0, width) for box in boxes])
 
 
 def evaluate(config: TrainConfig, data: Dataset, run: Path, others: Mapping[str, Path]) -> dict[str, Any]:
@@ -271,6 +287,7 @@ def evaluate(config: TrainConfig, data: Dataset, run: Path, others: Mapping[str,
         "speed": measure_speed(classifier, data),
         "training": {
             "epochs": len(history),
+            "scheduled_epochs": config.epochs,
             "wall_seconds": sum(row["seconds"] for row in history),
             "parameters": sum(p.numel() for p in network.parameters()),
         },

@@ -168,11 +168,25 @@ def start(config: TrainConfig) -> tuple[TrainState, Preprocess]:
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
     )
-    return TrainState(network, average, optimizer), build_preprocessing(bundle)
+    preprocess = build_preprocessing(bundle)
+    preprocess.cut_frame = config.cut_frame
+    return TrainState(network, average, optimizer), preprocess
 
 
-def run(config: TrainConfig, data: Dataset, out: Path) -> None:
-    """Train to the end, from the last finished epoch, and write weights, split and history to ``out``."""
+def run(config: TrainConfig, data: Dataset, out: Path, stop_after: int | None = None) -> None:
+    """Train from the last finished epoch and write weights, split and history to ``out``.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Decides everything but the data.
+    data : Dataset
+        Images and split.
+    out : pathlib.Path
+        Folder of the run; a checkpoint in it is continued.
+    stop_after : int, optional
+        Epochs after which to stop, short of the schedule; the run can be continued later.
+    """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
     state, preprocess = start(config)
@@ -183,7 +197,7 @@ def run(config: TrainConfig, data: Dataset, out: Path) -> None:
     _LOG.info(
         "split %s: %d train, %d validation", digest(data.manifest())[:12], len(training), len(validation)
     )
-    while state.epoch < config.epochs:
+    while state.epoch < min(config.epochs, stop_after or config.epochs):
         begun = time.monotonic()
         loss = train_epoch(state, config, data, training, preprocess)
         score = auroc(data.labels(validation), predict_logits(state.average, preprocess, data, validation))
@@ -207,11 +221,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for weights, split, history, checkpoint"
     )
+    parser.add_argument("--stop-after", type=int, help="epochs after which to stop, short of the schedule")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config = load_config(options.config)
     options.out.mkdir(parents=True, exist_ok=True)
-    run(config, load_dataset(options.data, config.data, config.seed), options.out)
+    run(config, load_dataset(options.data, config.data, config.seed), options.out, options.stop_after)
 
 
 if __name__ == "__main__":

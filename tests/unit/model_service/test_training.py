@@ -15,6 +15,7 @@ from model_service.predict import Classifier
 from model_service.training import card, evaluate, perturb, publish, train
 from model_service.training.augment import Augment
 from model_service.training.config import AugmentConfig, load_config
+from model_service.training.data import load_dataset
 
 CONFIG = Path(train.__file__).with_name("cxr_opacity.yaml")
 
@@ -27,7 +28,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     row, column = np.mgrid[0:64, 0:64]
     for label, pattern in (("NORMAL", "IM-{:04d}-0001.jpeg"), ("PNEUMONIA", "person{}_virus_1.jpeg")):
         (root / label).mkdir()
-        for number in range(40):
+        for number in range(30):
             pixels = 80 + generator.normal(0, 25, (64, 64))
             if label == "PNEUMONIA":
                 pixels[(row - 32) ** 2 + (column - 32) ** 2 < 200] += 90
@@ -65,26 +66,13 @@ def run(config: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
-def test_resumed_run_repeats_an_unbroken_one(
-    run: Path, config: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_run_repeats_an_unbroken_one(run: Path, config: Path, images: Path, tmp_path: Path) -> None:
     settings = load_config(config)
-    data = train.load_dataset(images, settings.data, settings.seed)
-
-    class PowerCutError(Exception):
-        pass
-
-    original = train.TrainState.save
-
-    def save_then_fail(state: train.TrainState, folder: Path) -> None:
-        original(state, folder)
-        raise PowerCutError
+    data = load_dataset(images, settings.data, settings.seed)
 
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(train.TrainState, "save", save_then_fail)
-            with pytest.raises(PowerCutError):
-                train.run(settings, data, tmp_path)
+        train.run(settings, data, tmp_path, stop_after=1)
+        assert not torch.equal(*(load_file(f / "model.safetensors")["fc.weight"] for f in (run, tmp_path)))
         train.run(settings, data, tmp_path)
     finally:
         torch.use_deterministic_algorithms(False)
@@ -98,7 +86,7 @@ def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -
     )
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["auroc"]["low"] <= metrics["test"]["auroc"]["value"]
-    assert metrics["other_images"]["same"]["images"] == 80
+    assert metrics["other_images"]["same"]["images"] == 60
     publish.main(["--config", str(config), "--run", str(run)])
     bundle = load_config(config).bundle
     manifest = load_manifest(bundle)
@@ -109,7 +97,7 @@ def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -
 
 def test_run_of_another_split_is_refused(run: Path, config: Path, images: Path) -> None:
     settings = load_config(config)
-    data = train.load_dataset(images, settings.data, settings.seed + 1)
+    data = load_dataset(images, settings.data, settings.seed + 1)
     with pytest.raises(ValueError, match="split"):
         evaluate.evaluate(settings, data, run, {})
 
@@ -144,7 +132,7 @@ def test_hidden_border_is_flat_and_the_rest_untouched() -> None:
     batch = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
     mask = perturb.border_mask(100, 100)
     hidden = perturb.hide_border(batch)[0, 0]
-    assert hidden[mask].unique().numel() == 1
+    assert float(hidden[mask].min()) == float(hidden[mask].max())
     assert torch.equal(hidden[~mask], batch[0, 0][~mask])
 
 
