@@ -10,6 +10,8 @@ import psutil
 from firstread.local.home import Home, LocalError
 
 _STOP_SECONDS = 30.0
+# Children of this very process: they must be reaped here, and outlive it otherwise.
+_children: dict[str, "subprocess.Popen[bytes]"] = {}
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,25 @@ def start(home: Home, component: Component) -> None:
             # A Ctrl-C in the terminal is for the command, which then stops its components in order.
             start_new_session=True,
         )
+    _children[_key(home, component.name)] = child
     # The creation time tells this process from a later one that got the same number.
     created = psutil.Process(child.pid).create_time()
     home.write(f"run/{component.name}.json", {"pid": child.pid, "created": created})
 
 
+def _key(home: Home, name: str) -> str:
+    return f"{home.path}:{name}"
+
+
+def _reap(home: Home, name: str) -> None:
+    child = _children.get(_key(home, name))
+    if child is not None and child.poll() is not None:
+        del _children[_key(home, name)]
+
+
 def running(home: Home, name: str) -> psutil.Process | None:
     """Return a component's process while it is alive."""
+    _reap(home, name)
     known = home.read(f"run/{name}.json")
     if not known:
         return None
@@ -90,6 +104,7 @@ def stop(home: Home, name: str, seconds: float = _STOP_SECONDS) -> bool:
             process.kill()
             process.wait(5)
             clean = False
+    _reap(home, name)
     (home.processes / f"{name}.json").unlink(missing_ok=True)
     return clean
 

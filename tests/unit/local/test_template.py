@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstread.local import run, template
+from firstread.local.home import Home, LocalError, Ports
+from infra.settings import Setting
+
+
+@pytest.fixture
+def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny cloud assembly where `templates` looks for the cached one."""
+    monkeypatch.setattr(template, "_sources_digest", lambda: "cached")
+    folder = tmp_path / "assembly" / "cached"
+    (folder / "asset.shim").mkdir(parents=True)
+    (folder / "asset.shim" / "README.md").write_text("shim")
+    artifacts: dict[str, Any] = {}
+    for name, dependencies in (("B", ["A", "B.assets"]), ("A", ["A.assets"])):
+        artifacts[name] = {
+            "type": "aws:cloudformation:stack",
+            "properties": {"templateFile": f"{name}.template.json"},
+            "dependencies": dependencies,
+        }
+        functions = {
+            "Deidentify": function({"FIRSTREAD_VAULT": "dynamodb", "FIRSTREAD_VAULT_TABLE": "t"}),
+            "Gather": function({"FIRSTREAD_QUIET_SECONDS": "{}"}),
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {}},
+        }
+        (folder / f"{name}.template.json").write_text(json.dumps({"Resources": functions}))
+        (folder / f"{name}.assets.json").write_text(json.dumps({"files": {"x": asset()}}))
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    return tmp_path
+
+
+def function(variables: dict[str, str]) -> dict[str, Any]:
+    return {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": variables}}}
+
+
+def asset() -> dict[str, Any]:
+    return {
+        "source": {"path": "asset.shim", "packaging": "zip"},
+        "destinations": {"here": {"bucketName": "b-${AWS::Region}", "objectKey": "k.zip"}},
+    }
+
+
+def test_stacks_come_in_the_order_of_their_dependencies(assembly: Path) -> None:
+    assert [each.stack for each in template.templates(Home(assembly), Ports())] == ["A", "B"]
+
+
+def test_only_the_function_with_the_vault_learns_where_the_vault_is(assembly: Path) -> None:
+    (first, _) = template.templates(Home(assembly), Ports(portal=8123))
+    deidentify = first.body["Resources"]["Deidentify"]["Properties"]["Environment"]["Variables"]
+    gather = first.body["Resources"]["Gather"]["Properties"]["Environment"]["Variables"]
+    assert deidentify["FIRSTREAD_VAULT"] == "sqlite"
+    assert deidentify["FIRSTREAD_VAULT_PATH"] == str(assembly / "vault.sqlite")
+    assert set(gather) == {"FIRSTREAD_QUIET_SECONDS"}
+    assert json.loads(gather["FIRSTREAD_QUIET_SECONDS"]) == template.QUIET_SECONDS
+
+
+def test_the_digest_follows_the_content(assembly: Path) -> None:
+    (one, _) = template.templates(Home(assembly), Ports())
+    (same, _) = template.templates(Home(assembly), Ports())
+    assert one.digest() == same.digest()
+    same.body["Resources"]["Gather"]["Properties"]["Environment"]["Variables"]["X"] = "1"
+    assert one.digest() != same.digest()
+
+
+def test_a_synthesis_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template.sys, "executable", "/bin/false")
+    with pytest.raises(LocalError, match="does not synthesise"):
+        template.templates(Home(tmp_path), Ports())
+
+
+def test_local_run_and_infrastructure_agree_on_the_names_of_settings() -> None:
+    assert {setting.env for setting in Setting} == {run.env_name(setting.output_id) for setting in Setting}
+
+
+def test_stale_stream_positions_are_forgotten_before_the_engine_starts(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    state = {"payload": {"esms": {"a": 1}, "dynamodb_stream_positions": {"data": {"esm": 8}}}}
+    home.write("engine/lambda.json", state)
+    run._forget_stream_positions(home)
+    assert home.read("engine/lambda.json")["payload"] == {
+        "esms": {"a": 1},
+        "dynamodb_stream_positions": {"data": {}},
+    }
