@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 
 from firstread.clock import now
 from portal.app import create_app
-from tests.functional.portal.seeding import PASSWORD, Hospital, account, busy_morning, settings
+from tests.functional.portal.morning import busy_morning
+from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 

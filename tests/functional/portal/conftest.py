@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from firstread.policy import Role
 from portal.app import create_app
 from tests.functional.portal.client import TestClient
-from tests.functional.portal.seeding import PASSWORD, Hospital, account, busy_morning, name_of, settings
+from tests.functional.portal.morning import busy_morning
+from tests.functional.portal.seeding import PASSWORD, Hospital, account, name_of, settings
 
 SignIn = Callable[[Role], TestClient]
 

@@ -13,7 +13,8 @@ from firstread.storage import Bucket, overlay_key
 from portal.logic import worklist as worklist_logic
 from tests.functional.portal.client import TestClient
 from tests.functional.portal.conftest import Clock, SignIn
-from tests.functional.portal.seeding import HOSTILE, MODEL, RESULTS, STUDIES, Hospital, heat_map
+from tests.functional.portal.morning import HOSTILE, heat_map
+from tests.functional.portal.seeding import MODEL, RESULTS, STUDIES, Hospital
 
 ORDER = [
     "high",
@@ -256,7 +257,7 @@ def test_window(radiologist: TestClient, morning: dict[str, str]) -> None:
 
 
 def test_an_image_that_cannot_be_decoded(radiologist: TestClient, hospital: Hospital) -> None:
-    from tests.functional.portal.seeding import sample
+    from tests.functional.portal.morning import sample
 
     broken = sample("CT_small.dcm")
     broken.PixelData = broken.PixelData[:50]
@@ -314,7 +315,7 @@ def test_unreachable_records_are_said(radiologist: TestClient, monkeypatch: pyte
 def test_nothing_of_the_samples_identifies_somebody(
     radiologist: TestClient, morning: dict[str, str], hospital: Hospital
 ) -> None:
-    from tests.functional.portal.seeding import sample
+    from tests.functional.portal.morning import sample
 
     planted = sample("CT_small.dcm")
     planted.PatientName, planted.PatientID, planted.AccessionNumber = "Plant^Ed", "MRN4711", "ACC0815"
