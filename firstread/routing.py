@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from firstread.study import Instance, InstanceFacts, InstanceState
 
@@ -24,6 +24,8 @@ class RoutingRule(BaseModel):
         How many instances that match a study must have.
     photometric
         Values of Photometric Interpretation (0028,0004).
+    single_frame
+        Whether instances of several frames are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,14 @@ class RoutingRule(BaseModel):
     max_age_years: float | None = Field(None, gt=0)
     min_instances: int = Field(1, ge=1)
     photometric: tuple[str, ...] = ()
+    single_frame: bool = False
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> "RoutingRule":
+        low, high = self.min_age_years, self.max_age_years
+        if low is not None and high is not None and low >= high:
+            raise ValueError("min_age_years must be below max_age_years")
+        return self
 
     def mismatch(self, facts: InstanceFacts) -> str:
         """Return why an instance does not fit, or "" where it does."""
@@ -47,6 +57,8 @@ class RoutingRule(BaseModel):
         for name, value, allowed in terms:
             if allowed and value not in allowed:
                 return f"{name} is {value or 'unknown'}"
+        if self.single_frame and facts.frames != 1:
+            return f"{facts.frames} frames"
         return self._age_mismatch(facts.age_years)
 
     def _age_mismatch(self, age: float | None) -> str:

@@ -19,7 +19,7 @@ from firstread.messages import AnalyzeRequest
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.routing import RoutingRule, matching
+from firstread.routing import matching
 from firstread.storage import Bucket, overlay_key
 from firstread.study import (
     Code,
@@ -110,10 +110,9 @@ class Analyse:
             return None
         started = to_text(self.clock())
         model = self._model(request.model_id)
-        rule = RoutingRule.model_validate(model.manifest.routing.model_dump())
         chosen = [
             instance
-            for instance in matching(rule, self.instances.of_study(request.study_uid))
+            for instance in matching(model.manifest.routing, self.instances.of_study(request.study_uid))
             if instance.stored_at <= version.completed_at  # later ones belong to the next version
         ]
         try:

@@ -4,36 +4,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from firstread.routing import RoutingRule
 
 MANIFEST = "firstread.yaml"
 
-RiskLevel = Literal["none", "low", "moderate", "high"]
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RoutingRule(_Strict):
-    """Which studies a model applies to. A value that is unknown never matches."""
-
-    modalities: tuple[str, ...] = Field(min_length=1, description="Modality (0008,0060)")
-    body_parts: tuple[str, ...] = Field(min_length=1, description="Body Part Examined (0018,0015)")
-    views: tuple[str, ...] = Field(description="View Position (0018,5101); empty where the model has no view")
-    min_age_years: float | None = Field(ge=0, description="lowest age, inclusive; null for no limit")
-    max_age_years: float | None = Field(gt=0, description="upper age limit, exclusive; null for no limit")
-    min_instances: int = Field(default=1, ge=1, description="fewest instances that the model needs")
-    photometric: tuple[str, ...] = Field(min_length=1, description="Photometric Interpretation (0028,0004)")
-
-    @model_validator(mode="after")
-    def _ages_in_order(self) -> "RoutingRule":
-        if self.min_age_years is not None and self.max_age_years is not None:
-            if self.min_age_years >= self.max_age_years:
-                raise ValueError("min_age_years must be below max_age_years")
-        return self
 
 
 class CodedConcept(_Strict):
@@ -64,7 +47,7 @@ class OperatingPoint(_Strict):
 class RiskPolicy(_Strict):
     """The risk that a result carries to the worklist."""
 
-    flagged: RiskLevel
+    flagged: Literal["high"]
     unflagged: Literal["none"] = Field(description="no flag never lowers a study, and never means normal")
 
 
@@ -118,7 +101,6 @@ class BundleManifest(_Strict):
     research_use_only: Literal[True]
     intended_use: str = Field(min_length=1)
     routing: RoutingRule
-    single_frame: bool = Field(description="the model reads single-frame instances only")
     finding: FindingDefinition
     operating_point: OperatingPoint
     risk: RiskPolicy

@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from firstread.routing import RegisteredModel, RoutingRule
+from firstread.routing import RegisteredModel
 from model_service.manifest import BundleManifest, load_manifest
 
 BUNDLES = Path(__file__).parent / "bundles"
@@ -29,7 +29,7 @@ def registration(folder: Path) -> RegisteredModel:
         model_id=model_id(manifest),
         title=manifest.title,
         intended_use=manifest.intended_use,
-        rule=RoutingRule.model_validate(manifest.routing.model_dump()),
+        rule=manifest.routing,
         bundle_sha256=digest(folder),
     )
 
