@@ -191,6 +191,8 @@ def test_actions_and_options_are_all_there() -> None:
         (0x00080000, "UL", Action.REMOVE),
         (0x00101111, "", Action.REMOVE),
         (0x00282000, "OB", Action.KEEP),
+        (0x7FE00010, "OW", Action.REMOVE),
+        (0x00020016, "AE", Action.REMOVE),
         (0x0040A160, "UT", Action.SWEEP),
         (0x00281050, "DS", Action.SWEEP),
         (0x00280010, "US", Action.KEEP),
