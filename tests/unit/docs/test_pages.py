@@ -78,3 +78,12 @@ def test_make_verbs_are_those_of_the_makefile() -> None:
 def test_the_layout_names_what_is_there() -> None:
     for folder, _ in pages.rows(pages.sections("CONTRIBUTING.md")["Layout"]):
         assert (pages.REPOSITORY / folder.strip("`")).is_dir(), folder
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if pages.blocks(page, "mermaid")], ids=pages.name)
+def test_diagrams_are_of_a_known_kind_and_no_text_breaks_them(page: Path) -> None:
+    for block in pages.blocks(page, "mermaid"):
+        kind = block.split()[0]
+        assert kind in {"sequenceDiagram", "flowchart", "stateDiagram-v2"}
+        if kind == "sequenceDiagram":
+            assert not set(block) & set(";#")  # both end a message's text
