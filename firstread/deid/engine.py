@@ -1,8 +1,11 @@
 """Apply the rules to one file and write what may be passed on; pixel bytes are copied, never decoded."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import IO, Any
 
 from pydicom.datadict import dictionary_VR
@@ -21,9 +24,6 @@ from firstread.dicom.metadata import text
 from firstread.dicom.reader import DicomFile, chunks, quiet, sequence_of
 from firstread.errors import QuarantineError, Reason
 
-WELL_KNOWN_UIDS = "1.2.840.10008."
-"""Root of the UIDs that the standard itself assigns (PS3.6 Annex A); they identify nobody."""
-
 IMPLEMENTATION_CLASS_UID = UID("2.25.323842716104098423017206171418463372143")
 _DUMMIES: Mapping[str, object] = {
     "DA": "19000101",
@@ -34,8 +34,16 @@ _DUMMIES: Mapping[str, object] = {
     "DS": "0",
     "UR": "urn:removed",
 }
-_PROSE = frozenset({"LO", "ST", "LT", "UT", "UC", "UR"})
-_STRUCTURED = frozenset({"DS", "IS", "AS", "CS"})
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|")
+_SHAPES: Mapping[str, re.Pattern[str]] = {  # PS3.5 6.2
+    "AS": re.compile(r"\d{3}[DWMY]|"),
+    "DS": _NUMBER,
+    "IS": _NUMBER,
+    "TM": re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?|"),
+}
+_DATE_TIME = re.compile(r"(\d{8})((?:\d{2}){0,3}(?:\.\d{1,6})?(?:[-+]\d{4})?)")
+# Code values are long numbers in SNOMED CT, and versions of coding schemes are dates (PS3.3 8.8).
+_CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120, 0x0008010D, 0x0008010F})
 
 
 @dataclass(frozen=True)
@@ -89,37 +97,42 @@ def deidentify(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentif
     QuarantineError
         If an element cannot be understood well enough to be cleaned.
     """
+    dataset = file.dataset
+    with _understood():
+        sweep = sweep_for(dataset)
+        originals = set(_uids(dataset))
+        issuer, patient_id = text(dataset, "IssuerOfPatientID"), text(dataset, "PatientID")
+        study_uid = text(dataset, "StudyInstanceUID")
+    # Outside: what goes wrong in the vault is no fault of the file.
+    uids, patient = vault.uids(originals), vault.patient(issuer, patient_id, study_uid)
+    with _understood():
+        context = _Context(rules=rules, sweep=sweep, uids=uids, patient=patient)
+        _clean(dataset, context)
+        _mark(dataset, context)
+        dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
+        dataset.preamble = bytes(128)
+        return Deidentified(
+            dataset=dataset,
+            study_uid=str(dataset.StudyInstanceUID),
+            series_uid=str(dataset.SeriesInstanceUID),
+            sop_uid=str(dataset.SOPInstanceUID),
+            patient=patient.code,
+        )
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Quarantine a file whose values cannot be decoded or encoded: what is not understood cannot be cleaned."""
     try:
         with quiet():
-            return _deidentify(file, vault, rules)
+            yield
+    except QuarantineError:
+        raise
     except RecursionError:
         raise QuarantineError(Reason.NESTED_TOO_DEEP) from None
-    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, LookupError):
-        # A value that cannot be decoded cannot be cleaned; its error would quote it. `from None`: no PHI.
+    except Exception:
+        # pydicom may fail in any way, and its error quotes the value. `from None`: no PHI.
         raise QuarantineError(Reason.UNREADABLE) from None
-
-
-def _deidentify(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
-    dataset = file.dataset
-    context = _Context(
-        rules=rules,
-        sweep=sweep_for(dataset),
-        uids=vault.uids(set(_uids(dataset))),
-        patient=vault.patient(
-            text(dataset, "IssuerOfPatientID"), text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
-        ),
-    )
-    _clean(dataset, context)
-    _mark(dataset, context)
-    dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
-    dataset.preamble = bytes(128)
-    return Deidentified(
-        dataset=dataset,
-        study_uid=str(dataset.StudyInstanceUID),
-        series_uid=str(dataset.SeriesInstanceUID),
-        sop_uid=str(dataset.SOPInstanceUID),
-        patient=context.patient.code,
-    )
 
 
 def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
@@ -133,9 +146,16 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
         Where the pixel bytes are. Whatever follows them in the source is left behind.
     target
         Binary file to write to.
+
+    Raises
+    ------
+    QuarantineError
+        If the header cannot be encoded; nothing has been written then.
     """
-    with quiet():
-        dcmwrite(target, result.dataset, enforce_file_format=True)
+    header = BytesIO()
+    with _understood():
+        dcmwrite(header, result.dataset, enforce_file_format=True)
+    target.write(header.getbuffer())
     for chunk in chunks(file.source, file.pixels.start, file.pixels.stop):
         target.write(chunk)
 
@@ -154,7 +174,7 @@ def _uids(dataset: Dataset) -> Iterator[str]:
         raw = item.get_item(tag)
         if not tag.is_private and _vr(raw, tag) == "UI":
             for uid in _values(item[tag].value):
-                if uid and not uid.startswith(WELL_KNOWN_UIDS):
+                if uid and not _is_well_known(uid):
                     yield uid
 
 
@@ -175,7 +195,10 @@ def _clean(item: Dataset, context: _Context) -> None:
             # Whatever the rule for a sequence keeps, its items are cleaned by their own rules.
             for child in sequence:
                 _clean(child, context)
-        elif action is not Action.KEEP:
+        elif action is Action.KEEP:
+            if raw.value and isinstance(raw.value, bytes) and context.sweep.names_in(raw.value):
+                del item[tag]
+        else:
             _apply(item, tag, vr, action, context)
 
 
@@ -186,8 +209,12 @@ def _apply(item: Dataset, tag: BaseTag, vr: str, action: Action, context: _Conte
     if action in (Action.EMPTY, Action.DUMMY) or vr in ("SQ", "UN"):
         value: Any = _dummy(vr) if action is Action.DUMMY else None
     else:
-        before = _values(item[tag].value)
-        after = [_changed(part, vr, action, context) for part in before]
+        found = item[tag].value
+        if isinstance(found, bytes):  # not decoded, whatever its VR says
+            del item[tag]
+            return
+        before = _values(found)
+        after = [_changed(part, tag, vr, action, context) for part in before]
         if after == before:
             return
         value = after if len(after) > 1 else "".join(after)
@@ -204,27 +231,38 @@ def _dummy(vr: str) -> object:
     return _DUMMIES.get(vr, "REMOVED")
 
 
+def _is_well_known(uid: str) -> bool:
+    return bool(UID(uid).type)  # registered in PS3.6 Annex A; the root alone proves nothing
+
+
 def _new_uid(value: str, context: _Context) -> str:
-    return context.uids.get(value, value if value.startswith(WELL_KNOWN_UIDS) else "")
+    return value if _is_well_known(value) else context.uids.get(value, "")
 
 
 def _shifted(value: str, context: _Context) -> str:
     """Shift the date part of a DA or DT value (PS3.5 6.2); what is no full date becomes empty."""
+    parts = _DATE_TIME.fullmatch(value.strip())
+    if parts is None:
+        return ""
     try:
-        day = datetime.strptime(value[:8], "%Y%m%d") + timedelta(days=context.patient.shift_days)
+        day = datetime.strptime(parts[1], "%Y%m%d") + timedelta(days=context.patient.shift_days)
     except (ValueError, OverflowError):
         return ""
-    return f"{day:%Y%m%d}{value[8:]}" if day.year >= 1000 else ""
+    return f"{day:%Y%m%d}{parts[2]}" if day.year >= 1000 else ""
 
 
-def _changed(value: str, vr: str, action: Action, context: _Context) -> str:
+def _changed(value: str, tag: BaseTag, vr: str, action: Action, context: _Context) -> str:
+    sweep = context.sweep
     if action is Action.UID:
         return _new_uid(value, context)
     if action is Action.SHIFT:
         return _shifted(value, context)
-    if vr in _STRUCTURED:
-        return "" if context.sweep.is_identifier(value) else value
-    return context.sweep.clean(value, prose=vr in _PROSE)
+    if vr == "CS":
+        return value if sweep.is_term(value) else ""
+    if vr in _SHAPES:
+        good = _SHAPES[vr].fullmatch(value.strip()) and not sweep.is_identifier(value)
+        return value if good else ""
+    return sweep.clean(value, prose=tag not in _CODES)
 
 
 def _mark(dataset: Dataset, context: _Context) -> None:

@@ -13,6 +13,7 @@ from importlib import resources
 
 from pydicom.datadict import dictionary_VR
 
+from firstread.dicom.pixels import PIXEL_TAGS
 from firstread.study import Code
 
 
@@ -68,13 +69,47 @@ _BASIC = {
     "U*": Action.RECURSE,
 }
 
-_TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "AS", "DS", "IS"})
-_PLAIN = frozenset(
-    {"AT", "FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "OW", "OF", "OD", "OL", "OV", "TM", "US or SS"}
-    | {"US or OW", "US or SS or OW", "OB or OW"}
-)
+_TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "AS", "DS", "IS", "TM"})
+_NUMBERS = frozenset({"AT", "FL", "FD", "SL", "SS", "UL", "US", "SV", "UV"})
+_BULK = frozenset({"OW", "OF", "OD", "OL", "OV"})
 _BY_VR = {"SQ": Action.RECURSE, "UI": Action.UID, "DA": Action.SHIFT, "DT": Action.SHIFT, "PN": Action.EMPTY}
 _ICC_PROFILE = 0x00282000  # OB, and colours are wrong without it
+_CODING = frozenset({0x0008010E, 0x00080120})  # URLs and URNs of coding schemes
+
+# Beyond the table, because retired or newer than it, but naming a patient, an order, a person or a network.
+_IDENTIFYING = frozenset(
+    {
+        0x00100033,  # Patient's Birth Date in Alternative Calendar
+        0x00100034,  # Patient's Death Date in Alternative Calendar
+        0x00102295,  # Breed Registration Number
+        0x00181803,  # NTP Source Address
+        0x00201070,  # Other Study Numbers
+        0x00400031,  # Local Namespace Entity ID
+        0x00400032,  # Universal Entity ID
+        0x00401006,  # Placer Order Number / Procedure
+        0x00401007,  # Filler Order Number / Procedure
+        0x00402006,  # Placer Order Number / Imaging Service Request (Retired)
+        0x00402007,  # Filler Order Number / Imaging Service Request (Retired)
+        0x0040E001,  # HL7 Instance Identifier
+        0x0074100C,  # Contact Display Name
+        0x00880130,  # Storage Media File-set ID
+        0x21000160,  # Owner ID
+    }
+)
+
+
+def _by_mask(tag: int) -> bool:
+    """Return whether an element goes whatever the table says of its tag."""
+    group = tag >> 16
+    return bool(
+        group % 2  # private
+        or group < 0x0008  # commands, file meta information, directories: not part of a dataset
+        or group & 0xFF00 in (0x5000, 0x6000)  # curves and overlays
+        or group == 0x4010  # security inspection of travellers
+        or tag & 0xFFFF == 0  # group length, retired
+        or tag in PIXEL_TAGS  # within a sequence: pixels that no gate has judged
+        or tag in _IDENTIFYING
+    )
 
 
 @dataclass(frozen=True)
@@ -102,27 +137,52 @@ class Rules:
         vr
             Value representation in the dataset or the dictionary; "" where neither knows one.
         """
-        group = tag >> 16
-        # Private attributes, curves (50xx) and overlays (60xx): PS3.15 Table E.1-1, by mask.
-        if group % 2 or group & 0xFF00 in (0x5000, 0x6000):
+        if _by_mask(tag):
             return Action.REMOVE
-        found = self.table.get(tag)
-        if found is not None:
+        known = _dictionary_vr(tag) or ""
+        if tag == _ICC_PROFILE:
+            return Action.KEEP if vr in ("", "UN", "OB") else Action.REMOVE
+        found = self.table.get(tag) or _beyond_the_table(tag, known)
+        if found in (Action.REMOVE, Action.EMPTY, Action.DUMMY):
             return found
-        if tag & 0xFFFF == 0:  # group length, retired
-            return Action.REMOVE
-        return self._beyond_the_table(tag, vr)
+        return _possible(found, known if vr in ("", "UN") else vr, known)
 
-    def _beyond_the_table(self, tag: int, vr: str) -> Action:
-        known = _dictionary_vr(tag)
-        if known is None:
-            return Action.REMOVE
-        vr = known if vr in ("", "UN") else vr
-        if vr in _BY_VR:
-            return _BY_VR[vr]
-        if vr in _TEXT:
-            return Action.SWEEP
-        return Action.KEEP if vr in _PLAIN or tag == _ICC_PROFILE else Action.REMOVE
+
+def _beyond_the_table(tag: int, known: str) -> Action:
+    if known in _BY_VR:
+        return _BY_VR[known]
+    if known in ("AE", "UR") and tag not in _CODING:
+        return Action.REMOVE  # addresses of somebody's network
+    if known in _TEXT:
+        return Action.SWEEP
+    alternatives = frozenset(known.split(" or "))
+    return Action.KEEP if alternatives & (_NUMBERS | _BULK) else Action.REMOVE
+
+
+def _possible(wanted: Action, vr: str, known: str) -> Action:
+    """Return what can be done with the value that is there: its VR may not be the dictionary's.
+
+    Parameters
+    ----------
+    wanted
+        What the rules say of the attribute.
+    vr
+        Value representation of the value.
+    known
+        Value representation of the attribute in PS3.6.
+    """
+    if wanted in (Action.SHIFT, Action.UID) and (vr in _TEXT or vr in _BY_VR) and vr != "SQ":
+        return wanted
+    if vr in _BY_VR:
+        return _BY_VR[vr]
+    if vr in _TEXT:
+        return Action.SWEEP
+    # Binary values cannot be swept: they stay only where the standard wants such a value.
+    alternatives = frozenset(known.split(" or "))
+    if vr in _NUMBERS and alternatives & (_NUMBERS | {"DS", "IS"}):
+        return Action.KEEP
+    of_the_standard = vr in alternatives & _BULK or (vr == known and " or " in vr)
+    return Action.KEEP if of_the_standard else Action.REMOVE
 
 
 def _dictionary_vr(tag: int) -> str | None:

@@ -1,46 +1,70 @@
 """Sweep free text for what the header itself says identifies the patient, and for dates and numbers that may."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
+from firstread.deid.terms import TERMS
 from firstread.dicom.metadata import parse_date, text
 from firstread.dicom.reader import sequence_of
 
-_IDENTIFIERS = (
-    "PatientID",
-    "OtherPatientIDs",
-    "IssuerOfPatientID",
-    "AccessionNumber",
-    "StudyID",
-    "AdmissionID",
-    "PatientAddress",
-    "PatientTelephoneNumbers",
-    "InstitutionName",
-    "InstitutionAddress",
-    "InstitutionalDepartmentName",
-    "ReferringPhysicianAddress",
-    "MilitaryRank",
-    "CountryOfResidence",
-    "RegionOfResidence",
-    "MedicalRecordLocator",
-    "ClinicalTrialSubjectID",
+# Attributes whose values identify, at any depth. Codes and numbers first; then words, which may be ordinary ones.
+_IDENTIFIERS = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "PatientID",
+        "OtherPatientIDs",
+        "AccessionNumber",
+        "StudyID",
+        "AdmissionID",
+        "ServiceEpisodeID",
+        "PatientTelephoneNumbers",
+        "MedicalRecordLocator",
+        "ClinicalTrialSubjectID",
+        "ClinicalTrialSubjectReadingID",
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "PerformedProcedureStepID",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+    )
 )
-_NAME_SEPARATORS = re.compile(r"[\^=\s,;.]+")
+_PLACES = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "IssuerOfPatientID",
+        "PatientAddress",
+        "InstitutionName",
+        "InstitutionAddress",
+        "InstitutionalDepartmentName",
+        "ReferringPhysicianAddress",
+        "MilitaryRank",
+        "CountryOfResidence",
+        "RegionOfResidence",
+    )
+)
+_NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
+_TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+# Before names and numbers are taken out of them: e-mail addresses and UIDs.
+_ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])")
 _PATTERNS = re.compile(
     "|".join(
         (
-            r"[\w.+-]+@[\w-]+\.[\w.]+",  # e-mail
             r"(?<!\d)(?:19|20)\d{2}[-/.]?(?:0\d|1[0-2])[-/.]?(?:[0-2]\d|3[01])(?!\d)",  # 20040826, 2004-08-26
-            r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)?\d{2}(?!\d)",  # 26.08.2004, 8/26/04
-            rf"(?<!\w)\d{{1,2}}[-. ]?(?:{_MONTHS})[a-z]*[-., ]*(?:19|20)\d{{2}}",  # 26 Aug 2004
-            rf"(?:{_MONTHS})[a-z]*[-. ]+\d{{1,2}}(?:st|nd|rd|th)?[,. ]+(?:19|20)\d{{2}}",  # Aug 26, 2004
+            r"(?<!\d)(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)",  # 2004-8-26
+            r"(?<!\d)\d{1,2}[-/.] ?\d{1,2}[-/.] ?(?:19|20)?\d{2}(?![\d.])",  # 26.08.2004, 26. 8. 2004, 8/26/04
+            # 26 Aug 2004, 26th of August 2004, 26AUG04
+            rf"(?<!\w)\d{{1,2}}(?:st|nd|rd|th)?[-. ]*(?:of )?(?:{_MONTHS})[a-z]*[-.,' ]*(?:19|20)?\d{{2}}(?!\d)",
+            rf"(?<![a-z])(?:{_MONTHS})[a-z]*[-. ]+\d{{1,2}}(?:st|nd|rd|th)?[,. ]+(?:19|20)\d{{2}}",  # Aug 26, 2004
+            r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)",  # telephone
             r"(?<!\d)\+?\d[\d ()/-]{6,}\d(?!\d)",  # telephone and other long numbers
             r"(?<!\d)\d{6,}(?!\d)",
         )
@@ -48,6 +72,7 @@ _PATTERNS = re.compile(
     re.IGNORECASE,
 )
 _LONG = 5  # shorter ones are ages, sizes and defined terms
+_ANYWHERE = 6  # identifiers so long that they are looked for inside words as well
 _SPACES = re.compile(r"\s{2,}")
 
 
@@ -74,9 +99,9 @@ class Sweep:
             Whether somebody may have typed it: then dates, telephone and other long numbers go as well. Codes
             and measured numbers only lose what the header itself names.
         """
-        swept = self.seeds.sub(" ", value) if self.seeds else value
-        if prose:
-            swept = _PATTERNS.sub(" ", swept)
+        swept = _ADDRESSES.sub(" ", value) if prose else value
+        swept = self.seeds.sub(" ", swept) if self.seeds else swept
+        swept = _PATTERNS.sub(" ", swept) if prose else swept
         return value if swept == value else _SPACES.sub(" ", swept).strip(" ^,;:-")
 
     def is_identifier(self, value: str) -> bool:
@@ -84,45 +109,110 @@ class Sweep:
         stripped = value.strip()
         return len(stripped) >= _LONG and self.seeds is not None and bool(self.seeds.fullmatch(stripped))
 
+    def is_term(self, value: str) -> bool:
+        """Return whether a code string is a defined term, or at least names nobody."""
+        return value.strip().upper() in TERMS or self.clean(value, prose=True) == value
+
+    def names_in(self, value: bytes) -> bool:
+        """Return whether binary data holds an identifier of the header as text."""
+        if self.seeds is None:
+            return False
+        found = self.seeds.finditer(value.decode("latin-1"))
+        return any(len(match[0]) >= _LONG for match in found)
+
 
 def sweep_for(dataset: Dataset) -> Sweep:
     """Build the sweep for a dataset from its own identifiers, at every depth."""
-    seeds = {seed for seed in _seeds(dataset) if len(seed) >= 2}
+    seeds = {form for seed in _seeds(dataset) for form in _forms(seed)}
     if not seeds:
         return Sweep(None)
     longest_first = sorted(seeds, key=lambda seed: (-len(seed), seed))
-    body = "|".join(re.escape(seed) for seed in longest_first)
-    return Sweep(re.compile(rf"(?<![^\W_])(?:{body})(?![^\W_])", re.IGNORECASE))
+    return Sweep(re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE))
+
+
+def _bounded(seed: str) -> str:
+    """Return an expression for a seed that is not part of a longer word or number."""
+    body = re.escape(seed)
+    if len(seed) >= _ANYWHERE:
+        return body
+    before = r"(?<!\d)" if seed[0].isdigit() else r"(?<![^\W\d_])"
+    after = r"(?!\d)" if seed[-1].isdigit() else r"(?![^\W\d_])"
+    return before + body + after
+
+
+def _forms(seed: str) -> Iterable[str]:
+    """Return a seed composed, decomposed and without accents."""
+    decomposed = unicodedata.normalize("NFD", seed)
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return (unicodedata.normalize("NFC", seed), decomposed, plain)
 
 
 def _seeds(dataset: Dataset) -> Iterator[str]:
     for item, tag in elements(dataset):
-        element = item.get_item(tag)
-        if _is_name(element.VR, tag):
-            yield from _name_parts(str(item[tag].value or ""))
-    for keyword in _IDENTIFIERS:
-        yield from text(dataset, keyword).split("\\")
+        vr = _vr(item.get_item(tag).VR, tag)
+        if vr == "PN":
+            yield from _name_parts(_text_of(item, tag))
+        elif vr in ("DA", "DT"):
+            yield from _long_dates(_text_of(item, tag))
+        elif tag in _IDENTIFIERS:
+            yield from _identifier_parts(_text_of(item, tag))
+        elif tag in _PLACES:
+            yield from (place for place in _text_of(item, tag).split("\\") if _is_rare(place, 4))
     born = parse_date(text(dataset, "PatientBirthDate"))
     if born is not None:
         yield from _spellings(born)
 
 
-def _is_name(vr: str | None, tag: BaseTag) -> bool:
+def _text_of(item: Dataset, tag: BaseTag) -> str:
+    value = item[tag].value
+    parts = value if isinstance(value, MultiValue | list) else [value]
+    return "\\".join(str(part).strip() for part in parts if part)
+
+
+def _is_rare(word: str, length: int) -> bool:
+    return len(word) >= length and word.upper() not in TERMS
+
+
+def _identifier_parts(value: str) -> Iterator[str]:
+    for part in value.split("\\"):
+        # A short number is a size or a count more often than it is an identifier: "12" and a nodule of 12 mm.
+        if _is_rare(part, 4 if part.isdigit() else 3):
+            yield part
+        yield from re.findall(r"\d{4,}", part)
+
+
+def _long_dates(value: str) -> Iterator[str]:
+    return (part[:8] for part in value.split("\\") if len(part) >= 8 and part[:8].isdigit())
+
+
+def _vr(vr: str | None, tag: BaseTag) -> str:
     if vr not in (None, "UN"):
-        return vr == "PN"
+        return str(vr)
     try:
-        return dictionary_VR(tag) == "PN"
+        return dictionary_VR(tag)
     except KeyError:
-        return False
+        return ""
 
 
-def _name_parts(name: str) -> Iterable[str]:
-    yield name
-    yield from _NAME_SEPARATORS.split(name)
+def _name_parts(name: str) -> Iterator[str]:
+    for spelling in re.split(r"[=\\]", name):
+        if len(spelling) >= 3:
+            yield spelling
+        parts = [part for part in _NAME_SEPARATORS.split(spelling) if part]
+        if len(parts) > 1:
+            yield parts[0] + parts[1]
+            yield parts[1] + parts[0]
+        yield from (part for part in (*parts, *spelling.split("^")) if _is_name(part.strip()))
+
+
+def _is_name(part: str) -> bool:
+    # "MR" is a title and a modality.
+    return len(part) >= 3 or (len(part) == 2 and part.upper() not in TERMS | _TITLES)
 
 
 def _spellings(day: date) -> Iterable[str]:
-    return (day.strftime(pattern) for pattern in ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%d%m%y", "%y%m%d"))
+    patterns = "%Y%m%d %d%m%Y %m%d%Y %d%m%y %y%m%d %Y-%m-%d %d.%m.%Y %d/%m/%Y %m/%d/%Y".split()
+    return (day.strftime(pattern) for pattern in patterns)
 
 
 def elements(dataset: Dataset) -> Iterator[tuple[Dataset, BaseTag]]:

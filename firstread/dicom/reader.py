@@ -240,10 +240,11 @@ def _inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
     try:
         written = 0
         while not inflater.eof and (chunk := source.read(_CHUNK)):
-            part: bytes | None = None
-            # All input may be taken while output waits; and after its end the inflater takes no more input.
-            while not inflater.eof and (chunk or part is None or len(part) == _CHUNK):
+            full = True
+            # Output may wait when all input is taken; behind its own end the inflater takes no more input.
+            while (chunk or full) and not inflater.eof:
                 part = inflater.decompress(chunk, _CHUNK)
+                full = len(part) == _CHUNK
                 written += len(part)
                 if written > limits.inflated_bytes:
                     raise QuarantineError(Reason.INFLATES_TOO_FAR)

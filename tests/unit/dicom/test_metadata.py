@@ -33,13 +33,21 @@ def test_an_age_that_is_none_comes_from_the_dates(age: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("born", "seen"),
-    [(None, "20040826"), ("", "20040826"), ("1962", "20040826"), ("20050101", "20040826"), ("19620503", None)],
+    [
+        (None, "20040826"),
+        ("", "20040826"),
+        ("1962", "20040826"),
+        ("20050101", "20040826"),
+        ("19620503", None),
+    ],
 )
 def test_an_age_without_good_dates_is_unknown(born: str | None, seen: str | None) -> None:
     assert age_years(header(PatientAge=None, PatientBirthDate=born, StudyDate=seen)) is None
 
 
-@pytest.mark.parametrize("value", ["", "2004", "2004-08-26", "20041301", "20040230", "2004.08.26", "        "])
+@pytest.mark.parametrize(
+    "value", ["", "2004", "2004-08-26", "20041301", "20040230", "2004.08.26", "        "]
+)
 def test_what_is_no_date_is_none(value: str) -> None:
     assert parse_date(value) is None
 
@@ -93,7 +101,9 @@ def test_facts_say_what_the_header_says() -> None:
     assert found.study_description == "Chest PA"
 
 
-@pytest.mark.parametrize(("sex", "expected"), [("m", "M"), ("O", "O"), ("U", ""), ("", ""), ("W", ""), (None, "")])
+@pytest.mark.parametrize(
+    ("sex", "expected"), [("m", "M"), ("O", "O"), ("U", ""), ("", ""), ("W", ""), (None, "")]
+)
 def test_a_sex_that_is_not_defined_is_unknown(sex: str | None, expected: str) -> None:
     assert facts_of(PatientSex=sex).sex == expected
 

@@ -98,7 +98,9 @@ def test_hostile_input_has_its_reason(data: bytes, expected: Reason) -> None:
 
 def test_many_frames_of_the_largest_size_are_implausible_without_allocating_them() -> None:
     frames = text_element(0x00280008, "IS", "2147483647")
-    assert reason(part10(UIDS + frames + image_module(65535, 65535) + PIXELS_8X8)) is Reason.PIXELS_IMPLAUSIBLE
+    assert (
+        reason(part10(UIDS + frames + image_module(65535, 65535) + PIXELS_8X8)) is Reason.PIXELS_IMPLAUSIBLE
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,11 +268,18 @@ def test_the_digest_is_of_the_dataset_and_not_of_its_envelope() -> None:
     assert read(io.BytesIO(data)).digest() != read(io.BytesIO(encode(header(PatientID="other")))).digest()
 
 
+class _Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 def accepted_or_refused(data: bytes) -> Reason | None:
     """Read any bytes; every other exception, warning or log line fails the test."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = _Kept()
     loggers = (logging.getLogger(), logging.getLogger("pydicom"))
     for logger in loggers:
         logger.addHandler(handler)
@@ -283,7 +292,7 @@ def accepted_or_refused(data: bytes) -> Reason | None:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-        assert not records
+        assert not handler.records
     return None
 
 

@@ -1,0 +1,116 @@
+"""Free text loses what identifies and keeps what a radiologist needs."""
+
+import pytest
+
+from firstread.deid.text import Sweep, sweep_for
+from tests.support.dicoms import header
+
+
+def sweep(**values: object) -> Sweep:
+    return sweep_for(header(**values))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "6 mm nodule",
+        "6 mm nodule in segment S6, T12-L1",
+        "CT chest w/o contrast 1.25mm",
+        "CHEST PA/LAT 2 views",
+        "Thorax a.p. im Liegen",
+        "3 x 4 x 12 mm",
+        "kVp 120, 2.5 mSv",
+        "t1_tse_sag_384",
+        "ep2d_diff_b0_b1000",
+        "0.625 0.5",
+        "Q3 2 of 4",
+    ],
+)
+def test_clinical_text_stays_to_the_letter(text: str) -> None:
+    assert sweep().clean(text, prose=True) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Chest of Theodora Quimby", "Chest of"),
+        ("QUIMBY^THEODORA chest", "chest"),
+        ("quimby's chest", "'s chest"),
+        ("QUIMBYTHEODORA chest", "chest"),
+        ("quimby_chest", "_chest"),
+        ("Quimby1 chest", "1 chest"),
+        ("MRN-998877 chest", "chest"),
+        ("chest 998877", "chest"),
+        ("chest ACC4711", "chest"),
+        ("chest 4711", "chest"),
+        ("born 03.05.1962", "born"),
+        ("born 1962-05-03", "born"),
+        ("born 1962-5-3", "born"),
+        ("born 3. 5. 1962", "born"),
+        ("born 5/3/62", "born"),
+        ("born 3 May 1962", "born"),
+        ("born 3rd of May, 1962", "born"),
+        ("born 03MAY62", "born"),
+        ("born May 3, 1962", "born"),
+        ("born 19620503", "born"),
+        ("born 030562", "born"),
+        ("seen 20040826185434", "seen"),
+        ("call 555-1234-567", "call"),
+        ("call +1 (555) 123-4567", "call"),
+        ("call 555.123.4567", "call"),
+        ("mail t.quimby@example.org now", "mail now"),
+        ("prior 1.2.826.0.1.3680043.8.498.1.9", "prior"),
+        ("Doctor Ferencz read it", "Doctor read it"),
+    ],
+)
+def test_identifying_text_goes(text: str, kept: str) -> None:
+    assert sweep(ReferringPhysicianName="Ferencz^A").clean(text, prose=True) == kept
+
+
+def test_names_with_accents_are_found_without_them() -> None:
+    found = sweep(PatientName="Müller^Zoë")
+    for spelling in ("Müller", "Muller", "MÜLLER", "Mu\u0308ller", "Zoe"):
+        assert found.clean(f"chest {spelling}", prose=True) == "chest"
+
+
+def test_both_parts_of_a_double_name_are_found() -> None:
+    assert sweep(PatientName="Smith-Jones^Ann").clean("chest Jones", prose=True) == "chest"
+
+
+def test_a_title_is_no_name() -> None:
+    assert sweep(PatientName="Quimby^Theodora^^MR").clean("MR brain", prose=True) == "MR brain"
+
+
+def test_short_numbers_and_places_that_are_words_are_no_identifiers() -> None:
+    found = sweep(PatientID="12", StudyID="6", CountryOfResidence="US", InstitutionalDepartmentName="CHEST")
+    assert found.clean("US chest, 12 mm, 6 mm", prose=True) == "US chest, 12 mm, 6 mm"
+
+
+def test_identifiers_inside_sequences_are_found() -> None:
+    dataset = header()
+    inner = header(PatientID="ALT-31337", PatientName=None)
+    dataset.OtherPatientIDsSequence = [inner]
+    dataset.RequestAttributesSequence = [header(RequestedProcedureID="RP8123")]
+    found = sweep_for(dataset)
+    assert found.clean("chest ALT-31337 RP8123", prose=True) == "chest"
+
+
+@pytest.mark.parametrize("value", ["CHEST", "PA", "MONOCHROME2", "YES", "HEAD", "WITHOUT_BODY", "HFS"])
+def test_defined_terms_stay_whatever_the_patient_is_called(value: str) -> None:
+    assert sweep(PatientName="Head^Chest").is_term(value)
+
+
+@pytest.mark.parametrize("value", ["QUIMBY", "THEODORA QUIMBY", "MRN-998877", "19620503", "5551234567"])
+def test_a_code_string_that_names_the_patient_is_no_term(value: str) -> None:
+    assert not sweep().is_term(value)
+
+
+def test_a_header_that_names_nobody_sweeps_by_pattern_only() -> None:
+    nobody = dict.fromkeys(
+        ("PatientName", "PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate", "SOPInstanceUID")
+    )
+    found = sweep_for(header(**nobody))
+    assert found == Sweep(None)
+    assert found.clean("chest 20040826", prose=True) == "chest"
+    assert not found.is_identifier("12345678")
+    assert not found.names_in(b"12345678")
