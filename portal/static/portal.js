@@ -213,7 +213,6 @@ class Viewer {
       Home: (event) => this.arrow(event, -Infinity), End: (event) => this.arrow(event, Infinity),
       "+": () => this.setZoom(this.zoom * 1.25), "-": () => this.setZoom(this.zoom / 1.25), 0: () => this.setZoom(1),
       " ": (event) => (event.target.closest("button, a") || this.frames.length < 2 ? false : this.play()),
-      w: () => location.assign("/"), r: () => location.reload(), "?": openHelp,
     });
   }
 
@@ -373,11 +372,11 @@ class Viewer {
 async function study() {
   const main = $("main");
   const path = `/api/studies/${main.dataset.study}`;
+  // At once: the way back must not wait for images.
+  onKeys({ w: () => location.assign("/"), r: () => location.reload(), "?": openHelp });
   if ($("#view")) {
     const response = await ask(path);
     if (response.ok) new Viewer(main.dataset.study, await response.json());
-  } else {
-    onKeys({ w: () => location.assign("/"), r: () => location.reload(), "?": openHelp });
   }
   const pill = $("#changes");
   pill.addEventListener("click", () => location.reload());

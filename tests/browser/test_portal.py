@@ -49,6 +49,7 @@ def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader,
     expect(page.get_by_text("Alert acknowledged")).to_be_visible()
     (alert,) = AlertRepository().of_study(served.studies["high"])
     assert (alert.state, alert.acknowledged_by) == (AlertState.ACKNOWLEDGED, "radiologist")
+    page.wait_for_function(LOADED)
     page.keyboard.press("w")
     expect(page.locator("tbody tr").first).to_contain_text("Acknowledged")
     reader.assert_quiet()
