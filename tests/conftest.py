@@ -7,6 +7,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from firstread import queues, storage
+from firstread.records import tables
 from functions.alert import handler as alert
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
@@ -15,6 +16,7 @@ from functions.gather import handler as gather
 
 _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     storage.client.cache_clear,
+    tables.connection.cache_clear,
     queues._sqs.cache_clear,
     queues._sns.cache_clear,
     queues._events.cache_clear,

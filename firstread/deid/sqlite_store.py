@@ -3,6 +3,7 @@
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ class SqliteVaultStore:
 
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600, exist_ok=True)
+        self._writing = threading.Lock()  # a connection has one transaction at a time
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
         # A committed pseudonym must survive power loss: another one would split a patient in two.
@@ -43,10 +45,12 @@ class SqliteVaultStore:
 
     def add_many(self, rows: Mapping[str, bytes]) -> None:
         """Write each row unless one is there, all in one transaction."""
-        with closing(self._connection.cursor()) as cursor:
+        with self._writing, closing(self._connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                cursor.executemany("INSERT OR IGNORE INTO vault VALUES (?, ?)", list(rows.items()))
+                cursor.executemany(
+                    "INSERT INTO vault VALUES (?, ?) ON CONFLICT (lookup) DO NOTHING", list(rows.items())
+                )
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise

@@ -1,0 +1,130 @@
+"""An empty account in this process, with everything that the way of a study needs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from botocore.session import Session, get_session
+from moto import mock_aws
+
+from firstread.records.tables import TABLES, bind
+from tests.support.wire import Wire, listening
+
+BUCKETS = ("incoming", "studies", "results")
+QUEUES = ("arrivals", "quiet-timers", "analyze", "result-events", "alert-subscriber")
+LINKS = "https://portal.example"
+
+
+class Names:
+    """Binds every table under the name of its setting."""
+
+    def __init__(self) -> None:
+        for name in TABLES:
+            setattr(self, name, name)
+
+
+class Cloud:
+    """The account.
+
+    Parameters
+    ----------
+    wire
+        What was sent to it.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.s3: Any = boto3.client("s3")
+        self.dynamodb: Any = boto3.client("dynamodb")
+        self.sqs: Any = boto3.client("sqs")
+        self.sns: Any = boto3.client("sns")
+        self.events: Any = boto3.client("events")
+        self.kms: Any = boto3.client("kms")
+        for bucket in BUCKETS:
+            self.s3.create_bucket(Bucket=bucket)
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        bind(Names())
+        for table in TABLES.values():
+            table.create_table(billing_mode="PAY_PER_REQUEST", wait=False)
+        self.dynamodb.create_table(
+            TableName="vault",
+            KeySchema=[{"AttributeName": "lookup", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "lookup", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.key_id: str = self.kms.create_key()["KeyMetadata"]["KeyId"]
+        self.urls = {name: self._queue(name) for name in QUEUES}
+        self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
+        self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
+        self.events.create_event_bus(Name="firstread")
+
+    def _queue(self, name: str) -> str:
+        dead: str = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        redrive = {"deadLetterTargetArn": self._arn(f"{name}-dead"), "maxReceiveCount": 3}
+        attributes = {"RedrivePolicy": json.dumps(redrive)}
+        assert dead
+        url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return url
+
+    def _arn(self, queue: str) -> str:
+        return f"arn:aws:sqs:us-east-1:123456789012:{queue}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings of every program in this account."""
+        return {
+            **{f"FIRSTREAD_{name.upper()}": name for name in TABLES},
+            **{f"FIRSTREAD_{bucket.upper()}_BUCKET": bucket for bucket in BUCKETS},
+            "FIRSTREAD_VAULT": "dynamodb",
+            "FIRSTREAD_VAULT_TABLE": "vault",
+            "FIRSTREAD_VAULT_KEY_ID": self.key_id,
+            "FIRSTREAD_QUIET_TIMER_QUEUE_URL": self.urls["quiet-timers"],
+            "FIRSTREAD_QUIET_SECONDS": '{"*": 60, "CT": 2000}',
+            "FIRSTREAD_ANALYZE_QUEUE_URL": self.urls["analyze"],
+            "FIRSTREAD_EVENT_BUS": "firstread",
+            "FIRSTREAD_ALERT_TOPIC_ARN": self.topic,
+            "FIRSTREAD_PORTAL_URL": LINKS,
+        }
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return every row of a table, as DynamoDB JSON, in order of its keys."""
+        found: list[dict[str, Any]] = []
+        for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
+            found += page["Items"]
+        return sorted(found, key=lambda row: json.dumps(row, sort_keys=True, default=str))
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return every object of a bucket."""
+        listed = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return {
+            entry["Key"]: self.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed
+        }
+
+    def waiting(self, queue: str) -> list[str]:
+        """Receive and delete every message of a queue, and return the bodies."""
+        url = self.urls.get(queue) or self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        bodies: list[str] = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+@lru_cache(maxsize=1)
+def _session() -> Session:
+    return get_session()
+
+
+@contextmanager
+def account() -> Iterator[Cloud]:
+    """Give an empty account."""
+    # pynamodb makes a session for each table, which loads botocore's models each time.
+    shared = patch("pynamodb.connection.base.get_session", _session)
+    with shared, mock_aws(), listening() as wire:
+        cloud = Cloud(wire)
+        wire.calls.clear()
+        yield cloud
