@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,10 +19,10 @@ from firstread import __version__
 from firstread.errors import FirstReadError
 from firstread.local.home import Home, Ports, activate
 from firstread.local.logs import follow
+from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
-from firstread.local.run import saved_ports
 from firstread.local.run import up as start_everything
-from firstread.local.status import Status, status
+from firstread.local.status import Status, component_states, status
 
 app = typer.Typer(
     help="The first read of every radiology study. Research use only.",
@@ -45,6 +47,11 @@ def _told() -> Iterator[None]:
         yield
     except FirstReadError as error:
         errors.print(f"[red]firstread:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    except (BotoCoreError, ClientError, PynamoDBException) as error:
+        # Their texts name endpoints and tables, which help nobody here.
+        text = "the local AWS engine does not answer as it should; look at `firstread status`"
+        errors.print(f"[red]firstread:[/red] {text} ({type(error).__name__})", highlight=False)
         raise typer.Exit(1) from None
 
 
@@ -192,6 +199,7 @@ def demo(
 
     where = _home(home)
     complete = False
+    ran_before = component_states(where)[ENGINE] == "running"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as cleanly as on Ctrl-C
     with _told():
         ports = _ports(where, engine_port, portal_port)
@@ -201,13 +209,24 @@ def demo(
             show_portal(console, where, ports)
             if not once:
                 console.print("running until Ctrl-C")
-                while True:
-                    time.sleep(1)
+                _wait_for_interrupt()
         except KeyboardInterrupt:
-            complete = True
+            if once:
+                errors.print("[red]firstread:[/red] interrupted before the end", highlight=False)
         finally:
-            stop_everything(where, _say)
+            if ran_before:
+                _say("it ran before the demonstration and goes on running")
+            else:
+                stop_everything(where, _say)
     raise typer.Exit(0 if complete else 1)
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ malformed setting fails when it starts, not at its first study. `docs/reference/
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "FIRSTREAD_"
@@ -97,6 +97,14 @@ class VaultSettings(Environment):
     vault_key_id: str = Field("", description="KMS key that wraps the vault's master key (`dynamodb`).")
     vault_path: str = Field("", description="SQLite file, where the store is `sqlite`.")
     vault_key_file: str = Field("", description="Key file of 32 random bytes (`sqlite`).")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"dynamodb": ("vault_table", "vault_key_id"), "sqlite": ("vault_path", "vault_key_file")}
+        missing = [name for name in needed[self.vault] if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"the vault in {self.vault} needs {' and '.join(missing)}")
+        return self
 
 
 class QuietSettings(Environment):

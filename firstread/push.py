@@ -5,7 +5,9 @@ A file's name may carry a patient's name: it never becomes part of a key, a reco
 
 import base64
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -137,7 +139,7 @@ class Push:
             try:
                 with zipfile.ZipFile(file) as archive:
                     yield from self._unzipped(archive)
-            except zipfile.BadZipFile:
+            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError):
                 raise RefusedError(Refusal.ZIP_DAMAGED) from None
             except (RuntimeError, NotImplementedError):  # how `zipfile` says: encrypted, or unknown method
                 raise RefusedError(Refusal.ZIP_ENCRYPTED) from None

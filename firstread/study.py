@@ -252,6 +252,8 @@ class Result(Value):
         ``v<version>#<model id>``; one per study version and model version.
     reason
         Why it failed, as a typed reason; empty when done.
+    bundle_sha256
+        Digest of the bundle that made it.
     """
 
     study_uid: str
@@ -264,6 +266,7 @@ class Result(Value):
     started_at: str
     finished_at: str
     precision: str = ""
+    bundle_sha256: str = ""
     simulated: bool = False
 
     @property

@@ -35,6 +35,7 @@ from firstread.study import (
 from model_service.manifest import BundleManifest
 from model_service.overlay import render_overlay
 from model_service.predict import Prediction
+from model_service.registry import digest
 
 PRECISION = "fp32"
 UNEXPECTED = "unexpected_error"
@@ -86,6 +87,7 @@ class Analyse:
 
     def __post_init__(self) -> None:
         self._loaded: dict[str, Model] = {}
+        self._digests: dict[str, str] = {}
 
     def warm_up(self) -> None:
         """Load every model before the first request."""
@@ -142,6 +144,7 @@ class Analyse:
             raise UnknownModelError("this service does not have the model")
         if model_id not in self._loaded:
             self._loaded[model_id] = self.load(self.bundles[model_id])
+            self._digests[model_id] = digest(self.bundles[model_id])
         return self._loaded[model_id]
 
     def _finding(self, model: Model, instance: Instance) -> Finding:
@@ -174,6 +177,7 @@ class Analyse:
             started_at=started,
             finished_at=to_text(self.clock()),
             precision=PRECISION,
+            bundle_sha256=self._digests.get(request.model_id, ""),
             simulated=any(instance.facts.simulated for instance in chosen),
         )
         return result if self.results.record(result) else None

@@ -24,6 +24,8 @@ LAST_TRY = 3
 """maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
 _VISIBILITY_SECONDS = 120
 _WAIT_SECONDS = 10
+# Before the second and the third try: a store that is out of reach for a moment must not fail a study for good.
+_PAUSES = (10, 60)
 
 
 class Worker:
@@ -93,15 +95,15 @@ class Worker:
             logger.error("analysis failed", extra={**describe(error), "try": tries})
             if tries >= LAST_TRY:
                 self._analyse.give_up(request)
-            self._hand_back(message)
+            self._hand_back(message, after=_PAUSES[min(tries, len(_PAUSES)) - 1] if tries < LAST_TRY else 0)
             return
         self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         if result is not None:
             logger.info("result recorded", extra={"model": result.model_id, "status": result.status.value})
 
-    def _hand_back(self, message: "MessageTypeDef") -> None:
+    def _hand_back(self, message: "MessageTypeDef", after: int = 0) -> None:
         self._sqs.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=after
         )
 
     @contextmanager

@@ -44,7 +44,7 @@ SAMPLES = (
     Sample("RG1_J2KI.dcm", "CR chest, adult, 1955x1841, JPEG 2000"),
     Sample("RG3_J2KI.dcm", "CR lower leg, 1760x1760, JPEG 2000"),
     Sample("US1_J2KI.dcm", "US lymph node; text burned into its pixels"),
-    Sample("693_J2KI.dcm", "CT head, 512x512, JPEG 2000"),
+    Sample("693_J2KR.dcm", "CT head, 512x512, JPEG 2000"),
     Sample("CT_small.dcm", "CT, 128x128"),
     Sample("MR_small.dcm", "MR, 64x64"),
     Sample("examples_ybr_color.dcm", "US heart cine, 30 frames, JPEG"),

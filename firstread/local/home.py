@@ -81,6 +81,11 @@ class Home:
         """Return the mark that exists while the engine runs; found without an engine, it was killed."""
         return self.path / "engine.running"
 
+    @property
+    def lost_state(self) -> Path:
+        """Return the mark that the engine was killed, kept until it was stopped cleanly again."""
+        return self.path / "engine.lost-state"
+
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file of the directory in one step."""
         target = self.path / name

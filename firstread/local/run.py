@@ -59,11 +59,14 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
         If a port is taken, a component does not start, or a stack cannot be created.
     """
     home.prepare()
+    ports = _kept_ports(home, ports, say)
     _refuse_taken_ports(home, ports)
+    before = home.read("settings.json")
     say("synthesising the templates (cached after the first time)")
     found = templates(home, ports)
     if home.unclean.exists() and not processes.running(home, ENGINE):
         say("the engine was killed last time: what it had not saved is lost; received objects are on disk")
+        home.lost_state.touch()
     say(f"engine on {endpoint(ports)}")
     _start_engine(home, ports)
     home.write("settings.json", engine_credentials(ports))
@@ -75,6 +78,10 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     home.write("ports.json", {"engine": ports.engine, "portal": ports.portal})
     activate(home)
     environment = process_environment(settings)
+    if before != settings:
+        # The stacks were made anew, and their buckets and tables with them: who knows the old names must go.
+        for name in (PORTAL, WORKER):
+            processes.stop(home, name)
     say("model service")
     _register_models(environment)
     processes.start(home, Component(WORKER, [sys.executable, "-m", "model_service", "worker"], environment))
@@ -92,10 +99,12 @@ def down(home: Home, say: Say) -> None:
             continue
         if name == ENGINE and processes.running(home, name):
             _drain(home, say)
+        alive = processes.running(home, name) is not None
         say(f"stopping {name}")
         clean = processes.stop(home, name, seconds=60 if name == ENGINE else 20)
-        if name == ENGINE and clean:
+        if name == ENGINE and alive and clean:
             home.unclean.unlink(missing_ok=True)
+            home.lost_state.unlink(missing_ok=True)
         if not clean:
             say(f"{name} did not end in time and was killed")
 
@@ -104,6 +113,19 @@ def saved_ports(home: Home) -> Ports:
     """Return the ports of the last `up`, or the defaults."""
     known = home.read("ports.json")
     return Ports(**known) if known else Ports()
+
+
+def _kept_ports(home: Home, ports: Ports, say: Say) -> Ports:
+    """Return the ports with those of running components as they are: only a restart could change them."""
+    known = saved_ports(home)
+    engine = known.engine if processes.running(home, ENGINE) else ports.engine
+    portal = known.portal if processes.running(home, PORTAL) else ports.portal
+    kept = Ports(engine, portal)
+    if kept != ports:
+        say(
+            f"what runs keeps its ports ({kept.engine}, {kept.portal}); `firstread down` first to change them"
+        )
+    return kept
 
 
 def _refuse_taken_ports(home: Home, ports: Ports) -> None:

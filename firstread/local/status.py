@@ -91,7 +91,7 @@ def component_states(home: Home) -> dict[str, str]:
 def status(home: Home) -> Status:
     """Look at the local run of a state directory."""
     components = component_states(home)
-    lost = home.unclean.exists() and components[ENGINE] != "running"
+    lost = home.lost_state.exists() or (home.unclean.exists() and components[ENGINE] != "running")
     if components[ENGINE] != "running":
         return Status(components, engine_lost_state=lost)
     settings = activate(home)
@@ -108,6 +108,7 @@ def status(home: Home) -> Status:
         components,
         waiting,
         dead,
+        engine_lost_state=lost,
         pending=len(ledger.needing_attention(Outcome.PENDING)),
         quarantined=len(ledger.needing_attention(Outcome.QUARANTINED)),
     )

@@ -7,7 +7,7 @@ from pynamodb.transactions import TransactWrite
 
 from firstread.errors import NotFoundError
 from firstread.records.tables import AlertRow, AuditRow
-from firstread.records.transactions import ConditionFailedError, commit
+from firstread.records.transactions import Addition, ConditionFailedError, commit
 from firstread.study import Alert, AlertState
 
 _OPEN = "open"
@@ -24,9 +24,13 @@ def _row(alert: Alert) -> AlertRow:
     )
 
 
-def add(transaction: TransactWrite, alert: Alert) -> None:
-    """Add a new alert to a transaction."""
-    transaction.save(_row(alert), condition=AlertRow.alert_id.does_not_exist())
+def new_alert(alert: Alert) -> Addition:
+    """Return the write of a new alert."""
+
+    def write(transaction: TransactWrite) -> None:
+        transaction.save(_row(alert), condition=AlertRow.alert_id.does_not_exist())
+
+    return write
 
 
 class AlertRepository:

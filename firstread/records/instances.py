@@ -10,6 +10,10 @@ from firstread.records.transactions import ConditionFailedError, commit
 from firstread.study import Instance, Outcome, Receipt
 
 _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
+# What the door knows and what became of the object are written by different programs, so they are different
+# attributes: neither write can undo the other.
+_DOOR = frozenset({"source", "size", "sha256"})
+_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid"})
 
 
 def _ledger_row(receipt: Receipt) -> LedgerRow:
@@ -18,9 +22,24 @@ def _ledger_row(receipt: Receipt) -> LedgerRow:
         version_id=receipt.version_id,
         received_at=receipt.received_at,
         outcome=receipt.outcome.value,
-        # Sparse: only rows that somebody may have to act on are in the index (design.md §4: nothing scans).
-        attention=receipt.outcome.value if receipt.outcome in _ATTENTION else None,
-        receipt=receipt.model_dump(mode="json"),
+        attention=_attention(receipt.outcome),
+        door=receipt.model_dump(mode="json", include=set(_DOOR)),
+    )
+
+
+def _attention(outcome: Outcome) -> str | None:
+    # Sparse: only rows that somebody may have to act on are in the index (design.md §4: nothing scans).
+    return outcome.value if outcome in _ATTENTION else None
+
+
+def _receipt(row: LedgerRow) -> Receipt:
+    return Receipt(
+        object_key=row.object_key,
+        version_id=row.version_id,
+        received_at=row.received_at,
+        outcome=Outcome(row.outcome),
+        **row.door,
+        **(row.settlement or {}),
     )
 
 
@@ -39,20 +58,19 @@ class LedgerRepository:
         return receipt
 
     def hand_in(self, receipt: Receipt) -> Receipt:
-        """Write a door's receipt; where the event was faster, complete its row and keep its outcome."""
-        while True:
-            found = self.open(receipt)
-            if found.sha256 or not receipt.sha256:
-                return found
-            door = {"source", "received_at", "size", "sha256"}
-            complete = found.model_copy(update=receipt.model_dump(include=door))
-            try:
-                _ledger_row(complete).save(condition=LedgerRow.outcome == found.outcome.value)
-            except PutError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
-                    raise
-                continue
-            return complete
+        """Write a door's receipt; where the event was faster, add what the door knows and keep the outcome."""
+        found = self.open(receipt)
+        if found.sha256 or not receipt.sha256:
+            return found
+        row = LedgerRow(object_key=receipt.object_key, version_id=receipt.version_id)
+        row.update(
+            actions=[
+                LedgerRow.door.set(receipt.model_dump(mode="json", include=set(_DOOR))),
+                LedgerRow.received_at.set(receipt.received_at),
+            ],
+            condition=LedgerRow.object_key.exists(),
+        )
+        return self.get(receipt.object_key, receipt.version_id) or receipt
 
     def get(self, object_key: str, version_id: str) -> Receipt | None:
         """Return the receipt of one object version, or None."""
@@ -60,7 +78,7 @@ class LedgerRepository:
             row = LedgerRow.get(object_key, version_id, consistent_read=True)
         except LedgerRow.DoesNotExist:
             return None
-        return Receipt.model_validate(row.receipt)
+        return _receipt(row)
 
     def settle(self, receipt: Receipt) -> bool:
         """Write the final outcome of a pending object; return False where it was settled before."""
@@ -72,18 +90,24 @@ class LedgerRepository:
 
     def needing_attention(self, outcome: Outcome, limit: int = 1000) -> list[Receipt]:
         """Return pending or quarantined receipts, oldest first."""
-        rows = LedgerRow.by_attention.query(outcome.value, limit=limit)
-        return [Receipt.model_validate(row.receipt) for row in rows]
+        return [_receipt(row) for row in LedgerRow.by_attention.query(outcome.value, limit=limit)]
 
     def get_many(self, identities: Iterable[tuple[str, str]]) -> list[Receipt]:
         """Return the receipts of several object versions, in no particular order."""
-        rows = LedgerRow.batch_get(list(identities), consistent_read=True)
-        return [Receipt.model_validate(row.receipt) for row in rows]
+        return [_receipt(row) for row in LedgerRow.batch_get(list(identities), consistent_read=True)]
 
 
 def _settle(transaction: TransactWrite, receipt: Receipt) -> None:
-    pending = LedgerRow.outcome == Outcome.PENDING.value
-    transaction.save(_ledger_row(receipt), condition=LedgerRow.object_key.does_not_exist() | pending)
+    attention = _attention(receipt.outcome)
+    transaction.update(
+        LedgerRow(object_key=receipt.object_key, version_id=receipt.version_id),
+        actions=[
+            LedgerRow.outcome.set(receipt.outcome.value),
+            LedgerRow.settlement.set(receipt.model_dump(mode="json", include=set(_SETTLEMENT))),
+            LedgerRow.attention.set(attention) if attention else LedgerRow.attention.remove(),
+        ],
+        condition=LedgerRow.outcome == Outcome.PENDING.value,
+    )
 
 
 class InstanceRepository:

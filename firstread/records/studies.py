@@ -1,6 +1,6 @@
 """Studies, their versions, and the worklist index."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pynamodb.transactions import TransactWrite
 
@@ -8,7 +8,7 @@ from firstread.errors import TransientError
 from firstread.messages import Message
 from firstread.records import outbox
 from firstread.records.tables import StudyRow
-from firstread.records.transactions import ConditionFailedError, commit
+from firstread.records.transactions import Addition, ConditionFailedError, commit
 from firstread.study import Study, StudyVersion
 
 OPEN = "open"
@@ -44,7 +44,7 @@ class StudyRepository:
         self,
         study_uid: str,
         decide: Callable[[Study | None], Study | None],
-        also: Callable[[TransactWrite, Study], None] | None = None,
+        also: Callable[[Study], Iterable[Addition]] | None = None,
     ) -> Study | None:
         """Read a study, let `decide` say what it becomes, and write that if nobody else was faster.
 
@@ -53,9 +53,10 @@ class StudyRepository:
         study_uid
             Pseudonymous Study Instance UID.
         decide
-            Pure; returns the new study, or None to leave everything as it is. May be called several times.
+            Returns the new study, or None to leave everything as it is. Called again after each lost race, with
+            the study as it is then; what it reads itself must be read anew each time.
         also
-            Adds further writes to the same transaction.
+            Further writes for the same transaction, of the study that `decide` returned.
 
         Returns
         -------
@@ -92,15 +93,13 @@ class StudyRepository:
             return None
         return Study.model_validate(row.body), int(row.revision)
 
-    def _write(
-        self, study: Study, revision: int, also: Callable[[TransactWrite, Study], None] | None
-    ) -> None:
+    def _write(self, study: Study, revision: int, also: Callable[[Study], Iterable[Addition]] | None) -> None:
         condition = StudyRow.revision == revision if revision else StudyRow.item.does_not_exist()
 
         def build(transaction: TransactWrite) -> None:
             transaction.save(_head(study, revision + 1), condition=condition)
-            if also is not None:
-                also(transaction, study)
+            for addition in also(study) if also is not None else ():
+                addition(transaction)
 
         commit(build)
 
@@ -122,13 +121,17 @@ def _version_item(version: int) -> str:
     return f"version#{version:06d}"
 
 
-def add_version(transaction: TransactWrite, version: StudyVersion, messages: dict[str, Message]) -> None:
-    """Add a new study version and the messages that follow from it to a transaction."""
+def new_version(version: StudyVersion, messages: Mapping[str, Message]) -> Addition:
+    """Return the write of a new study version and of the messages that follow from it, by outbox id."""
     row = StudyRow(
         study_uid=version.study_uid,
         item=_version_item(version.version),
         body=version.model_dump(mode="json"),
     )
-    transaction.save(row, condition=StudyRow.item.does_not_exist())
-    for message_id, message in messages.items():
-        outbox.put(transaction, message_id, message)
+
+    def write(transaction: TransactWrite) -> None:
+        transaction.save(row, condition=StudyRow.item.does_not_exist())
+        for message_id, message in messages.items():
+            outbox.put(transaction, message_id, message)
+
+    return write

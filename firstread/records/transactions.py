@@ -10,6 +10,9 @@ from pynamodb.transactions import TransactWrite
 from firstread.errors import FirstReadError, TransientError
 from firstread.records.tables import connection
 
+Addition = Callable[[TransactWrite], None]
+"""A write that joins a transaction; made by this package, passed on by logic, which never looks inside."""
+
 _TRIES = 6
 _CONFLICTS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 

@@ -47,4 +47,5 @@ def handle_record(record: Event) -> None:
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
     """Lambda entry point."""
+    bootstrap()  # a wrong environment fails the invocation, not one record after the other
     return batch(EventType.SQS, handle_record, event, context)

@@ -5,13 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pynamodb.transactions import TransactWrite
-
 from firstread.clock import now, to_text
 from firstread.messages import AlertNotice, ResultRecorded
 from firstread.queues import Topic
-from firstread.records import alerts as alert_records
-from firstread.records.alerts import AlertRepository
+from firstread.records.alerts import AlertRepository, new_alert
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import Alert, AlertState, AnalysisStatus, Result, ResultStatus, Risk, Study
@@ -36,10 +33,15 @@ def ranked(study: Study, results: Sequence[Result]) -> Study:
     else:
         status = AnalysisStatus.FAILED if failed else AnalysisStatus.ANALYSED
     risks = [result.risk for result in results] + [Risk.UNKNOWN] * bool(waiting or not results)
+    unfinished = bool(waiting) or failed
+    if unfinished and study.risk is Risk.HIGH:
+        risks.append(Risk.HIGH)  # what an earlier version was flagged for stands until this one is complete
     risk = min(risks, key=lambda each: each.order)
     if study.gathering.held_count and risk is Risk.NOT_FLAGGED:
         risk = Risk.UNKNOWN  # part of the study was never looked at
     probabilities = [finding.probability for result in results for finding in result.findings]
+    if unfinished and study.probability is not None:
+        probabilities.append(study.probability)
     return study.model_copy(
         update={"status": status, "risk": risk, "probability": max(probabilities, default=None)}
     )
@@ -88,7 +90,6 @@ class RankAndAlert:
 
     def result(self, event: ResultRecorded) -> None:
         """Rank the study and alert; a result on a version that is no longer current changes nothing."""
-        results = self.results.of_version(event.study_uid, event.version)
         alert: Alert | None = None
 
         def decide(study: Study | None) -> Study | None:
@@ -96,17 +97,15 @@ class RankAndAlert:
             alert = None
             if study is None or study.version != event.version:
                 return None
+            # After the study: whoever overtakes this look has changed the study, and the write fails.
+            results = self.results.of_version(event.study_uid, event.version)
             changed = ranked(study, results)
             alert = alert_for(changed, results, to_text(self.clock()))
             if alert is not None:
                 changed = changed.model_copy(update={"alert_id": alert.alert_id})
             return None if changed == study else changed
 
-        def also(transaction: TransactWrite, _study: Study) -> None:
-            if alert is not None:
-                alert_records.add(transaction, alert)
-
-        self.studies.change(event.study_uid, decide, also)
+        self.studies.change(event.study_uid, decide, also=lambda _study: [new_alert(alert)] if alert else [])
         study = self.studies.get(event.study_uid)
         if study is not None and study.alert_id:
             self._publish(study.alert_id)

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from pynamodb.transactions import TransactWrite
-
 from firstread.clock import from_text, now, to_text
 from firstread.environment import QuietSettings
 from firstread.messages import AnalyzeRequest, Message, QuietTimer
 from firstread.queues import MAX_DELAY_SECONDS, Queue
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ModelRepository
-from firstread.records.studies import StudyRepository, add_version
+from firstread.records.studies import StudyRepository, new_version
 from firstread.routing import Route, route
 from firstread.study import AnalysisStatus, Instance, Risk, Study, StudyVersion
 
@@ -44,8 +42,10 @@ def complete(study: Study, instances: list[Instance], chosen: Route, at: datetim
             "version_count": len(instances),
             "completed_at": to_text(at),
             "status": status,
-            "risk": Risk.UNKNOWN,
-            "probability": None,
+            # A high risk stands until the new version's own results say otherwise: a late image must not let
+            # a study sink that somebody was alerted to.
+            "risk": study.risk if study.risk is Risk.HIGH else Risk.UNKNOWN,
+            "probability": study.probability if study.risk is Risk.HIGH else None,
             "models": chosen.models,
             "not_applicable": chosen.not_applicable,
         }
@@ -110,10 +110,9 @@ class CompleteStudy:
                 return None
             return complete(study, found, chosen, at)
 
-        def also(transaction: TransactWrite, study: Study) -> None:
-            add_version(transaction, frozen(study), requests(study))
-
-        self.studies.change(timer.study_uid, decide, also)
+        self.studies.change(
+            timer.study_uid, decide, also=lambda study: [new_version(frozen(study), requests(study))]
+        )
 
 
 def requests(study: Study) -> dict[str, Message]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from firstread.clock import now, to_text
+from firstread.clock import from_text, now, to_text
 from firstread.deid import Deidentified, IdentityVault, Rules, deidentify, gate
 from firstread.deid.engine import write
 from firstread.dicom import DicomFile, Limits, Timing, facts, read
@@ -104,7 +104,7 @@ class Deidentify:
         except QuarantineError as error:
             held = error.reason
         # Before the dates are shifted, and before cleaning changes the dataset in place.
-        timing = Timing.of(file.dataset, received=now().date())
+        timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
         result = deidentify(file, self.vault, self.rules)
         instance = Instance(
             study_uid=result.study_uid,

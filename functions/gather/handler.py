@@ -35,6 +35,7 @@ def bootstrap() -> Gather:
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
     """Lambda entry point."""
+    bootstrap()  # a wrong environment fails the invocation, not one record after the other
     # A CT is hundreds of records of one study: one look at the study per batch is enough, made for the last.
     last = {_study(record): record["dynamodb"]["SequenceNumber"] for record in event["Records"]}
 

@@ -29,8 +29,9 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
         description=next((text for fact in facts for text in _descriptions(fact) if text), ""),
         age_years=next((fact.age_years for fact in facts if fact.age_years is not None), None),
         sex=next((fact.sex for fact in facts if fact.sex), ""),
-        is_recent=all(fact.is_recent for fact in facts),
-        simulated=any(fact.simulated for fact in facts),
+        # One undated image must not silence an alert, and one marked image must not discount the others.
+        is_recent=any(fact.is_recent for fact in facts),
+        simulated=all(fact.simulated for fact in facts),
     )
 
 

@@ -14,14 +14,12 @@ import boto3
 from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 from pydicom import Dataset
-from pynamodb.transactions import TransactWrite
 
 from firstread import storage
 from firstread.clock import to_text
 from firstread.policy import Role
-from firstread.records import alerts as alert_records
-from firstread.records import tables, transactions
-from firstread.records.instances import InstanceRepository
+from firstread.records.alerts import new_alert
+from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.tables import TABLES, bind
@@ -73,7 +71,6 @@ def account() -> Iterator[None]:
     # botocore reads a megabyte of JSON for each of the dozens of clients that a test makes; once is enough.
     with (
         mock_aws(),
-        patch.object(transactions, "connection", cache(tables.connection)),
         patch.object(JSONFileLoader, "load_file", _load_file),
     ):
         storage.client.cache_clear()
@@ -233,14 +230,9 @@ class Hospital:
             facts=facts,
         )
         outcome = Outcome.STORED if state is InstanceState.STORED else Outcome.QUARANTINED
-        receipt = Receipt(
-            object_key=instance.object_key,
-            version_id="1",
-            source="push",
-            received_at=arrived,
-            outcome=outcome,
-        )
-        assert InstanceRepository().add(instance, receipt)
+        pending = Receipt(object_key=instance.object_key, version_id="1", source="push", received_at=arrived)
+        LedgerRepository().open(pending)
+        assert InstanceRepository().add(instance, pending.model_copy(update={"outcome": outcome}))
 
     def analysed(self, study_uid: str, probability: float, *, overlay: bytes = b"") -> str:
         """Record a result on version 1, and an alert where the risk is high; return the alert's id or ""."""
@@ -306,10 +298,7 @@ class Hospital:
             delivered_at=self.minutes_ago(1),
         )
 
-        def build(transaction: TransactWrite) -> None:
-            alert_records.add(transaction, alert)
-
-        commit(build)
+        commit(new_alert(alert))
         return alert.alert_id
 
     def change(self, study_uid: str, **update: object) -> None:

@@ -68,7 +68,7 @@ def test_the_digest_follows_the_content(assembly: Path) -> None:
 
 
 def test_a_synthesis_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(LocalError, match="does not synthesise"):
         template.templates(Home(tmp_path), Ports())
 

@@ -76,7 +76,7 @@ def test_manifest_says_who_it_is_for(bundle: Path) -> None:
     assert manifest.routing.min_age_years == 1
     assert manifest.routing.max_age_years == 6
     assert manifest.risk.flagged == "high"
-    assert (manifest.finding.concept.scheme, manifest.finding.concept.value) == ("SCT", "233604007")
+    assert (manifest.finding.concept.scheme, manifest.finding.concept.value) == ("DCM", "112001")
 
 
 def _raw(bundle: Path) -> dict[str, Any]:
