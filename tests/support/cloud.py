@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
 
 import boto3
-from botocore.session import Session, get_session
 from moto import mock_aws
 
 from firstread.records.tables import TABLES, bind
@@ -100,7 +98,8 @@ class Cloud:
         """Return every object of a bucket."""
         listed = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
         return {
-            entry["Key"]: self.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed
+            entry["Key"]: self.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+            for entry in listed
         }
 
     def waiting(self, queue: str) -> list[str]:
@@ -114,17 +113,24 @@ class Cloud:
         return bodies
 
 
-@lru_cache(maxsize=1)
-def _session() -> Session:
-    return get_session()
+_make_client = boto3.client
+_clients: dict[str, Any] = {}
+
+
+def _kept_client(service: str, **options: Any) -> Any:  # noqa: ANN401 - as boto3
+    """Return a client made once per process: making one costs more than most tests."""
+    name = f"{service} {options.get('config') and vars(options['config'])}"
+    if name not in _clients:
+        _clients[name] = _make_client(service, **options)  # type: ignore[call-overload]
+    return _clients[name]
 
 
 @contextmanager
 def account() -> Iterator[Cloud]:
     """Give an empty account."""
-    # pynamodb makes a session for each table, which loads botocore's models each time.
-    shared = patch("pynamodb.connection.base.get_session", _session)
-    with shared, mock_aws(), listening() as wire:
+    dynamodb = property(lambda _connection: _kept_client("dynamodb"))
+    kept = patch("boto3.client", _kept_client), patch("pynamodb.connection.base.Connection.client", dynamodb)
+    with kept[0], kept[1], mock_aws(), listening() as wire:
         cloud = Cloud(wire)
         wire.calls.clear()
         yield cloud

@@ -39,7 +39,9 @@ def golden(name: str) -> Event:
     return copy.deepcopy(_stored(name))
 
 
-def object_created(bucket: str, key: str, version_id: str | None, time: str = "2004-08-26T18:54:34Z") -> Event:
+def object_created(
+    bucket: str, key: str, version_id: str | None, time: str = "2004-08-26T18:54:34Z"
+) -> Event:
     """Return the EventBridge event of an object."""
     event = golden("object_created")
     event["time"] = time
