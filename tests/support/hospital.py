@@ -1,0 +1,261 @@
+"""The way of a study in one process: every event goes from one real handler to the next, as often as wished."""
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import model_service
+from firstread import push as push_door
+from firstread.handling import Event
+from firstread.messages import AnalyzeRequest
+from firstread.push import Push, Sent
+from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.studies import StudyRepository
+from firstread.routing import RegisteredModel, RoutingRule
+from firstread.storage import Bucket
+from functions.alert import handler as alert
+from functions.complete_study import handler as complete_study
+from functions.deidentify import handler as deidentify
+from functions.deidentify import logic as deidentify_logic
+from functions.deliver import handler as deliver
+from functions.gather import handler as gather
+from model_service.analyse import Analyse
+from model_service.manifest import BundleManifest, load_manifest
+from model_service.predict import Prediction
+from tests.support import events
+from tests.support.cloud import Cloud
+from tests.support.events import CONTEXT
+
+BUNDLE = Path(model_service.__file__).parent / "bundles" / "cxr_opacity"
+_HANDLERS = {
+    "deidentify": deidentify.handle,
+    "gather": gather.handle,
+    "complete_study": complete_study.handle,
+    "deliver": deliver.handle,
+    "alert": alert.handle,
+}
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def forward(self, **by: float) -> None:
+        """Move the clock."""
+        self.moment += timedelta(**by)
+
+
+class StubModel:
+    """Flags every image, with the image itself as its map."""
+
+    def __init__(self, manifest: BundleManifest, probability: float = 0.9) -> None:
+        self.manifest = manifest
+        self.probability = probability
+        self.seen = 0
+
+    def predict(self, image: npt.NDArray[np.float32]) -> Prediction:
+        """Classify one image."""
+        self.seen += 1
+        return Prediction(self.probability, 2.0, np.clip(image, 0.0, 1.0).astype(np.float32))
+
+    def flagged(self, prediction: Prediction) -> bool:
+        """Tell whether a prediction reaches the operating point."""
+        return prediction.probability >= self.manifest.operating_point.threshold
+
+
+@dataclasses.dataclass(frozen=True)
+class Delivery:
+    """One event that is to be delivered to one step."""
+
+    step: str
+    event: Event
+
+
+class Hospital:
+    """An account with a model that applies to every frontal chest radiograph, and the pump between its steps.
+
+    Parameters
+    ----------
+    cloud
+        The account; its settings are in the environment.
+    monkeypatch
+        Puts the clock into the steps.
+    """
+
+    def __init__(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, rule: RoutingRule | None = None
+    ) -> None:
+        self.cloud = cloud
+        self.clock = Clock(datetime(2004, 8, 26, 19, 0, tzinfo=UTC))
+        self.ledger, self.instances = LedgerRepository(), InstanceRepository()
+        self.studies, self.results = StudyRepository(), ResultRepository()
+        for module in (deidentify_logic, push_door):
+            monkeypatch.setattr(module, "now", self.clock)
+        for step in (complete_study, alert):
+            made = dataclasses.replace(step.bootstrap(), clock=self.clock)  # type: ignore[type-var]
+            monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
+        shipped = load_manifest(BUNDLE)
+        limits = {"modalities": ("CR", "DX"), "body_parts": ("CHEST",), "views": (), "max_age_years": None}
+        routing = shipped.routing.model_copy(update={**limits, "min_age_years": None})
+        manifest = shipped.model_copy(update={"routing": routing})
+        self.model = StubModel(manifest)
+        self.model_id = f"{manifest.name}@{manifest.version}"
+        ModelRepository().register(
+            RegisteredModel(
+                model_id=self.model_id,
+                title="t",
+                intended_use="tests",
+                rule=RoutingRule.model_validate(routing.model_dump()),
+                bundle_sha256="0" * 64,
+            )
+        )
+        self.analyse = self.new_analyse()
+        self._arrived: set[tuple[str, str]] = set()
+        self._streamed: set[str] = set()
+        self._heard = 0
+        self.failures: list[str] = []
+        cloud.wire.calls.clear()
+
+    def new_analyse(self) -> Analyse:
+        """Return the step `analyse` as a new process has it."""
+        return Analyse(
+            studies=self.studies,
+            instances=self.instances,
+            results=self.results,
+            studies_bucket=Bucket("studies"),
+            results_bucket=Bucket("results"),
+            bundles={self.model_id: BUNDLE},
+            load=lambda _folder: self.model,
+            clock=self.clock,
+        )
+
+    def push(self, *paths: Path) -> list[Sent]:
+        """Push files."""
+        return list(Push(Bucket("incoming"), self.ledger).send(paths))
+
+    def put(self, data: bytes) -> tuple[str, str]:
+        """Put an object as a door that died before its receipt; return its identity."""
+        key = f"in/{len(self._arrived) + len(self.cloud.rows('ledger_table')):032d}"
+        return key, Bucket("incoming").put(key, data, "application/octet-stream")
+
+    def arrivals(self) -> list[Delivery]:
+        """Return the events of objects that nobody was told of."""
+        found = []
+        for entry in self.cloud.s3.list_object_versions(Bucket="incoming").get("Versions", []):
+            identity = entry["Key"], entry["VersionId"]
+            if identity not in self._arrived:
+                self._arrived.add(identity)
+                event = events.object_created(
+                    "incoming", *identity, time=f"{self.clock():%Y-%m-%dT%H:%M:%SZ}"
+                )
+                found.append(Delivery("deidentify", events.sqs(event)))
+        return found
+
+    def streams(self) -> list[Delivery]:
+        """Return the stream events of rows that are new."""
+        tables = (
+            ("instances_table", "gather", ("study_uid", "sop_uid")),
+            ("outbox_table", "deliver", ("message_id",)),
+        )
+        found = []
+        for table, step, names in tables:
+            for row in self.cloud.rows(table):
+                keys = {name: row[name] for name in names}
+                identity = f"{table} {json.dumps(keys, sort_keys=True)}"
+                if identity not in self._streamed:
+                    self._streamed.add(identity)
+                    found.append(Delivery(step, events.stream((keys, row))))
+        return found
+
+    def messages(self) -> list[Delivery]:
+        """Return what the steps have sent since the last look."""
+        calls = self.cloud.wire.calls[self._heard :]
+        self._heard = len(self.cloud.wire.calls)
+        found = []
+        for operation, parameters in calls:
+            if operation == "SendMessage":
+                queue = parameters["QueueUrl"].rsplit("/", 1)[-1]
+                step = {"quiet-timers": "complete_study", "analyze": "analyse"}[queue]
+                found.append(Delivery(step, events.sqs(parameters["MessageBody"])))
+            elif operation == "PutEvents":
+                for entry in parameters["Entries"]:
+                    event = events.result_recorded(json.loads(entry["Detail"]))
+                    found.append(Delivery("alert", events.sqs(event)))
+        return found
+
+    def deliver(self, delivery: Delivery) -> Mapping[str, Any]:
+        """Deliver one event, as a new execution environment would get it."""
+        if delivery.step == "analyse":
+            for record in delivery.event["Records"]:
+                self.analyse.request(AnalyzeRequest.model_validate_json(record["body"]))
+            return {"batchItemFailures": []}
+        answer = _HANDLERS[delivery.step](delivery.event, CONTEXT)
+        self.failures += [delivery.step for _ in answer["batchItemFailures"]]
+        return answer
+
+    def pump(self, chance: random.Random | None = None, times: int = 1) -> None:
+        """Deliver everything, and what follows from it, until nothing happens any more.
+
+        Parameters
+        ----------
+        chance
+            Chooses what comes next and how often; None for the order of things, once each.
+        times
+            How often each event comes at most.
+        """
+        waiting: list[Delivery] = []
+        while True:
+            new = self.arrivals() + self.streams() + self.messages()
+            waiting += [each for each in new for _ in range(chance.randint(1, times) if chance else 1)]
+            if not waiting:
+                return
+            self._next(waiting, chance)
+
+    def _next(self, waiting: list[Delivery], chance: random.Random | None) -> None:
+        # Timers come when their time has come: the clock moves only where nothing else is left.
+        ready = [each for each in waiting if each.step != "complete_study"]
+        if not ready:
+            self.clock.forward(seconds=901)
+            ready = waiting
+        chosen = chance.choice(ready) if chance else ready[0]
+        waiting.remove(chosen)
+        self.clock.forward(milliseconds=1)
+        self.deliver(chosen)
+
+    def state(self) -> dict[str, Any]:
+        """Return records and objects, without random names, to compare two runs."""
+        kept = ("ledger", "instances", "studies", "results", "alerts")
+        tables = {name: [_plain(row) for row in self.cloud.rows(f"{name}_table")] for name in kept}
+        outbox = [row["message_id"]["S"] for row in self.cloud.rows("outbox_table")]
+        objects = {bucket: self.cloud.objects(bucket) for bucket in ("studies", "results")}
+        return {**tables, "outbox": sorted(outbox), "objects": objects}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without its revision, and with its JSON decoded."""
+    found: dict[str, Any] = {}
+    for name, typed in row.items():
+        ((kind, value),) = typed.items()
+        found[name] = json.loads(value) if kind == "S" and value.startswith("{") else value
+    found.pop("revision", None)
+    return found
+
+
+def until_it_works(run: Callable[[], object], tries: int = 5) -> None:
+    """Run a step again and again, as redelivery does."""
+    for _ in range(tries):
+        run()
