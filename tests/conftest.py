@@ -24,6 +24,12 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
 )
 
 
+def forget() -> None:
+    """Forget what a process keeps: its clients and its wiring."""
+    for clear in _KEPT_FOR_THE_PROCESS:
+        clear()
+
+
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
@@ -40,8 +46,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for clear in _KEPT_FOR_THE_PROCESS:
-        clear()
+    forget()
     yield
-    for clear in _KEPT_FOR_THE_PROCESS:
-        clear()
+    forget()

@@ -1,6 +1,5 @@
 """The way of a study through the real handlers, whatever the order and however often events come."""
 
-import random
 from collections import Counter
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def test_the_same_file_three_times_is_one_instance_one_result_one_alert(
 ) -> None:
     path = file(tmp_path)
     hospital.push(path, path, path)
-    hospital.pump(random.Random(seed), times=3)
+    hospital.pump(seed, times=3)
     (study,) = hospital.studies.worklist()
     assert outcomes(hospital) == {"stored": 1, "duplicate": 2}
     assert len(hospital.instances.of_study(study.study_uid)) == 1
@@ -81,9 +80,9 @@ def test_every_object_has_one_outcome_and_none_is_pending(
     junk = tmp_path / "junk.dcm"
     junk.write_bytes(b"not a file of this kind" * 20)
     hospital.push(good[0])
-    hospital.pump(random.Random(seed), times=3)
+    hospital.pump(seed, times=3)
     hospital.push(*good[1:], good[0], conflict, colour, junk, tmp_path / "missing.dcm")
-    hospital.pump(random.Random(seed), times=3)
+    hospital.pump(seed, times=3)
     found = outcomes(hospital)
     assert found.total() == 7
     assert found == {"stored": 3, "duplicate": 1, "quarantined": 3}

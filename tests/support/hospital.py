@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,7 @@ class Hospital:
         Puts the clock into the steps.
     """
 
-    def __init__(
-        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, rule: RoutingRule | None = None
-    ) -> None:
+    def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cloud = cloud
         self.clock = Clock(datetime(2004, 8, 26, 19, 0, tzinfo=UTC))
         self.ledger, self.instances = LedgerRepository(), InstanceRepository()
@@ -207,17 +205,18 @@ class Hospital:
         self.failures += [delivery.step for _ in answer["batchItemFailures"]]
         return answer
 
-    def pump(self, chance: random.Random | None = None, times: int = 1) -> None:
+    def pump(self, seed: int | None = None, times: int = 1) -> None:
         """Deliver everything, and what follows from it, until nothing happens any more.
 
         Parameters
         ----------
-        chance
-            Chooses what comes next and how often; None for the order of things, once each.
+        seed
+            Of what comes next and how often; None for the order of things, once each.
         times
             How often each event comes at most.
         """
         waiting: list[Delivery] = []
+        chance = None if seed is None else random.Random(seed)  # noqa: S311 - to be repeated
         while True:
             new = self.arrivals() + self.streams() + self.messages()
             waiting += [each for each in new for _ in range(chance.randint(1, times) if chance else 1)]
@@ -253,9 +252,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
         found[name] = json.loads(value) if kind == "S" and value.startswith("{") else value
     found.pop("revision", None)
     return found
-
-
-def until_it_works(run: Callable[[], object], tries: int = 5) -> None:
-    """Run a step again and again, as redelivery does."""
-    for _ in range(tries):
-        run()
