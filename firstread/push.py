@@ -5,9 +5,7 @@ A file's name may carry a patient's name: it never becomes part of a key, a reco
 
 import base64
 import hashlib
-import lzma
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +21,7 @@ from firstread.study import Receipt
 
 _CHUNK = 1024 * 1024
 SOURCE = "push"
+_ENCRYPTED = 0x1  # general purpose flag of a zip entry
 
 
 class Refusal(StrEnum):
@@ -139,16 +138,21 @@ class Push:
             try:
                 with zipfile.ZipFile(file) as archive:
                     yield from self._unzipped(archive)
-            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError):
-                raise RefusedError(Refusal.ZIP_DAMAGED) from None
+            except RefusedError:
+                raise
             except (RuntimeError, NotImplementedError):  # how `zipfile` says: encrypted, or unknown method
                 raise RefusedError(Refusal.ZIP_ENCRYPTED) from None
+            except Exception:
+                # Damage shows in many ways: BadZipFile, zlib.error, OSError of bz2, IndexError of an empty name.
+                raise RefusedError(Refusal.ZIP_DAMAGED) from None
 
     def _unzipped(self, archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         if len(entries) > self.limits.entries:
             raise RefusedError(Refusal.ZIP_TOO_MANY_ENTRIES)
         # The whole archive is judged before any of it is sent: half a bomb is still a bomb.
+        if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+            raise RefusedError(Refusal.ZIP_ENCRYPTED)
         declared = sum(entry.file_size for entry in entries)
         if declared > self.limits.total_bytes or any(self._is_bomb(entry) for entry in entries):
             raise RefusedError(Refusal.ZIP_INFLATES_TOO_FAR)

@@ -74,14 +74,15 @@ class Worker:
         )
         messages = response.get("Messages", [])
         for message in messages:
-            if self._stopping.is_set():
+            tries = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+            # The last try is not handed back: it would go to the dead letters without a result on the worklist.
+            if self._stopping.is_set() and tries < LAST_TRY:
                 self._hand_back(message)
             else:
-                self._handle(message)
+                self._handle(message, tries)
         return len(messages)
 
-    def _handle(self, message: "MessageTypeDef") -> None:
-        tries = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+    def _handle(self, message: "MessageTypeDef", tries: int) -> None:
         try:
             request = AnalyzeRequest.model_validate_json(message["Body"])
         except ValueError as error:
@@ -94,12 +95,19 @@ class Worker:
         except Exception as error:
             logger.error("analysis failed", extra={**describe(error), "try": tries})
             if tries >= LAST_TRY:
-                self._analyse.give_up(request)
+                self._give_up(request)
             self._hand_back(message, after=_PAUSES[min(tries, len(_PAUSES)) - 1] if tries < LAST_TRY else 0)
             return
         self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         if result is not None:
             logger.info("result recorded", extra={"model": result.model_id, "status": result.status.value})
+
+    def _give_up(self, request: AnalyzeRequest) -> None:
+        try:
+            self._analyse.give_up(request)
+        except Exception as error:
+            # Such as a study that is not there: the dead-letter queue is all that can be told.
+            logger.error("giving up failed", extra=describe(error))
 
     def _hand_back(self, message: "MessageTypeDef", after: int = 0) -> None:
         self._sqs.change_message_visibility(
@@ -113,11 +121,10 @@ class Worker:
 
         def extend() -> None:
             while not done.wait(_VISIBILITY_SECONDS / 3):
-                self._sqs.change_message_visibility(
-                    QueueUrl=self._queue_url,
-                    ReceiptHandle=message["ReceiptHandle"],
-                    VisibilityTimeout=_VISIBILITY_SECONDS,
-                )
+                try:
+                    self._hand_back(message, after=_VISIBILITY_SECONDS)
+                except Exception as error:  # tried again in time; a thread that ended would give up the message
+                    logger.error("message not kept", extra=describe(error))
 
         thread = threading.Thread(target=extend, daemon=True)
         thread.start()
