@@ -38,6 +38,8 @@ from model_service.predict import Prediction
 from model_service.registry import digest
 
 PRECISION = "fp32"
+NO_INSTANCE = "no_matching_instance"
+"""Reason of a result for which the bundle's own rule accepts no instance of the version."""
 UNEXPECTED = "unexpected_error"
 """Reason of a result that was given up after the last try; the log names the error."""
 
@@ -117,6 +119,9 @@ class Analyse:
             for instance in matching(model.manifest.routing, self.instances.of_study(request.study_uid))
             if instance.stored_at <= version.completed_at  # later ones belong to the next version
         ]
+        if not chosen:
+            # Done without a finding would read as looked at.
+            return self._record(request, started, chosen, reason=NO_INSTANCE)
         try:
             findings = tuple(self._finding(model, instance) for instance in chosen)
         except PixelError as error:

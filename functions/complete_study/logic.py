@@ -30,7 +30,8 @@ def complete(study: Study, instances: list[Instance], chosen: Route, at: datetim
     at
         The moment of completion.
     """
-    if study.version_count == len(instances):
+    # Instances only get more: fewer are an older look, which never makes a version behind a newer one.
+    if study.version_count >= len(instances):
         return None
     if not any(instance.studies_key for instance in instances):
         status = AnalysisStatus.HELD

@@ -217,5 +217,11 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
     )
     hospital.cloud.s3.put_object(Bucket="results", Key="results/ACC4711", Body=b"\x00QUIMBY\x00")
     found = Everything(hospital.cloud, "Hollingsworth").holding(secrets)
-    expected = {"table results_table", "calls of PutItem", "keys of results", "results/results/ACC4711", "log"}
+    expected = {
+        "table results_table",
+        "calls of PutItem",
+        "keys of results",
+        "results/results/ACC4711",
+        "log",
+    }
     assert set(found) == expected
