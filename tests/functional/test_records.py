@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from firstread.errors import NotFoundError, TransientError
 from firstread.messages import AnalyzeRequest, QuietTimer
-from firstread.records import outbox, transactions
+from firstread.records import outbox
 from firstread.records.alerts import AlertRepository, AuditRepository, new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
@@ -274,7 +275,8 @@ def test_an_alert_that_is_delivered_while_somebody_acknowledges_is_acknowledged(
 ) -> None:
     alerts = AlertRepository()
     commit(new_alert(alert()))
-    original, raced = alerts.get, []
+    original = alerts.get
+    raced: list[bool] = []
 
     def get_then_delivered(alert_id: str) -> Any:  # noqa: ANN401 - the alert
         found = original(alert_id)
@@ -293,7 +295,7 @@ def cancelled(*codes: str) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
-            "CancellationReasons": [{"Code": code} for code in codes],  # type: ignore[typeddict-unknown-key]
+            "CancellationReasons": [{"Code": code} for code in codes],
         },
         "TransactWriteItems",
     )
@@ -342,7 +344,7 @@ def test_a_condition_that_failed_beside_a_conflict_is_a_failed_condition(cloud: 
 
 def test_another_error_of_a_transaction_is_not_hidden(cloud: Cloud) -> None:
     tries = failing(cloud, 100, cancelled("ValidationError"))
-    with pytest.raises(transactions.TransactWriteError):
+    with pytest.raises(TransactWriteError):
         commit(one_row)
     assert len(tries) == 1
 

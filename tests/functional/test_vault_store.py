@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 
 from firstread.deid import IdentityVault
 from firstread.errors import TransientError
-from firstread.records import vault_store
 from firstread.records.vault_store import DynamoVaultStore
 from tests.support.cloud import Cloud
 
@@ -35,12 +34,12 @@ def test_more_rows_than_one_batch_takes_are_found(store: DynamoVaultStore) -> No
 def test_keys_left_unprocessed_are_asked_for_again(
     store: DynamoVaultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_store.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("firstread.records.vault_store.time.sleep", lambda _seconds: None)
     rows = {f"{number:03d}": b"x" for number in range(150)}
     store.add_many(rows)
-    original = store._client.batch_get_item
+    original: Any = store._client.batch_get_item
 
-    def a_few_at_a_time(RequestItems: Mapping[str, Any]) -> Any:  # noqa: ANN401, N803 - boto3's
+    def a_few_at_a_time(RequestItems: dict[str, Any]) -> Any:  # noqa: ANN401, N803 - boto3's
         keys = RequestItems["vault"]["Keys"]
         response = dict(original(RequestItems={"vault": {**RequestItems["vault"], "Keys": keys[:40]}}))
         left = keys[40:]
@@ -54,7 +53,7 @@ def test_keys_left_unprocessed_are_asked_for_again(
 def test_a_table_that_never_answers_in_full_is_transient(
     store: DynamoVaultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_store.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("firstread.records.vault_store.time.sleep", lambda _seconds: None)
 
     def nothing(RequestItems: Mapping[str, Any]) -> Any:  # noqa: ANN401, N803 - boto3's
         return {"Responses": {}, "UnprocessedKeys": RequestItems}

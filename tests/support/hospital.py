@@ -104,7 +104,7 @@ class Hospital:
         for module in (deidentify_logic, push_door):
             monkeypatch.setattr(module, "now", self.clock)
         for step in (complete_study, alert):
-            made = dataclasses.replace(step.bootstrap(), clock=self.clock)  # type: ignore[type-var]
+            made = dataclasses.replace(step.bootstrap(), clock=self.clock)
             monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
         shipped = load_manifest(BUNDLE)
         limits = {"modalities": ("CR", "DX"), "body_parts": ("CHEST",), "views": (), "max_age_years": None}
@@ -218,11 +218,17 @@ class Hospital:
         waiting: list[Delivery] = []
         chance = None if seed is None else random.Random(seed)  # noqa: S311 - to be repeated
         while True:
-            new = self.arrivals() + self.streams() + self.messages()
+            new = self._new()
             waiting += [each for each in new for _ in range(chance.randint(1, times) if chance else 1)]
             if not waiting:
                 return
             self._next(waiting, chance)
+
+    def _new(self) -> list[Delivery]:
+        written = {operation for operation, _ in self.cloud.wire.calls[self._heard :]}
+        found = self.arrivals() if "PutObject" in written else []
+        found += self.streams() if written & {"PutItem", "TransactWriteItems"} else []
+        return found + self.messages()
 
     def _next(self, waiting: list[Delivery], chance: random.Random | None) -> None:
         # Timers come when their time has come: the clock moves only where nothing else is left.

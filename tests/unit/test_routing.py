@@ -63,7 +63,7 @@ RULE = RoutingRule(
 )
 def test_an_instance_fits_or_has_a_reason(values: dict[str, object], reason: str) -> None:
     assert RULE.mismatch(facts(**values)) == reason
-    found = route([model(RULE)], [image(**values)])
+    found = route([model(RULE)], [instance(facts=facts(**values))])
     assert found.models == (() if reason else ("m@1",))
     assert found.not_applicable == ({"m@1": reason} if reason else {})
 
