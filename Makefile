@@ -39,10 +39,10 @@ status: setup  ## Say what runs, waits and is stuck.
 	$(BIN)/firstread status $(ARGS)
 
 test: setup lint type  ## Lint, types and all tests with the coverage floor.
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 test-fast: setup  ## The tests that need no engine and no browser.
-	$(BIN)/python -m pytest -m "not slow and not engine and not browser" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not engine and not browser" $(ARGS)
 
 lint: setup  ## Ruff: rules and format.
 	$(BIN)/ruff check .

@@ -36,8 +36,10 @@ StateDirectory = Annotated[
     Path | None,
     typer.Option("--home", help="State directory; default $FIRSTREAD_HOME, else .firstread here."),
 ]
-EnginePort = Annotated[int | None, typer.Option(help="Loopback port of the local AWS engine (4566).")]
-PortalPort = Annotated[int | None, typer.Option(help="Loopback port of the portal (8080).")]
+EnginePort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Loopback port of the local AWS engine (4566).")
+]
+PortalPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Loopback port of the portal (8080).")]
 
 
 @contextmanager
@@ -47,6 +49,10 @@ def _told() -> Iterator[None]:
         yield
     except FirstReadError as error:
         errors.print(f"[red]firstread:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        # The state directory or a program in it; its path is the user's own.
+        errors.print(f"[red]firstread:[/red] {error.strerror}: {error.filename}", highlight=False)
         raise typer.Exit(1) from None
     except (BotoCoreError, ClientError, PynamoDBException) as error:
         # Their texts name endpoints and tables, which help nobody here.
@@ -61,7 +67,7 @@ def _home(path: Path | None) -> Home:
 
 def _ports(home: Home, engine: int | None, portal: int | None) -> Ports:
     known = saved_ports(home)
-    return Ports(engine or known.engine, portal or known.portal)
+    return Ports(known.engine if engine is None else engine, known.portal if portal is None else portal)
 
 
 def _say(text: str) -> None:
@@ -83,7 +89,7 @@ def up(home: StateDirectory = None, engine_port: EnginePort = None, portal_port:
         start_everything(where, ports, _say)
         from firstread.demo.show import show_portal
 
-        show_portal(console, where, ports)
+        show_portal(console, where, saved_ports(where))
 
 
 @app.command()
@@ -171,10 +177,12 @@ def _push(paths: list[Path], *, as_json: bool) -> int:
     door = Push(Bucket(IncomingSettings().incoming_bucket), LedgerRepository())
     columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     sent = refused = 0
+    done: set[Path] = set()
     with Progress(*columns, console=errors, disable=as_json) as progress:
         task = progress.add_task("sending", total=sum(1 for _ in files(paths)))
         for item in door.send(paths):
-            progress.advance(task)
+            done.add(item.path)  # an archive is one path and many objects
+            progress.update(task, completed=len(done))
             sent += item.receipt is not None
             refused += item.refusal is not None
             if as_json:
@@ -206,7 +214,7 @@ def demo(
         try:
             start_everything(where, ports, _say)
             complete = run(console)
-            show_portal(console, where, ports)
+            show_portal(console, where, saved_ports(where))
             if not once:
                 console.print("running until Ctrl-C")
                 _wait_for_interrupt()

@@ -35,7 +35,8 @@ def _aws_code(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore's ClientError
         return str(response.get("Error", {}).get("Code", ""))
-    return str(getattr(error, "cause_response_code", None) or type(error.__cause__).__name__)
+    code = getattr(error, "cause_response_code", None)  # pynamodb's errors
+    return str(code or (type(error.__cause__).__name__ if error.__cause__ else ""))
 
 
 def batch(

@@ -5,6 +5,7 @@ A file's name may carry a patient's name: it never becomes part of a key, a reco
 
 import base64
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
+
+from botocore.exceptions import ClientError
 
 from firstread.clock import now, to_text
 from firstread.errors import FirstReadError
@@ -84,12 +87,20 @@ class Sent:
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file under the paths, in a stable order; links to folders are not followed."""
+    """Yield every file under the paths, in a stable order; links to folders are not followed.
+
+    A folder that cannot be read is yielded itself, so that sending it is refused and said, not passed over.
+    """
     for path in paths:
-        if path.is_dir():
-            yield from (child for child in sorted(path.rglob("*")) if child.is_file())
-        else:
+        if not os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, it never raises
             yield path
+            continue
+        unreadable: list[Path] = []
+        walk = os.walk(path, onerror=lambda error, kept=unreadable: kept.append(Path(error.filename)))
+        for folder, subfolders, names in walk:
+            subfolders.sort()
+            yield from (Path(folder) / name for name in sorted(names))
+        yield from unreadable
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,8 @@ class Push:
                 yield Sent(number, path, refusal=Refusal.UNREADABLE)
 
     def _contents(self, path: Path) -> Iterator[IO[bytes]]:
+        if path.exists() and not path.is_file():  # a folder that cannot be listed, a pipe that would block
+            raise RefusedError(Refusal.UNREADABLE)
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
                 file.seek(0)
@@ -186,7 +199,7 @@ class Push:
         received_at = to_text(now())
         key = incoming_key()
         checksum = base64.b64encode(digest.digest()).decode()
-        version_id = self.incoming.put_once(key, content, "application/octet-stream", sha256=checksum)
+        version_id = self._put_new(key, content, checksum)
         # After the object: a receipt without an object would be pending for ever, while an object without a
         # receipt gets one from its event.
         return self.ledger.hand_in(
@@ -199,3 +212,13 @@ class Push:
                 sha256=digest.hexdigest(),
             )
         )
+
+    def _put_new(self, key: str, content: IO[bytes], checksum: str) -> str:
+        """Write under a key made a moment ago; where it exists already, our own earlier try has written it."""
+        try:
+            return self.incoming.put_once(key, content, "application/octet-stream", sha256=checksum)
+        except ClientError as error:
+            # The SDK tries again after a lost answer, and S3 then says that the condition is not met.
+            if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise
+            return self.incoming.version_of(key)

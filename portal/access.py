@@ -15,7 +15,7 @@ from portal.services import Services, services_of
 BACKGROUND_HEADER = "X-FirstRead-Background"
 """Set by a page that asks by itself; such a request does not count as activity of the reader."""
 
-_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
+UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _ALERT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -106,7 +106,7 @@ def _named(request: Request, services: Services) -> tuple[Study | None, Alert | 
         study_uid = alert.study_uid
     if study_uid is None:
         return None, None
-    study = services.records.studies.get(study_uid) if _UID.fullmatch(study_uid) else None
+    study = services.records.studies.get(study_uid) if UID.fullmatch(study_uid) else None
     if study is None:
         raise MissingError("no such study")
     return study, alert

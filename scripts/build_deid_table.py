@@ -61,8 +61,7 @@ def _rules_of_thumb(tag: str, action: str) -> dict[str, str]:
 def _options(path: Path) -> dict[str, dict[str, str]]:
     rows = json.loads(path.read_text())
     return {
-        row["id"].lower(): {name: row[key] for key, name in OPTION_KEYS.items() if key in row}
-        for row in rows
+        row["id"].lower(): {name: row[key] for key, name in OPTION_KEYS.items() if key in row} for row in rows
     }
 
 

@@ -127,4 +127,4 @@ def _derive(master_key: bytes, purpose: bytes) -> bytes:
 
 def _new_patient() -> dict[str, object]:
     shift = _MIN_SHIFT_DAYS + secrets.randbelow(_MAX_SHIFT_DAYS - _MIN_SHIFT_DAYS)
-    return {"code": f"P{secrets.token_hex(5).upper()}", "shift_days": -shift}
+    return {"code": f"P{secrets.token_hex(8).upper()}", "shift_days": -shift}

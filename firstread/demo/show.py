@@ -26,6 +26,7 @@ from firstread.environment import (
     ResultsSettings,
     StudiesSettings,
 )
+from firstread.errors import NotFoundError
 from firstread.local.home import Home, Ports, portal_url
 from firstread.local.run import users
 from firstread.push import Push
@@ -96,9 +97,10 @@ def _push(push: Push) -> list[Item]:
         named.append(("simulated.dcm", "DX chest, child; SIMULATED", simulated))
         items = []
         for name, what, path in named:
-            receipt = next(iter(push.send([path]))).receipt
-            if receipt is not None:
-                items.append(Item(name, what, receipt))
+            sent = next(iter(push.send([path])))
+            if sent.receipt is None:
+                raise NotFoundError(f"sample {name} could not be sent: {sent.refusal}")
+            items.append(Item(name, what, sent.receipt))
         return items
 
 
@@ -117,15 +119,16 @@ def _watch(console: Console, tracker: Tracker, items: Sequence[Item], seconds: f
 
 
 def _way_table(items: Sequence[Item], ways: Sequence[Way]) -> RenderableType:
-    table = Table(title="The way of each file: time of arrival, then seconds since", expand=False)
-    table.add_column("file", overflow="fold", min_width=22)
-    for heading in ("arrived", "de-identified", "complete", "analysed"):
-        table.add_column(heading, justify="right", no_wrap=heading == "arrived")
-    table.add_column("outcome", min_width=16)
+    table = Table(title="The way of each file: time of arrival, then seconds since", expand=True)
+    table.add_column("file", overflow="fold", ratio=3)
+    table.add_column("outcome", ratio=3)
+    table.add_column("arrived", no_wrap=True)
+    for heading in ("de-id.", "complete", "analysed"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for item, way in zip(items, ways, strict=True):
         passed = [_since(way, stage) for stage in STAGES[1:]]
         received = f"{from_text(way.receipt.received_at):%H:%M:%S}"
-        table.add_row(f"{item.name}\n[dim]{item.what}[/dim]", received, *passed, _outcome(way))
+        table.add_row(f"{item.name}\n[dim]{item.what}[/dim]", _outcome(way), received, *passed)
     return table
 
 
@@ -188,7 +191,7 @@ def _show_worklist(console: Console, studies: Sequence[Study]) -> None:
             _waiting(study, now()),
             ", ".join(study.gathering.modalities),
             ", ".join(study.gathering.body_parts),
-            ("[magenta]SIMULATED[/] " if study.gathering.simulated else "") + study.gathering.description,
+            study.gathering.description + ("\n[magenta]SIMULATED[/]" if study.gathering.simulated else ""),
             study.status.value + held,
         )
     console.print(table)

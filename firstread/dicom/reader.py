@@ -52,7 +52,7 @@ class Limits:
     frame_bytes: int = 1024**3
     inflated_bytes: int = 1024**3
     depth: int = 32
-    elements: int = 2_000_000
+    elements: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
         source = _inflate(source, limits)
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
     try:
-        dataset = _read_body(source, start, meta, syntax)
+        dataset = _read_body(source, start, meta, syntax, limits)
         span = _check(dataset, source, size, syntax, limits)
     except BaseException:
         if owned:
@@ -186,11 +186,13 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
     return DicomFile(dataset, source, syntax, start, span, owned)
 
 
-def _read_body(source: IO[bytes], start: int, meta: FileMetaDataset, syntax: UID) -> FileDataset:
+def _read_body(
+    source: IO[bytes], start: int, meta: FileMetaDataset, syntax: UID, limits: Limits
+) -> FileDataset:
     """Read what follows group 0002, up to the pixel data."""
     implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
     source.seek(start)
-    body = read_dataset(cast(BinaryIO, source), implicit, little, stop_when=_at_pixels)
+    body = read_dataset(cast(BinaryIO, source), implicit, little, stop_when=_Stop(limits.elements))
     # pydicom believes the first element more than the transfer syntax; whoever reads the file next may not.
     if body.original_encoding != (implicit, little):
         raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
@@ -214,8 +216,17 @@ def _check(dataset: FileDataset, source: IO[bytes], size: int, syntax: UID, limi
     return span
 
 
-def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag in PIXEL_TAGS
+class _Stop:
+    """Ends reading at the pixel data, and refuses a dataset that goes on for too long while it is read."""
+
+    def __init__(self, elements: int) -> None:
+        self._left = elements
+
+    def __call__(self, tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
+        return tag in PIXEL_TAGS
 
 
 def _read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
@@ -283,7 +294,7 @@ def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
     QuarantineError
         With `Reason.TRUNCATED` if the element's value is shorter than its length says.
     """
-    raw = item.get_item(tag)
+    raw = item.get_item(tag, keep_deferred=True)  # else pydicom decodes every empty element
     if not isinstance(raw, pydicom.dataelem.RawDataElement):
         return raw.value if raw.VR == "SQ" else None
     if raw.value is not None and raw.length not in (0xFFFFFFFF, len(raw.value)):

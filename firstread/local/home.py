@@ -38,6 +38,7 @@ class Home:
     def prepare(self) -> None:
         """Make the directory, readable by its owner only: the vault lies in it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.chmod(0o700)
         for folder in (self.logs, self.processes, self.engine_state, self.engine_objects):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

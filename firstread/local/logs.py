@@ -1,5 +1,6 @@
 """Follow the logs of all components: the files of the processes and the log groups of the functions."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +55,14 @@ class _Functions:
                 identity = f"{name}{event.get('eventId')}{event['timestamp']}{event['message']}"
                 if identity not in self._seen:
                     self._seen.add(identity)
-                    yield Line(name.removeprefix(_GROUP_PREFIX), event["message"].rstrip())
+                    yield Line(_function(name), event["message"].rstrip())
+
+
+def _function(group: str) -> str:
+    """Return the function's name: ``.../GatheringCompleteStudyLogs8383D4EC`` -> ``complete_study``."""
+    last = group.rsplit("/", 1)[-1]
+    words = re.findall(r"[A-Z][a-z]+", last.split("Logs")[0])
+    return "_".join(word.lower() for word in words[1:]) or last
 
 
 def follow(home: Home, *, once: bool = False) -> Iterator[Line]:

@@ -58,6 +58,8 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     LocalError
         If a port is taken, a component does not start, or a stack cannot be created.
     """
+    if ports.engine == ports.portal:
+        raise LocalError("engine and portal need a port each")
     home.prepare()
     ports = _kept_ports(home, ports, say)
     _refuse_taken_ports(home, ports)

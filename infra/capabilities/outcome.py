@@ -53,7 +53,7 @@ class Delivery(Construct):
         )
         # Only inserts: marking a row as delivered must not deliver it again, nor its expiry.
         stream_to_function(outbox, deliver, "INSERT", dead_letters=self.dead_letters)
-        use_table(deliver.role, outbox, *READ, *UPDATE)
+        use_table(deliver.role, outbox, *UPDATE)
         send_messages(deliver.role, self.analyze.queue)
         self.bus.grant_put_events_to(deliver.role)
 
@@ -111,5 +111,5 @@ class Alerting(Construct):
         queue_to_function(self.results, alert)
         use_table(alert.role, tables.studies, *READ, *WRITE)
         use_table(alert.role, tables.results, *READ)
-        use_table(alert.role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open"))
+        use_table(alert.role, tables.alerts, *READ, *WRITE)
         publish(alert.role, self.topic)

@@ -119,7 +119,7 @@ class Portal(Construct):
         read_objects(role, buckets.results)
         for table in (tables.instances, tables.results, tables.models):
             use_table(role, table, *READ)
-        use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist",))
+        use_table(role, tables.studies, *READ, indexes=("worklist",))
         use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
         use_table(role, tables.audit, *APPEND, *READ)

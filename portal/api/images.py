@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from firstread.policy import Action
-from portal.access import Access, require
+from portal.access import UID, Access, require
 from portal.errors import MissingError
 from portal.logic.study import find_overlay, is_image
 
@@ -56,7 +56,8 @@ def get_frame(
 ) -> Response:
     """Return one frame, 1 first, of a stored image."""
     services = access.services
-    instance = services.records.instances.get(access.study.study_uid, sop_uid)
+    known = UID.fullmatch(sop_uid)
+    instance = services.records.instances.get(access.study.study_uid, sop_uid) if known else None
     if instance is None or not is_image(instance) or frame > max(1, instance.facts.frames):
         raise MissingError("no such image")
     png = services.pictures.frame(instance.studies_key, frame, query.side, query.window)

@@ -60,7 +60,7 @@ def test_everything_below_a_folder_is_sent_in_order(cloud: Cloud, tmp_path: Path
         (tmp_path / name).write_bytes(name.encode())
     sent = push(tmp_path, tmp_path / "c")
     names = [str(each.path.relative_to(tmp_path)) for each in sent]
-    assert names == ["a/1", "b/1", "b/2", "c", "c"]
+    assert names == ["c", "a/1", "b/1", "b/2", "c"]
     assert [each.number for each in sent] == [1, 2, 3, 4, 5]
     assert len(cloud.objects("incoming")) == 5
 
@@ -69,9 +69,32 @@ def test_what_is_missing_or_unreadable_is_refused_and_the_rest_goes_on(cloud: Cl
     (tmp_path / "good").write_bytes(b"good")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    sent = push(tmp_path / "missing", tmp_path / "link", tmp_path / "good")
-    assert refusals(sent) == [Refusal.NOT_FOUND, Refusal.NOT_FOUND, None]
-    assert list(files([tmp_path])) == [tmp_path / "good"]
+    sent = push(tmp_path / "missing", tmp_path)
+    assert [(each.path.name, each.refusal) for each in sent] == [
+        ("missing", Refusal.NOT_FOUND),
+        ("good", None),
+        ("link", Refusal.NOT_FOUND),
+        ("pipe", Refusal.UNREADABLE),
+    ]
+    assert len(cloud.objects("incoming")) == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_and_not_passed_over(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (tmp_path / "good").write_bytes(b"good")
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if os.fspath(path) == os.fspath(closed):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    assert list(files([tmp_path])) == [tmp_path / "good", closed]
+    assert refusals(push(tmp_path)) == [None, Refusal.UNREADABLE]
     assert len(cloud.objects("incoming")) == 1
 
 

@@ -64,7 +64,7 @@ def test_the_portal(account: Account) -> None:
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     }
-    assert writes == {"TablesAlerts", "TablesStudies", "TablesAudit"}
+    assert writes == {"TablesAlerts", "TablesAudit"}
     assert not {r for a, r in allowed if a == "dynamodb:UpdateItem" and r.startswith("TablesAudit")}
     assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"worklist", "by_study", "open"}
 
