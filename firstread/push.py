@@ -95,12 +95,11 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
         if not os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, it never raises
             yield path
             continue
-        unreadable: list[Path] = []
-        walk = os.walk(path, onerror=lambda error, kept=unreadable: kept.append(Path(error.filename)))
-        for folder, subfolders, names in walk:
+        errors: list[OSError] = []
+        for folder, subfolders, names in os.walk(path, onerror=errors.append):
             subfolders.sort()
             yield from (Path(folder) / name for name in sorted(names))
-        yield from unreadable
+        yield from (Path(error.filename) for error in errors)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ warnings quote values and are therefore dropped here, at the only place where un
 
 import hashlib
 import logging
+import traceback
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
 _PREAMBLE = 128
+_DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
 
 @dataclass(frozen=True)
@@ -151,14 +153,21 @@ def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:
             return _read(source, limits)
     except QuarantineError:
         raise
-    except RecursionError:
-        # pydicom reads sequences of undefined length recursively.
-        raise QuarantineError(Reason.NESTED_TOO_DEEP) from None
     except EOFError:
         raise QuarantineError(Reason.TRUNCATED) from None
-    except Exception:
+    except Exception as error:
         # A parser of hostile bytes may fail in any way; its message may quote the file. `from None`: no PHI.
-        raise QuarantineError(Reason.UNREADABLE) from None
+        reason = Reason.NESTED_TOO_DEEP if _failed_in_the_depth(error) else Reason.UNREADABLE
+        raise QuarantineError(reason) from None
+
+
+def _failed_in_the_depth(error: Exception) -> bool:
+    """Tell whether pydicom, which reads sequences of undefined length recursively, ran out of stack.
+
+    That is a RecursionError, or whatever some code on the way made of it; the depth of the traceback shows it.
+    """
+    depth = sum(1 for _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, RecursionError) or depth > _DEEP_TRACEBACK
 
 
 def _read(source: IO[bytes], limits: Limits) -> DicomFile:

@@ -18,6 +18,7 @@ _LEGIBLE = 0.6  # from this score on, there is some text
 _WORD = 3  # letters; shapes of anatomy are read as one or two
 _UNREADABLE = 48  # pixels; letters higher than this are read, or they are no letters
 _EDGE = 3
+_LARGEST_SCALE = 5  # letters of eight pixels are then forty pixels high, which is plenty
 
 
 class RapidTextDetector:
@@ -58,9 +59,17 @@ class RapidTextDetector:
         if int(image.max(initial=0)) == int(image.min(initial=255)):
             return []
         if max(rows, columns) <= self._tile:
-            return self._found(image)
+            return self._in_small(image)
         boxes = [box for tile in self._tiles(rows, columns) for box in self._in_tile(image, tile)]
         return merged([*boxes, *self._in_whole(image)])
+
+    def _in_small(self, image: Image) -> list[TextBox]:
+        """Look at one tile, in a black frame if it is so small that anatomy would be enlarged to letters."""
+        rows, columns = image.shape[:2]
+        least = -(-self._enlarged // _LARGEST_SCALE)
+        framed = np.pad(image, ((0, max(0, least - rows)), (0, max(0, least - columns)), (0, 0)))
+        inside = (_scaled(box, 1.0, columns, rows) for box in self._found(framed))
+        return [box for box in inside if box.area > 0]
 
     def _tiles(self, rows: int, columns: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield top, left, height and width."""
