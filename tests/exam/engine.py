@@ -1,0 +1,72 @@
+"""``python -m tests.exam.engine --in DIR --out DIR --vault FOLDER``: let FirstRead's library sit the exam."""
+
+import argparse
+import io
+import sys
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from firstread.deid import IdentityVault, deidentify, gate, pipeline_rules
+from firstread.deid.engine import write
+from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
+from firstread.dicom import read
+from firstread.errors import QuarantineError
+
+
+def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False) -> Counter[str]:
+    """De-identify every file below a folder; return how many came out, and why others did not.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Folders; names are kept.
+    vault_folder
+        Where the vault's file and key are. It is opened anew, as a fresh process would.
+    gated
+        Whether images that may carry burned-in text are held, as the pipeline does.
+    """
+    vault_folder.mkdir(parents=True, exist_ok=True)
+    store = SqliteVaultStore(vault_folder / "vault.sqlite")
+    counts: Counter[str] = Counter()
+    try:
+        vault = IdentityVault(store, master_key_from_file(vault_folder / "vault.key"))
+        for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
+            target = io.BytesIO()
+            try:
+                _one(path, vault, target, gated=gated)
+            except QuarantineError as error:
+                counts[error.reason.value] += 1
+                continue
+            counts["deidentified"] += 1
+            written = outputs / path.relative_to(inputs)
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_bytes(target.getvalue())
+    finally:
+        with suppress(AttributeError):
+            store._connection.close()
+    return counts
+
+
+def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -> None:
+    with path.open("rb") as source, read(source) as file:
+        if gated:
+            gate.check(file.dataset, file.digest(), frozenset())
+        write(deidentify(file, vault, pipeline_rules()), file, target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Let the library sit an exam."""
+    parser = argparse.ArgumentParser(prog="python -m tests.exam.engine", description=__doc__)
+    parser.add_argument("--in", type=Path, required=True, dest="inputs")
+    parser.add_argument("--out", type=Path, required=True, dest="outputs")
+    parser.add_argument("--vault", type=Path, required=True)
+    parser.add_argument("--gated", action="store_true")
+    chosen = parser.parse_args(arguments)
+    counts = sit(chosen.inputs, chosen.outputs, chosen.vault, gated=chosen.gated)
+    sys.stdout.write(", ".join(f"{reason} {count}" for reason, count in sorted(counts.items())) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
