@@ -123,7 +123,9 @@ class Worker:
             while not done.wait(_VISIBILITY_SECONDS / 3):
                 try:
                     self._hand_back(message, after=_VISIBILITY_SECONDS)
-                except Exception as error:  # tried again in time; a thread that ended would give up the message
+                except (
+                    Exception
+                ) as error:  # tried again in time; a thread that ended would give up the message
                     logger.error("message not kept", extra=describe(error))
 
         thread = threading.Thread(target=extend, daemon=True)

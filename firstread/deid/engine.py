@@ -20,7 +20,7 @@ from firstread import __version__
 from firstread.deid.rules import METHOD_CODES, Action, Option, Rules
 from firstread.deid.text import Sweep, elements, sweep_for
 from firstread.deid.vault import IdentityVault, PatientPseudonym
-from firstread.dicom.metadata import text
+from firstread.dicom.metadata import OLDEST_YEARS, text
 from firstread.dicom.reader import DicomFile, chunks, quiet, sequence_of
 from firstread.errors import QuarantineError, Reason
 
@@ -34,6 +34,7 @@ _DUMMIES: Mapping[str, object] = {
     "DS": "0",
     "UR": "urn:removed",
 }
+_CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[1-9]\d{0,3}")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|")
 _SHAPES: Mapping[str, re.Pattern[str]] = {  # PS3.5 6.2
     "AS": re.compile(r"\d{3}[DWMY]|"),
@@ -232,7 +233,8 @@ def _dummy(vr: str) -> object:
 
 
 def _is_well_known(uid: str) -> bool:
-    return bool(UID(uid).type)  # registered in PS3.6 Annex A; the root alone proves nothing
+    # Registered in PS3.6 Annex A (its Table A-3, context groups, is not in pydicom); the root alone proves nothing.
+    return bool(UID(uid).type) or bool(_CONTEXT_GROUP.fullmatch(uid))
 
 
 def _new_uid(value: str, context: _Context) -> str:
@@ -261,8 +263,14 @@ def _changed(value: str, tag: BaseTag, vr: str, action: Action, context: _Contex
         return value if sweep.is_term(value) else ""
     if vr in _SHAPES:
         good = _SHAPES[vr].fullmatch(value.strip()) and not sweep.is_identifier(value)
-        return value if good else ""
+        return _capped_age(value) if good else ""
     return sweep.clean(value, prose=tag not in _CODES)
+
+
+def _capped_age(value: str) -> str:
+    """Return an age of 90 years or more as 90: older people are few (45 CFR 164.514(b)(2)(i)(C))."""
+    years = re.fullmatch(r"(\d{3})Y", value.strip())
+    return f"{OLDEST_YEARS:03d}Y" if years and int(years[1]) > OLDEST_YEARS else value
 
 
 def _mark(dataset: Dataset, context: _Context) -> None:

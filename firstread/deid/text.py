@@ -52,24 +52,47 @@ _PLACES = frozenset(
 )
 _NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
 _TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())
+_GENERIC = frozenset(
+    "STREET ROAD AVENUE LANE DRIVE SQUARE PLACE COURT BOULEVARD HOSPITAL CLINIC CENTER CENTRE MEDICAL HEALTH "
+    "UNIVERSITY GENERAL DEPARTMENT RADIOLOGY NORTH SOUTH EASTERN WESTERN COUNTY STATE".split()
+)
+# Letters that Unicode does not decompose.
+_LETTERS = str.maketrans(
+    {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "AE"}
+)
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 # Before names and numbers are taken out of them: e-mail addresses and UIDs.
 _ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])")
-_PATTERNS = re.compile(
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+# Dates before other numbers: "4000 2011.11.17" is a number and a date, not one long number.
+_DATES = re.compile(
     "|".join(
         (
             r"(?<!\d)(?:19|20)\d{2}[-/.]?(?:0\d|1[0-2])[-/.]?(?:[0-2]\d|3[01])(?!\d)",  # 20040826, 2004-08-26
             r"(?<!\d)(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)",  # 2004-8-26
             r"(?<!\d)\d{1,2}[-/.] ?\d{1,2}[-/.] ?(?:19|20)?\d{2}(?![\d.])",  # 26.08.2004, 26. 8. 2004, 8/26/04
             # 26 Aug 2004, 26th of August 2004, 26AUG04
-            rf"(?<!\w)\d{{1,2}}(?:st|nd|rd|th)?[-. ]*(?:of )?(?:{_MONTHS})[a-z]*[-.,' ]*(?:19|20)?\d{{2}}(?!\d)",
+            rf"(?<!\w){_DAY}(?:st|nd|rd|th)?[-. ]*(?:of )?(?:{_MONTHS})[a-z]*[-.,' ]*(?:19|20)?\d{{2}}(?!\d)",
             rf"(?<![a-z])(?:{_MONTHS})[a-z]*[-. ]+\d{{1,2}}(?:st|nd|rd|th)?[,. ]+(?:19|20)\d{{2}}",  # Aug 26, 2004
-            r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)",  # telephone
-            r"(?<!\d)\+?\d[\d ()/-]{6,}\d(?!\d)",  # telephone and other long numbers
-            r"(?<!\d)\d{6,}(?!\d)",
         )
     ),
     re.IGNORECASE,
+)
+_NUMBERS = re.compile(
+    "|".join(
+        (
+            r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)",  # telephone
+            r"(?<![\d.])\+?\d[\d ()/-]{6,}\d(?!\d)",  # telephone and other long numbers
+            r"(?<!\d)\d{6,}(?!\d)",
+        )
+    )
+)
+# Somebody the header does not know, behind a word that says that a name follows. "MR" and "MS" without a full stop
+# are a modality and a disease.
+_CUED = re.compile(
+    r"(?<!\w)((?:Dr|DR|dr|Prof|PROF|Mrs|MRS)\.?|(?:Mr|MR|Ms|MS)\.|[Nn]urse|NURSE|[Dd]octor"
+    r"|[Dd]aughter|[Ss]on|[Mm]other|[Ff]ather|[Ww]ife|[Hh]usband|[Ss]ister|[Bb]rother)"
+    r"(?:\s+[A-Z][\w'\u2019-]+){1,2}"
 )
 _LONG = 5  # shorter ones are ages, sizes and defined terms
 _ANYWHERE = 6  # identifiers so long that they are looked for inside words as well
@@ -101,7 +124,9 @@ class Sweep:
         """
         swept = _ADDRESSES.sub(" ", value) if prose else value
         swept = self.seeds.sub(" ", swept) if self.seeds else swept
-        swept = _PATTERNS.sub(" ", swept) if prose else swept
+        if prose:
+            swept = _CUED.sub(r"\1 ", swept)
+            swept = _NUMBERS.sub(" ", _DATES.sub(" ", swept))
         return value if swept == value else _SPACES.sub(" ", swept).strip(" ^,;:-")
 
     def is_identifier(self, value: str) -> bool:
@@ -141,10 +166,10 @@ def _bounded(seed: str) -> str:
 
 
 def _forms(seed: str) -> Iterable[str]:
-    """Return a seed composed, decomposed and without accents."""
+    """Return a seed composed, decomposed, without accents and in plain letters."""
     decomposed = unicodedata.normalize("NFD", seed)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return (unicodedata.normalize("NFC", seed), decomposed, plain)
+    return (unicodedata.normalize("NFC", seed), decomposed, plain, plain.translate(_LETTERS))
 
 
 def _seeds(dataset: Dataset) -> Iterator[str]:
@@ -157,7 +182,7 @@ def _seeds(dataset: Dataset) -> Iterator[str]:
         elif tag in _IDENTIFIERS:
             yield from _identifier_parts(_text_of(item, tag))
         elif tag in _PLACES:
-            yield from (place for place in _text_of(item, tag).split("\\") if _is_rare(place, 4))
+            yield from _place_parts(_text_of(item, tag))
     born = parse_date(text(dataset, "PatientBirthDate"))
     if born is not None:
         yield from _spellings(born)
@@ -179,6 +204,22 @@ def _identifier_parts(value: str) -> Iterator[str]:
         if _is_rare(part, 4 if part.isdigit() else 3):
             yield part
         yield from re.findall(r"\d{4,}", part)
+
+
+def _place_parts(value: str) -> Iterator[str]:
+    for place in re.split(r"[\\,;\r\n]", value):
+        if _is_rare(place.strip(), 4):
+            yield place.strip()
+        if "," in value:  # an address: its street and its town stand alone as well
+            yield from (
+                word
+                for word in re.findall(r"[^\W\d_]{5,}", place)
+                if _is_rare(word, 5) and not _is_generic(word)
+            )
+
+
+def _is_generic(word: str) -> bool:
+    return word.upper() in _GENERIC
 
 
 def _long_dates(value: str) -> Iterator[str]:
@@ -203,6 +244,15 @@ def _name_parts(name: str) -> Iterator[str]:
             yield parts[0] + parts[1]
             yield parts[1] + parts[0]
         yield from (part for part in (*parts, *spelling.split("^")) if _is_name(part.strip()))
+        for part in parts:
+            yield from _without_apostrophe(part)
+
+
+def _without_apostrophe(part: str) -> Iterator[str]:
+    pieces = re.split(r"['`\u2019]", part)
+    if len(pieces) > 1:
+        yield from ("".join(pieces), " ".join(pieces))
+        yield from (piece for piece in pieces if len(piece) >= 3)
 
 
 def _is_name(part: str) -> bool:

@@ -10,6 +10,8 @@ from firstread.study import InstanceFacts
 
 _AGE = re.compile(r"^(\d{3})([DWMY])$")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+OLDEST_YEARS = 90
+"""Ages above are said to be this: 45 CFR 164.514(b)(2)(i)(C) lets "90 or older" be one category."""
 _SEXES = frozenset({"M", "F", "O"})
 
 
@@ -71,7 +73,7 @@ class Timing:
     Parameters
     ----------
     age_years
-        Age at the study in years, or None.
+        Age at the study in years, at most `OLDEST_YEARS`, or None.
     is_recent
         Whether the study is recent enough to alert.
     """
@@ -94,7 +96,8 @@ class Timing:
         """
         seen = study_date(original)
         recent = seen is not None and timedelta(days=-1) <= received - seen <= timedelta(days=recent_days)
-        return cls(age_years(original), recent)
+        age = age_years(original)
+        return cls(None if age is None else min(age, OLDEST_YEARS), recent)
 
 
 def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:

@@ -33,6 +33,7 @@ from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
 _PREAMBLE = 128
+_NOWHERE = logging.NullHandler()
 _DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
 
@@ -117,14 +118,17 @@ def chunks(source: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
 def quiet() -> Iterator[None]:
     """Keep pydicom from validating, warning or logging: its texts quote values of the dataset."""
     logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
+    before = logger.disabled, logger.propagate
+    # Its children hand their records up to it; with nowhere to go from there they would reach stderr.
+    logger.addHandler(_NOWHERE)
+    logger.disabled, logger.propagate = True, False
     try:
         with config.disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = before
+        logger.disabled, logger.propagate = before
+        logger.removeHandler(_NOWHERE)
 
 
 def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:

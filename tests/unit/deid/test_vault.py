@@ -68,7 +68,9 @@ def test_a_row_moved_under_another_key_is_not_believed() -> None:
 
 @settings(max_examples=40)
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3), st.text(max_size=3))
-def test_two_patients_are_two_pseudonyms_however_their_numbers_are_cut(a: str, b: str, c: str, d: str) -> None:
+def test_two_patients_are_two_pseudonyms_however_their_numbers_are_cut(
+    a: str, b: str, c: str, d: str
+) -> None:
     vault = memory_vault()
     one, other = vault.patient(a, b + "x", "s"), vault.patient(c, d + "x", "s")
     assert (one.code == other.code) == ((a, b) == (c, d))
