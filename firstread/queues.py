@@ -7,6 +7,7 @@ import boto3
 
 from firstread.errors import TransientError
 from firstread.messages import SOURCE, Message
+from firstread.region import region
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -19,17 +20,17 @@ MAX_DELAY_SECONDS = 900
 
 @lru_cache(maxsize=1)
 def _sqs() -> "SQSClient":
-    return boto3.client("sqs")
+    return boto3.client("sqs", region_name=region())
 
 
 @lru_cache(maxsize=1)
 def _sns() -> "SNSClient":
-    return boto3.client("sns")
+    return boto3.client("sns", region_name=region())
 
 
 @lru_cache(maxsize=1)
 def _events() -> "EventBridgeClient":
-    return boto3.client("events")
+    return boto3.client("events", region_name=region())
 
 
 class Queue:

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from firstread.errors import NotFoundError
+from firstread.region import region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +32,8 @@ _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 def client() -> "S3Client":
     """Return the process's S3 client; the endpoint comes from ``AWS_ENDPOINT_URL`` where set."""
     # Signature v4 by name: the default of presigned requests is not expired by every S3.
-    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+    return boto3.client("s3", region_name=region(), config=config)
 
 
 def incoming_key() -> str:

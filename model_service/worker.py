@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 
 from firstread.handling import describe
 from firstread.messages import AnalyzeRequest
+from firstread.region import region
 from model_service.analyse import Analyse
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Worker:
     def __init__(self, queue_url: str, analyse: Analyse) -> None:
         self._queue_url = queue_url
         self._analyse = analyse
-        self._sqs: SQSClient = boto3.client("sqs")
+        self._sqs: SQSClient = boto3.client("sqs", region_name=region())
         self._stopping = threading.Event()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:

@@ -4,7 +4,6 @@ Everything that no key, index or condition needs travels in one JSON attribute, 
 migration. `docs/explanation/data-model.md` names the access pattern behind every key and index.
 """
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,10 +13,7 @@ from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
-
-def region() -> str:
-    """Return the AWS region of this process."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+from firstread.region import region
 
 
 class _ByAttention(GlobalSecondaryIndex[Any]):

@@ -8,6 +8,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from firstread.errors import TransientError
+from firstread.region import region
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,7 +29,7 @@ class DynamoVaultStore:
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._client: DynamoDBClient = boto3.client("dynamodb")
+        self._client: DynamoDBClient = boto3.client("dynamodb", region_name=region())
 
     def get_many(self, lookups: Iterable[str]) -> dict[str, bytes]:
         """Return the rows that exist."""
@@ -72,7 +73,7 @@ class DynamoVaultStore:
 
     def master_key(self, kms_key_id: str) -> bytes:
         """Return the vault's master key, made by KMS on first use; only its wrapped form is stored."""
-        kms = boto3.client("kms")
+        kms = boto3.client("kms", region_name=region())
         context = {"purpose": "firstread-vault", "table": self._table}
         wrapped = self.get_many([_MASTER]).get(_MASTER)
         if wrapped is None:

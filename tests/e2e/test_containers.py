@@ -1,0 +1,95 @@
+"""The images without Docker: copy what the Dockerfile copies, start what it starts, with nothing else to import."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from firstread.records.tables import TABLES
+from tests.e2e.conftest import free_port, wait_for
+
+pytestmark = pytest.mark.slow
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@contextmanager
+def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run the command of a program's Dockerfile on a copy of what the image holds."""
+    text = (REPOSITORY / program / "Dockerfile").read_text()
+    for source in re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE):
+        shutil.copytree(REPOSITORY / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+    command = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
+    assert command[0] == "python"
+    libraries = sysconfig.get_paths()["purelib"]
+    environment = {
+        # -S: no .pth file, so that the editable install cannot lend what the image lacks.
+        "PYTHONPATH": os.pathsep.join([str(folder), libraries]),
+        "PYTHONUNBUFFERED": "1",
+        "HOME": str(folder),
+        "PATH": os.environ["PATH"],
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",  # nobody answers
+        **{f"FIRSTREAD_{name.upper()}": name for name in (*TABLES, "studies_bucket", "results_bucket")},
+        **settings,
+    }
+    log = folder / "log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-S", *command[1:]],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_portals_image_starts_and_answers_its_health_check(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"FIRSTREAD_PORTAL_HOST": "127.0.0.1", "FIRSTREAD_PORTAL_PORT": str(port)}
+
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as response:
+                return bool(response.status == 200)
+        except urllib.error.URLError:
+            return False
+
+    with container("portal", tmp_path, settings) as process:
+        wait_for("the health check", lambda: healthy() or process.poll() is not None, 60)
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        process.terminate()
+        assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_the_workers_image_loads_its_models_and_stops_on_sigterm(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = {"FIRSTREAD_ANALYZE_QUEUE_URL": "http://127.0.0.1:1/0/analyze"}
+    with container("model_service", tmp_path, settings) as process:
+        wait_for("the worker", lambda: "worker started" in log.read_text() or process.poll() is not None, 90)
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(60) == 0
+    assert "worker stopped" in log.read_text()
