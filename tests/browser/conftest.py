@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from firstread.clock import now
 from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
 
+expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

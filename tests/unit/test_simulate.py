@@ -30,7 +30,7 @@ def test_the_file_passes_the_reader_and_is_within_the_population_of_the_model(da
 def test_it_says_that_it_is_simulated_wherever_there_is_a_place(data: bytes) -> None:
     dataset = pydicom.dcmread(io.BytesIO(data))
     assert dataset.SyntheticData == "YES"
-    assert "SIMULATED" in dataset.StudyDescription and "SIMULATED" in dataset.SeriesDescription
+    assert "Simulated" in dataset.StudyDescription and "Simulated" in dataset.SeriesDescription
     assert dataset.PatientID.startswith("SIMULATED")
     assert dataset.pixel_array.shape == (768, 768)
     assert dataset.pixel_array.max() <= 4095

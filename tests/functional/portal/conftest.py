@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from firstread.policy import Role
 from portal.app import create_app
-from tests.functional.portal.client import TestClient
 from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import PASSWORD, Hospital, account, name_of, settings
 

@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from firstread.policy import Role
 from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket, overlay_key
 from portal.logic import worklist as worklist_logic
-from tests.functional.portal.client import TestClient
 from tests.functional.portal.conftest import Clock, SignIn
 from tests.functional.portal.morning import HOSTILE, heat_map
 from tests.functional.portal.seeding import MODEL, RESULTS, STUDIES, Hospital

@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from firstread.policy import Action, Actor, Resource, Role, can
-from tests.functional.portal.client import TestClient
 from tests.functional.portal.conftest import SignIn
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from firstread.policy import Role
 from portal.__main__ import main
 from portal.app import create_app
 from portal.errors import LocalSignInRefusedError, LocalUsersError
-from tests.functional.portal.client import TestClient
 from tests.functional.portal.conftest import Clock, SignIn, browser
 from tests.functional.portal.seeding import PASSWORD, Hospital, settings
 
