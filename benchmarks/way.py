@@ -35,7 +35,7 @@ from firstread.local.template import QUIET_SECONDS
 from firstread.push import Push
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
-from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket
@@ -72,7 +72,7 @@ def run() -> None:
 
 
 def _one(bucket: Bucket, seed: int) -> dict[str, float]:
-    tracker = Tracker(LedgerRepository(), InstanceRepository(), StudyRepository(), ResultRepository())
+    tracker = Tracker(LedgerRepository(), StudyRepository(), ResultRepository())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.dcm"
         path.write_bytes(radiograph(seed, now()))

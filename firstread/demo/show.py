@@ -31,7 +31,7 @@ from firstread.local.home import Home, Ports, portal_url
 from firstread.local.run import users
 from firstread.push import Push
 from firstread.records import tables
-from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket
@@ -73,7 +73,7 @@ def run(console: Console, wait_seconds: float = 180.0) -> bool:
     """
     settings = DemoSettings()
     tables.bind(settings)
-    tracker = Tracker(LedgerRepository(), InstanceRepository(), StudyRepository(), ResultRepository())
+    tracker = Tracker(LedgerRepository(), StudyRepository(), ResultRepository())
     subscriber = Subscriber(settings.alert_topic_arn)
     try:
         items = _push(Push(Bucket(settings.incoming_bucket), tracker.ledger))

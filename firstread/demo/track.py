@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstread.clock import from_text
-from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import AnalysisStatus, Outcome, Receipt, Result, Study
@@ -66,12 +66,11 @@ class Tracker:
 
     Parameters
     ----------
-    ledger, instances, studies, results
+    ledger, studies, results
         The records.
     """
 
     ledger: LedgerRepository
-    instances: InstanceRepository
     studies: StudyRepository
     results: ResultRepository
 

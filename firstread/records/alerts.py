@@ -7,7 +7,7 @@ from pynamodb.transactions import TransactWrite
 
 from firstread.errors import NotFoundError
 from firstread.records.tables import AlertRow, AuditRow
-from firstread.records.transactions import Addition, ConditionFailedError, commit
+from firstread.records.transactions import Addition, ConditionFailedError, commit, is_unmet_condition
 from firstread.study import Alert, AlertState
 
 _OPEN = "open"
@@ -64,7 +64,7 @@ class AlertRepository:
                 condition=AlertRow.state == AlertState.CREATED.value,
             )
         except UpdateError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            if not is_unmet_condition(error):
                 raise
 
     def acknowledge(self, alert_id: str, actor: str, at: str) -> Alert:

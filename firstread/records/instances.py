@@ -6,7 +6,7 @@ from pynamodb.exceptions import PutError
 from pynamodb.transactions import TransactWrite
 
 from firstread.records.tables import InstanceRow, LedgerRow
-from firstread.records.transactions import ConditionFailedError, commit
+from firstread.records.transactions import ConditionFailedError, commit, is_unmet_condition
 from firstread.study import Instance, Outcome, Receipt
 
 _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
@@ -51,7 +51,7 @@ class LedgerRepository:
         try:
             _ledger_row(receipt).save(condition=LedgerRow.object_key.does_not_exist())
         except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            if not is_unmet_condition(error):
                 raise
             found = self.get(receipt.object_key, receipt.version_id)
             return found or receipt

@@ -8,6 +8,7 @@ from pynamodb.transactions import TransactWrite
 from firstread.clock import now, to_text
 from firstread.messages import AnalyzeRequest, Message, ResultRecorded
 from firstread.records.tables import OutboxRow
+from firstread.records.transactions import is_unmet_condition
 
 _KEEP_SECONDS = 14 * 24 * 3600
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (AnalyzeRequest, ResultRecorded)}
@@ -61,5 +62,5 @@ class OutboxRepository:
             )
         except UpdateError as error:
             # Delivered before: at least once means that this is ordinary.
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            if not is_unmet_condition(error):
                 raise

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from firstread.errors import FirstReadError, TransientError
@@ -19,6 +19,11 @@ _CONFLICTS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedTh
 
 class ConditionFailedError(FirstReadError):
     """A row was not as the condition asked; the caller re-reads and decides."""
+
+
+def is_unmet_condition(error: PynamoDBException) -> bool:
+    """Tell whether a single write failed because of its condition: somebody was first, which is ordinary."""
+    return error.cause_response_code == "ConditionalCheckFailedException"
 
 
 def commit(build: Callable[[TransactWrite], None], sleep: Callable[[float], None] = time.sleep) -> None:

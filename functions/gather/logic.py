@@ -26,17 +26,15 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
         last_arrival=max(instance.stored_at for instance in found),
         modalities=tuple(sorted({fact.modality for fact in facts if fact.modality})),
         body_parts=tuple(sorted({fact.body_part for fact in facts if fact.body_part})),
-        description=next((text for fact in facts for text in _descriptions(fact) if text), ""),
+        description=next(
+            (text for fact in facts for text in (fact.study_description, fact.series_description) if text), ""
+        ),
         age_years=next((fact.age_years for fact in facts if fact.age_years is not None), None),
         sex=next((fact.sex for fact in facts if fact.sex), ""),
         # One undated image must not silence an alert, and one marked image must not discount the others.
         is_recent=any(fact.is_recent for fact in facts),
         simulated=all(fact.simulated for fact in facts),
     )
-
-
-def _descriptions(fact: object) -> tuple[str, str]:
-    return getattr(fact, "study_description", ""), getattr(fact, "series_description", "")
 
 
 def merged(study: Study | None, seen: StudyGathering) -> Study | None:

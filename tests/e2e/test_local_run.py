@@ -21,7 +21,7 @@ from firstread.environment import InstancesSettings, LedgerSettings, ResultsSett
 from firstread.local.home import Home, activate
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
-from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import AlertState, AnalysisStatus, Outcome, Receipt, Risk
@@ -41,7 +41,7 @@ def records(run: Run) -> Iterator[Tracker]:
     try:
         activate(Home(run.home))
         tables.bind(Settings())
-        yield Tracker(LedgerRepository(), InstanceRepository(), StudyRepository(), ResultRepository())
+        yield Tracker(LedgerRepository(), StudyRepository(), ResultRepository())
     finally:
         os.environ.clear()
         os.environ.update(before)
