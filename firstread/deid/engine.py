@@ -1,50 +1,32 @@
 """Apply the rules to one file and write what may be passed on; pixel bytes are copied, never decoded."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from io import BytesIO
-from typing import IO, Any
+from functools import lru_cache
+from typing import IO
 
-from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
-from pydicom.multival import MultiValue
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from firstread import __version__
-from firstread.deid.rules import METHOD_CODES, Action, Option, Rules
-from firstread.deid.text import Sweep, elements, sweep_for
-from firstread.deid.vault import IdentityVault, PatientPseudonym
-from firstread.dicom.metadata import OLDEST_YEARS, text
-from firstread.dicom.reader import DicomFile, chunks, quiet, sequence_of
+from firstread.deid.elements import Element, plain_text, values_of, vr_of
+from firstread.deid.encode import encode
+from firstread.deid.options import METHOD_CODES, Option
+from firstread.deid.rules import TEXTUAL, Action, Rules
+from firstread.deid.survey import survey
+from firstread.deid.text import Sweep, sweep_for
+from firstread.deid.values import Values, dummy, new_uid
+from firstread.deid.vault import IdentityVault
+from firstread.dicom.metadata import text
+from firstread.dicom.reader import DicomFile, chunks, quiet
 from firstread.errors import QuarantineError, Reason
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.323842716104098423017206171418463372143")
-_DUMMIES: Mapping[str, object] = {
-    "DA": "19000101",
-    "DT": "19000101000000",
-    "TM": "000000",
-    "AS": "000Y",
-    "IS": "0",
-    "DS": "0",
-    "UR": "urn:removed",
-}
-_CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[1-9]\d{0,3}")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|")
-_SHAPES: Mapping[str, re.Pattern[str]] = {  # PS3.5 6.2
-    "AS": re.compile(r"\d{3}[DWMY]|"),
-    "DS": _NUMBER,
-    "IS": _NUMBER,
-    "TM": re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?|"),
-}
-_DATE_TIME = re.compile(r"(\d{8})((?:\d{2}){0,3}(?:\.\d{1,6})?(?:[-+]\d{4})?)")
-# Code values are long numbers in SNOMED CT, and versions of coding schemes are dates (PS3.3 8.8).
-_CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120, 0x0008010D, 0x0008010F})
 
 
 @dataclass(frozen=True)
@@ -68,15 +50,7 @@ class Deidentified:
     patient: str
 
 
-@dataclass(frozen=True)
-class _Context:
-    rules: Rules
-    sweep: Sweep
-    uids: Mapping[str, str]
-    patient: PatientPseudonym
-
-
-def deidentify(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
+def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
     """De-identify the header of a file in place.
 
     Parameters
@@ -100,23 +74,24 @@ def deidentify(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentif
     """
     dataset = file.dataset
     with _understood():
-        sweep = sweep_for(dataset)
-        originals = set(_uids(dataset))
+        rules = rules.for_class(text(dataset, "SOPClassUID"))
+        found = survey(dataset, rules)
+        sweep = sweep_for(found.hints)
         issuer, patient_id = text(dataset, "IssuerOfPatientID"), text(dataset, "PatientID")
         study_uid = text(dataset, "StudyInstanceUID")
     # Outside: what goes wrong in the vault is no fault of the file.
-    uids, patient = vault.uids(originals), vault.patient(issuer, patient_id, study_uid)
+    uids, patient = vault.uids(found.uids), vault.patient(issuer, patient_id, study_uid)
     with _understood():
-        context = _Context(rules=rules, sweep=sweep, uids=uids, patient=patient)
-        _clean(dataset, context)
-        _mark(dataset, context)
+        cleaner = _Cleaner(rules, uids, _values(sweep, patient.shift_days), sweep)
+        cleaner.item(dataset)
+        _mark(dataset, rules, patient.code)
         dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
         dataset.preamble = bytes(128)
         return Deidentified(
             dataset=dataset,
-            study_uid=str(dataset.StudyInstanceUID),
-            series_uid=str(dataset.SeriesInstanceUID),
-            sop_uid=str(dataset.SOPInstanceUID),
+            study_uid=text(dataset, "StudyInstanceUID"),
+            series_uid=text(dataset, "SeriesInstanceUID"),
+            sop_uid=text(dataset, "SOPInstanceUID"),
             patient=patient.code,
         )
 
@@ -142,7 +117,7 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
     Parameters
     ----------
     result
-        What `deidentify` returned for `file`.
+        What `clean_header` returned for `file`.
     file
         Where the pixel bytes are. Whatever follows them in the source is left behind.
     target
@@ -153,140 +128,122 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
     QuarantineError
         If the header cannot be encoded; nothing has been written then.
     """
-    header = BytesIO()
-    with _understood():
-        dcmwrite(header, result.dataset, enforce_file_format=True)
-    target.write(header.getbuffer())
+    target.write(header(result, file.transfer_syntax))
     for chunk in chunks(file.source, file.pixels.start, file.pixels.stop):
         target.write(chunk)
 
 
-def _vr(raw: RawDataElement | DataElement, tag: BaseTag) -> str:
-    if raw.VR is not None and raw.VR != "UN":
-        return str(raw.VR)
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN" if raw.VR else ""
+@lru_cache(maxsize=32)
+def _values(sweep: Sweep, shift_days: int) -> Values:
+    """Return the changes of values for a patient, who has many files that say the same."""
+    return Values(sweep, shift_days)
 
 
-def _uids(dataset: Dataset) -> Iterator[str]:
-    for item, tag in elements(dataset):
-        raw = item.get_item(tag)
-        if not tag.is_private and _vr(raw, tag) == "UI":
-            for uid in _values(item[tag].value):
-                if uid and not _is_well_known(uid):
-                    yield uid
+@dataclass(frozen=True)
+class _Cleaner:
+    rules: Rules
+    uids: Mapping[str, str]
+    values: Values
+    sweep: Sweep
 
-
-def _values(value: object) -> list[str]:
-    if value is None:
-        return []
-    parts = value if isinstance(value, MultiValue | list) else [value]
-    return [str(part) for part in parts]
-
-
-def _clean(item: Dataset, context: _Context) -> None:
-    for tag in list(item.keys()):
-        raw = item.get_item(tag)
-        vr = _vr(raw, tag)
-        action = context.rules.action(int(tag), vr)
-        sequence = sequence_of(item, tag)
-        if sequence is not None and action not in (Action.REMOVE, Action.EMPTY):
-            # Whatever the rule for a sequence keeps, its items are cleaned by their own rules.
-            for child in sequence:
-                _clean(child, context)
-        elif action is Action.KEEP:
-            if raw.value and isinstance(raw.value, bytes) and context.sweep.names_in(raw.value):
+    def item(self, item: Dataset, parent: int = 0) -> None:
+        for tag, element in list(item.items()):
+            number = int(tag)
+            vr = vr_of(element, tag)
+            action = self.rules.action(number, vr, parent)
+            if action is Action.REMOVE:
                 del item[tag]
-        else:
-            _apply(item, tag, vr, action, context)
+            elif vr == "SQ":
+                self._sequence(item, tag, action)
+            elif action is Action.KEEP and vr not in TEXTUAL:
+                self._binary(item, tag, element)
+            else:
+                self._element(item, tag, vr, action, element)
 
+    def _sequence(self, item: Dataset, tag: BaseTag, action: Action) -> None:
+        if action is Action.EMPTY:
+            item[tag] = DataElement(tag, "SQ", [])
+            return
+        # Whatever the rule for a sequence keeps, its items are cleaned by their own rules.
+        for child in item[tag].value or ():
+            self.item(child, int(tag))
 
-def _apply(item: Dataset, tag: BaseTag, vr: str, action: Action, context: _Context) -> None:
-    if action is Action.REMOVE:
-        del item[tag]
-        return
-    if action in (Action.EMPTY, Action.DUMMY) or vr in ("SQ", "UN"):
-        value: Any = _dummy(vr) if action is Action.DUMMY else None
-    else:
-        found = item[tag].value
-        if isinstance(found, bytes):  # not decoded, whatever its VR says
+    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> None:
+        if isinstance(element.value, bytes) and self.sweep.names_in(element.value):
             del item[tag]
+
+    def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> None:
+        if action is Action.EMPTY:
+            item[tag] = DataElement(tag, vr, None)
             return
-        before = _values(found)
-        after = [_changed(part, tag, vr, action, context) for part in before]
-        if after == before:
-            return
-        value = after if len(after) > 1 else "".join(after)
-    if vr == "SQ":
-        value = []
-    item[tag] = DataElement(tag, vr, value)
+        before = values_of(item, tag, element, vr)
+        if action is Action.DUMMY:
+            item[tag] = DataElement(tag, vr, dummy(vr, (before or [""])[0]))
+        elif before is None:
+            del item[tag]  # bytes that were not decoded, whatever their VR says
+        else:
+            after = [self._changed(part, vr, action) for part in before]
+            if after != before:
+                item[tag] = _with_values(element, vr, after)
+
+    def _changed(self, value: str, vr: str, action: Action) -> str:
+        return new_uid(value, self.uids) if action is Action.UID else self.values.changed(value, vr, action)
 
 
-def _dummy(vr: str) -> object:
-    if vr in ("UL", "US", "SL", "SS", "FL", "FD", "SV", "UV"):
-        return 0
-    if vr in ("OB", "OW", "OF", "OD", "OL", "OV", "UN"):
-        return b"\0\0"
-    return _DUMMIES.get(vr, "REMOVED")
+def _with_values(element: Element, vr: str, values: list[str]) -> Element:
+    text = "\\".join(values)
+    if plain_text(element) is None or not text.isascii():
+        return DataElement(element.tag, vr, values if len(values) > 1 else text)
+    return _plain(element.tag, vr, text)
 
 
-def _is_well_known(uid: str) -> bool:
-    # Registered in PS3.6 Annex A (its Table A-3, context groups, is not in pydicom); the root alone proves nothing.
-    return bool(UID(uid).type) or bool(_CONTEXT_GROUP.fullmatch(uid))
+def _plain(tag: BaseTag | int, vr: str, text: str) -> RawDataElement:
+    """Return an element as a file would hold it: spares pydicom's checks of the value, and its encoding later."""
+    value = text.encode("ascii")
+    value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)  # PS3.5 6.2
+    return RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
 
 
-def _new_uid(value: str, context: _Context) -> str:
-    return value if _is_well_known(value) else context.uids.get(value, "")
-
-
-def _shifted(value: str, context: _Context) -> str:
-    """Shift the date part of a DA or DT value (PS3.5 6.2); what is no full date becomes empty."""
-    parts = _DATE_TIME.fullmatch(value.strip())
-    if parts is None:
-        return ""
-    try:
-        day = datetime.strptime(parts[1], "%Y%m%d") + timedelta(days=context.patient.shift_days)
-    except (ValueError, OverflowError):
-        return ""
-    return f"{day:%Y%m%d}{parts[2]}" if day.year >= 1000 else ""
-
-
-def _changed(value: str, tag: BaseTag, vr: str, action: Action, context: _Context) -> str:
-    sweep = context.sweep
-    if action is Action.UID:
-        return _new_uid(value, context)
-    if action is Action.SHIFT:
-        return _shifted(value, context)
-    if vr == "CS":
-        return value if sweep.is_term(value) else ""
-    if vr in _SHAPES:
-        good = _SHAPES[vr].fullmatch(value.strip()) and not sweep.is_identifier(value)
-        return _capped_age(value) if good else ""
-    return sweep.clean(value, prose=tag not in _CODES)
-
-
-def _capped_age(value: str) -> str:
-    """Return an age of 90 years or more as 90: older people are few (45 CFR 164.514(b)(2)(i)(C))."""
-    years = re.fullmatch(r"(\d{3})Y", value.strip())
-    return f"{OLDEST_YEARS:03d}Y" if years and int(years[1]) > OLDEST_YEARS else value
-
-
-def _mark(dataset: Dataset, context: _Context) -> None:
+def _mark(dataset: FileDataset, rules: Rules, patient: str) -> None:
     """Say what was done (PS3.15 E.1.1 and E.3; codes of CID 7050)."""
-    dataset.PatientID = context.patient.code
-    dataset.PatientName = context.patient.code
-    dataset.PatientBirthDate = ""
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"
-    applied = [None, *sorted(context.rules.options)]
-    dataset.DeidentificationMethodCodeSequence = [_code_item(option) for option in applied]
-    if Option.RETAIN_MODIFIED_DATES in context.rules.options:
-        dataset.LongitudinalTemporalInformationModified = "MODIFIED"
+    implicit, little = dataset.original_encoding
+    marks = [
+        _plain(0x00100010, "PN", patient),
+        _plain(0x00100020, "LO", patient),
+        _plain(0x00100030, "DA", ""),
+        _plain(0x00120062, "CS", "YES"),
+        _plain(0x00120063, "LO", f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"),
+        RawDataElement(
+            BaseTag(0x00120064),
+            "SQ",
+            *_method(rules.options, bool(implicit), bool(little)),
+            0,
+            bool(implicit),
+            bool(little),
+        ),
+    ]
+    if Option.RETAIN_FULL_DATES not in rules.options:
+        modified = Option.RETAIN_MODIFIED_DATES in rules.options
+        marks.append(_plain(0x00280303, "CS", "MODIFIED" if modified else "REMOVED"))
+    for mark in marks:
+        dataset[mark.tag] = mark
+    # Who has looked at the pixels says so afterwards; what the sender said of them is not believed.
+    dataset.pop(BaseTag(0x00280301), None)
 
 
-def _code_item(option: Option | None) -> Dataset:
+@lru_cache(maxsize=64)
+def _method(options: frozenset[Option], implicit: bool, little: bool) -> tuple[int, bytes]:
+    """Return De-identification Method Code Sequence as a file holds it, without what concerns pixels."""
+    applied = [None, *sorted(options - {Option.CLEAN_PIXEL_DATA})]
+    dataset = Dataset()
+    dataset.DeidentificationMethodCodeSequence = [method_code(option) for option in applied]
+    start = 8 if implicit else 12
+    value = encode(dataset, implicit=implicit, little=little)[start:]
+    return len(value), value
+
+
+def method_code(option: Option | None) -> Dataset:
+    """Return an item of De-identification Method Code Sequence (0012,0064)."""
     code = METHOD_CODES[option]
     item = Dataset()
     item.CodeValue = code.value
@@ -305,3 +262,20 @@ def _new_meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = "FIRSTREAD"
     return meta
+
+
+def header(result: Deidentified, syntax: UID) -> bytes:
+    """Return the file up to its pixel data: preamble, file meta information, dataset (PS3.10 7.1).
+
+    Raises
+    ------
+    QuarantineError
+        If a value cannot be encoded.
+    """
+    dataset = result.dataset
+    with _understood():
+        meta = DicomBytesIO()
+        meta.is_little_endian, meta.is_implicit_VR = True, False
+        write_file_meta_info(meta, dataset.file_meta)
+        body = encode(dataset, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
+    return bytes(128) + b"DICM" + meta.getvalue() + body

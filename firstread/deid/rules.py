@@ -6,15 +6,17 @@ decided by value representation; what is not understood is removed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR
 
+from firstread.deid.iods import Iod, iod
+from firstread.deid.options import Option
 from firstread.dicom.pixels import PIXEL_TAGS
-from firstread.study import Code
 
 
 class Action(StrEnum):
@@ -27,40 +29,25 @@ class Action(StrEnum):
     UID = "uid"
     SHIFT = "shift"
     SWEEP = "sweep"
+    SCREEN = "screen"
     RECURSE = "recurse"
 
 
-class Option(StrEnum):
-    """Options of the Basic Profile (PS3.15 E.3); the value is the key in the table."""
+class Row(NamedTuple):
+    """A row of the table.
 
-    CLEAN_DESCRIPTORS = "clean_descriptors"
-    RETAIN_MODIFIED_DATES = "retain_modified_dates"
-    RETAIN_PATIENT_CHARACTERISTICS = "retain_patient_characteristics"
-    RETAIN_DEVICE_IDENTITY = "retain_device_identity"
+    Parameters
+    ----------
+    basic
+        Code of the Basic Profile, such as ``X/Z``.
+    options
+        Column of an option -> K or C.
+    """
+
+    basic: str
+    options: Mapping[str, str]
 
 
-METHOD_CODES: Mapping[Option | None, Code] = {
-    None: Code(value="113100", scheme="DCM", meaning="Basic Application Confidentiality Profile"),
-    Option.CLEAN_DESCRIPTORS: Code(value="113105", scheme="DCM", meaning="Clean Descriptors Option"),
-    Option.RETAIN_MODIFIED_DATES: Code(
-        value="113107",
-        scheme="DCM",
-        meaning="Retain Longitudinal Temporal Information Modified Dates Option",
-    ),
-    Option.RETAIN_PATIENT_CHARACTERISTICS: Code(
-        value="113108", scheme="DCM", meaning="Retain Patient Characteristics Option"
-    ),
-    Option.RETAIN_DEVICE_IDENTITY: Code(
-        value="113109", scheme="DCM", meaning="Retain Device Identity Option"
-    ),
-}
-"""Codes of CID 7050 (PS3.16) for De-identification Method Code Sequence; None is the Basic Profile."""
-
-PIPELINE_OPTIONS = frozenset(Option)
-
-# Combined codes leave the choice to the IOD's type of the attribute. The least destructive member keeps every
-# IOD valid (type 1 needs a value, type 2 may be empty); an IOD-aware choice removes more.
-_COMBINED = {"X/Z": "Z", "X/D": "D", "X/Z/D": "D", "Z/D": "D", "X/Z/U*": "U*"}
 _BASIC = {
     "X": Action.REMOVE,
     "Z": Action.EMPTY,
@@ -68,13 +55,23 @@ _BASIC = {
     "U": Action.UID,
     "U*": Action.RECURSE,
 }
+# Sequences whose dummy has no content: their IODs want them only where there is some (PS3.3 C.17.3, C.10.5).
+_DUMMY_IS_NONE = frozenset({0x0040A730, 0x00700001})
 
 _TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "AS", "DS", "IS", "TM"})
 _NUMBERS = frozenset({"AT", "FL", "FD", "SL", "SS", "UL", "US", "SV", "UV"})
 _BULK = frozenset({"OW", "OF", "OD", "OL", "OV"})
 _BY_VR = {"SQ": Action.RECURSE, "UI": Action.UID, "DA": Action.SHIFT, "DT": Action.SHIFT, "PN": Action.EMPTY}
+TEXTUAL = _TEXT | frozenset(_BY_VR)
+"""Value representations whose values are read as text, and sequences."""
+
+_DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
+_REMEMBERED = 50_000  # a hostile file must not fill the memory of a warm process
 _ICC_PROFILE = 0x00282000  # OB, and colours are wrong without it
 _CODING = frozenset({0x0008010E, 0x00080120})  # URLs and URNs of coding schemes
+
+# Code values are long numbers in SNOMED CT, and versions of coding schemes are dates (PS3.3 8.8).
+_CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120, 0x0008010D, 0x0008010F})
 
 # Beyond the table, because retired or newer than it, but naming a patient, an order, a person or a network.
 _IDENTIFYING = frozenset(
@@ -114,20 +111,24 @@ def _by_mask(tag: int) -> bool:
 
 @dataclass(frozen=True)
 class Rules:
-    """One action per tag.
+    """One action per attribute.
 
     Parameters
     ----------
-    table
-        Tag -> action, for the rows of Table E.1-1.
     options
-        The options that were applied.
+        The options that are applied.
+    rows
+        The table: tag -> row.
+    iod
+        What the object's definition wants of the attributes whose row leaves a choice; None where it is not known.
     """
 
-    table: Mapping[int, Action]
     options: frozenset[Option]
+    rows: Mapping[int, Row] = field(repr=False)
+    iod: Iod | None = None
+    _known: dict[tuple[int, str, int], Action] = field(default_factory=dict, repr=False, compare=False)
 
-    def action(self, tag: int, vr: str) -> Action:
+    def action(self, tag: int, vr: str, parent: int = 0) -> Action:
         """Return what to do with an element.
 
         Parameters
@@ -136,93 +137,146 @@ class Rules:
             ``group << 16 | element``.
         vr
             Value representation in the dataset or the dictionary; "" where neither knows one.
+        parent
+            Tag of the sequence whose item the element is in; 0 at the top level.
         """
+        asked = (tag, vr, parent)
+        action = self._known.get(asked)
+        if action is None:
+            action = self._decide(tag, vr, parent)
+            if len(self._known) < _REMEMBERED:
+                self._known[asked] = action
+        return action
+
+    def for_class(self, sop_class: str) -> "Rules":
+        """Return the rules for objects of a SOP class: they know what its IOD wants."""
+        return rules(self.options, sop_class)
+
+    def _decide(self, tag: int, vr: str, parent: int) -> Action:
         if _by_mask(tag):
             return Action.REMOVE
-        known = _dictionary_vr(tag) or ""
+        known = dictionary_vr(tag)
         if tag == _ICC_PROFILE:
             return Action.KEEP if vr in ("", "UN", "OB") else Action.REMOVE
-        found = self.table.get(tag) or _beyond_the_table(tag, known)
+        row = self.rows.get(tag)
+        vr = known if vr in ("", "UN") else vr
+        if row is None:
+            found = self._beyond_the_table(tag, known)
+        else:
+            found, kept = self._resolve(tag, row, parent, known)
+            if kept and found is Action.KEEP and vr == known:
+                return Action.KEEP
         if found in (Action.REMOVE, Action.EMPTY, Action.DUMMY):
             return found
-        return _possible(found, known if vr in ("", "UN") else vr, known)
+        return self._possible(found, vr, known)
+
+    def _resolve(self, tag: int, row: Row, parent: int, known: str) -> tuple[Action, bool]:
+        """Return the action of a row, and whether an option keeps the value as it is."""
+        columns = row.options
+        chosen = {option: columns[option.value] for option in self.options if option.value in columns}
+        # Where one option keeps and another cleans, cleaning is the safer reading.
+        if chosen.get(Option.CLEAN_DESCRIPTORS) == "C":
+            return (Action.RECURSE if known == "SQ" else Action.SWEEP), False
+        dates = {"DA": Action.SHIFT, "DT": Action.SHIFT, "TM": Action.KEEP}
+        if chosen.get(Option.RETAIN_MODIFIED_DATES) == "C" and known in dates:
+            return dates[known], False
+        cleaned = [option for option, code in chosen.items() if code == "C" and option not in _DATE_OPTIONS]
+        if cleaned:
+            return (Action.RECURSE if known == "SQ" else Action.SWEEP), False
+        kept = [option for option, code in chosen.items() if code == "K"]
+        if not kept:
+            return self._basic(tag, row.basic, parent, known), False
+        if known == "SQ":
+            return Action.RECURSE, False
+        if known == "UI" and Option.RETAIN_UIDS not in kept:
+            # A device stays the same device under a new UID: an original UID leads back to who made it.
+            return Action.UID, False
+        if known in ("DA", "DT") and Option.RETAIN_FULL_DATES not in kept:
+            return self._date, False
+        return (Action.SCREEN if known in _TEXT else Action.KEEP), True
+
+    def _basic(self, tag: int, code: str, parent: int, known: str) -> Action:
+        choices = code.split("/")
+        if "U*" in choices:
+            code = "U*"  # references to other images, by new UIDs: they say nothing, and an image is worth less without
+        elif len(choices) > 1:
+            # The IOD's type of the attribute decides (PS3.15 E.1.1); where it is not known, what keeps every IOD valid.
+            wanted = self.iod.type_of(tag, parent) if self.iod else 1
+            by_type = {1: ("D", "Z"), 2: ("Z", "D"), 3: ("X", "Z", "D")}[wanted]
+            code = next(choice for choice in by_type if choice in choices)
+        action = _BASIC[code]
+        if action is Action.DUMMY and known == "SQ":
+            # A dummy for a sequence is the sequence itself with its items cleaned.
+            return Action.REMOVE if tag in _DUMMY_IS_NONE else Action.RECURSE
+        return action
+
+    def _beyond_the_table(self, tag: int, known: str) -> Action:
+        if tag in _CODES:
+            return Action.SCREEN
+        if known in _BY_VR:
+            return self._by_vr(known)
+        if known in ("AE", "UR") and tag not in _CODING:
+            return Action.REMOVE  # addresses of somebody's network
+        if known in _TEXT:
+            return Action.SWEEP
+        alternatives = frozenset(known.split(" or "))
+        return Action.KEEP if alternatives & (_NUMBERS | _BULK) else Action.REMOVE
+
+    def _by_vr(self, vr: str) -> Action:
+        action = _BY_VR[vr]
+        if action is Action.SHIFT:
+            return self._date
+        return Action.KEEP if action is Action.UID and Option.RETAIN_UIDS in self.options else action
+
+    @property
+    def _date(self) -> Action:
+        if Option.RETAIN_MODIFIED_DATES in self.options:
+            return Action.SHIFT
+        return Action.KEEP if Option.RETAIN_FULL_DATES in self.options else Action.EMPTY
+
+    def _possible(self, wanted: Action, vr: str, known: str) -> Action:
+        """Return what can be done with the value that is there: its VR may not be the dictionary's.
+
+        Parameters
+        ----------
+        wanted
+            What the rules say of the attribute.
+        vr
+            Value representation of the value.
+        known
+            Value representation of the attribute in PS3.6.
+        """
+        if wanted in (Action.SHIFT, Action.UID) and vr in TEXTUAL and vr != "SQ":
+            return wanted
+        if vr in _BY_VR:
+            return self._by_vr(vr)
+        if vr in _TEXT:
+            return Action.SCREEN if wanted is Action.SCREEN else Action.SWEEP
+        # Binary values cannot be swept: they stay only where the standard wants such a value.
+        alternatives = frozenset(known.split(" or "))
+        if vr in _NUMBERS and alternatives & (_NUMBERS | {"DS", "IS"}):
+            return Action.KEEP
+        of_the_standard = vr in alternatives & _BULK or (vr == known and " or " in vr)
+        return Action.KEEP if of_the_standard else Action.REMOVE
 
 
-def _beyond_the_table(tag: int, known: str) -> Action:
-    if known in _BY_VR:
-        return _BY_VR[known]
-    if known in ("AE", "UR") and tag not in _CODING:
-        return Action.REMOVE  # addresses of somebody's network
-    if known in _TEXT:
-        return Action.SWEEP
-    alternatives = frozenset(known.split(" or "))
-    return Action.KEEP if alternatives & (_NUMBERS | _BULK) else Action.REMOVE
-
-
-def _possible(wanted: Action, vr: str, known: str) -> Action:
-    """Return what can be done with the value that is there: its VR may not be the dictionary's.
-
-    Parameters
-    ----------
-    wanted
-        What the rules say of the attribute.
-    vr
-        Value representation of the value.
-    known
-        Value representation of the attribute in PS3.6.
-    """
-    if wanted in (Action.SHIFT, Action.UID) and (vr in _TEXT or vr in _BY_VR) and vr != "SQ":
-        return wanted
-    if vr in _BY_VR:
-        return _BY_VR[vr]
-    if vr in _TEXT:
-        return Action.SWEEP
-    # Binary values cannot be swept: they stay only where the standard wants such a value.
-    alternatives = frozenset(known.split(" or "))
-    if vr in _NUMBERS and alternatives & (_NUMBERS | {"DS", "IS"}):
-        return Action.KEEP
-    of_the_standard = vr in alternatives & _BULK or (vr == known and " or " in vr)
-    return Action.KEEP if of_the_standard else Action.REMOVE
-
-
-def _dictionary_vr(tag: int) -> str | None:
+@lru_cache(maxsize=16384)
+def dictionary_vr(tag: int) -> str:
+    """Return the value representation of an attribute (PS3.6), "" where there is none; may be "US or SS"."""
     try:
         return dictionary_VR(tag)
     except KeyError:
-        return None
+        return ""
 
 
-@lru_cache(maxsize=8)
-def rules(options: frozenset[Option]) -> Rules:
-    """Resolve the table for a set of options."""
+@lru_cache(maxsize=1)
+def _table() -> Mapping[int, Row]:
     source = resources.files("firstread.deid").joinpath("data/table_e1_1.json").read_text()
-    rows: dict[str, dict[str, object]] = json.loads(source)["rows"]
-    return Rules({int(tag, 16): _resolve(int(tag, 16), row, options) for tag, row in rows.items()}, options)
+    rows = json.loads(source)["rows"]
+    return {int(tag, 16): Row(row["basic"], row.get("options", {})) for tag, row in rows.items()}
 
 
-def pipeline_rules() -> Rules:
-    """Return the rules of the pipeline's default profile (design.md §2.3)."""
-    return rules(PIPELINE_OPTIONS)
-
-
-def _resolve(tag: int, row: dict[str, object], options: frozenset[Option]) -> Action:
-    basic = _basic(tag, str(row["basic"]))
-    columns = row.get("options", {})
-    chosen = {option: columns[option.value] for option in options if option.value in columns}  # type: ignore[operator, index]
-    vr = _dictionary_vr(tag) or ""
-    # Where one option keeps and another cleans, cleaning is the safer reading.
-    if chosen.get(Option.CLEAN_DESCRIPTORS) == "C":
-        return Action.RECURSE if vr == "SQ" else Action.SWEEP
-    if chosen.get(Option.RETAIN_MODIFIED_DATES) == "C":
-        return {"DA": Action.SHIFT, "DT": Action.SHIFT, "TM": Action.KEEP}.get(vr, basic)
-    if chosen.get(Option.RETAIN_PATIENT_CHARACTERISTICS) == "C":
-        return Action.SWEEP
-    if "K" in chosen.values():
-        return Action.RECURSE if vr == "SQ" else Action.SWEEP if vr in _TEXT else Action.KEEP
-    return basic
-
-
-def _basic(tag: int, code: str) -> Action:
-    action = _BASIC[_COMBINED.get(code, code)]
-    # A dummy for a sequence is the sequence itself with its items cleaned.
-    return Action.RECURSE if action is Action.DUMMY and _dictionary_vr(tag) == "SQ" else action
+@lru_cache(maxsize=256)
+def rules(options: frozenset[Option], sop_class: str = "") -> Rules:
+    """Resolve the table for a set of options, and for the IOD of a SOP class where one is given."""
+    return Rules(options, _table(), iod(sop_class) if sop_class else None)

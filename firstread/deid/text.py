@@ -2,18 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag
+from pydicom.datadict import tag_for_keyword
 
 from firstread.deid.terms import TERMS
-from firstread.dicom.metadata import parse_date, text
-from firstread.dicom.reader import sequence_of
+from firstread.dicom.metadata import parse_date
 
 # Attributes whose values identify, at any depth. Codes and numbers first; then words, which may be ordinary ones.
 _IDENTIFIERS = frozenset(
@@ -50,6 +47,10 @@ _PLACES = frozenset(
         "RegionOfResidence",
     )
 )
+Hint = tuple[str, str]
+"""Kind and text of a value that identifies: see `hint_kind`."""
+
+_BIRTH_DATE = 0x00100030
 _NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
 _TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())
 _GENERIC = frozenset(
@@ -63,6 +64,9 @@ _LETTERS = str.maketrans(
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 # Before names and numbers are taken out of them: e-mail addresses and UIDs.
 _ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])")
+_TELEPHONES = re.compile(
+    r"(?<!\w)\+\d[\d ()/-]{6,}\d|(?<![\d.])\(?\d{2,5}\)?[ /]\d{3}[ -]?\d{3,4}(?!\d)|(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)"
+)
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 # Dates before other numbers: "4000 2011.11.17" is a number and a date, not one long number.
 _DATES = re.compile(
@@ -81,7 +85,6 @@ _DATES = re.compile(
 _NUMBERS = re.compile(
     "|".join(
         (
-            r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)",  # telephone
             r"(?<![\d.])\+?\d[\d ()/-]{6,}\d(?!\d)",  # telephone and other long numbers
             r"(?<!\d)\d{6,}(?!\d)",
         )
@@ -119,10 +122,10 @@ class Sweep:
         value
             One value of an attribute.
         prose
-            Whether somebody may have typed it: then dates, telephone and other long numbers go as well. Codes
-            and measured numbers only lose what the header itself names.
+            Whether somebody may have typed it: then dates and long numbers go as well. Codes and serial numbers
+            only lose what the header itself names, UIDs, e-mail addresses and telephone numbers.
         """
-        swept = _ADDRESSES.sub(" ", value) if prose else value
+        swept = _TELEPHONES.sub(" ", _ADDRESSES.sub(" ", value))
         swept = self.seeds.sub(" ", swept) if self.seeds else swept
         if prose:
             swept = _CUED.sub(r"\1 ", swept)
@@ -146,9 +149,29 @@ class Sweep:
         return any(len(match[0]) >= _LONG for match in found)
 
 
-def sweep_for(dataset: Dataset) -> Sweep:
-    """Build the sweep for a dataset from its own identifiers, at every depth."""
-    seeds = {form for seed in _seeds(dataset) for form in _forms(seed)}
+def hint_kind(tag: int, vr: str) -> str | None:
+    """Return what an attribute says of a patient: a name, birth, date, identifier or place; None if nothing.
+
+    Parameters
+    ----------
+    tag
+        ``group << 16 | element``.
+    vr
+        Value representation in the dataset or the dictionary.
+    """
+    if vr == "PN":
+        return "name"
+    if vr in ("DA", "DT"):
+        return "birth" if tag == _BIRTH_DATE else "date"
+    if tag in _IDENTIFIERS:
+        return "identifier"
+    return "place" if tag in _PLACES else None
+
+
+@lru_cache(maxsize=32)
+def sweep_for(hints: frozenset[Hint]) -> Sweep:
+    """Build the sweep from what a dataset says of its patient; files of one study mostly say the same."""
+    seeds = {form for kind, value in hints for seed in _SEEDS[kind](value) for form in _forms(seed)}
     if not seeds:
         return Sweep(None)
     longest_first = sorted(seeds, key=lambda seed: (-len(seed), seed))
@@ -170,28 +193,6 @@ def _forms(seed: str) -> Iterable[str]:
     decomposed = unicodedata.normalize("NFD", seed)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return (unicodedata.normalize("NFC", seed), decomposed, plain, plain.translate(_LETTERS))
-
-
-def _seeds(dataset: Dataset) -> Iterator[str]:
-    for item, tag in elements(dataset):
-        vr = _vr(item.get_item(tag).VR, tag)
-        if vr == "PN":
-            yield from _name_parts(_text_of(item, tag))
-        elif vr in ("DA", "DT"):
-            yield from _long_dates(_text_of(item, tag))
-        elif tag in _IDENTIFIERS:
-            yield from _identifier_parts(_text_of(item, tag))
-        elif tag in _PLACES:
-            yield from _place_parts(_text_of(item, tag))
-    born = parse_date(text(dataset, "PatientBirthDate"))
-    if born is not None:
-        yield from _spellings(born)
-
-
-def _text_of(item: Dataset, tag: BaseTag) -> str:
-    value = item[tag].value
-    parts = value if isinstance(value, MultiValue | list) else [value]
-    return "\\".join(str(part).strip() for part in parts if part)
 
 
 def _is_rare(word: str, length: int) -> bool:
@@ -226,15 +227,6 @@ def _long_dates(value: str) -> Iterator[str]:
     return (part[:8] for part in value.split("\\") if len(part) >= 8 and part[:8].isdigit())
 
 
-def _vr(vr: str | None, tag: BaseTag) -> str:
-    if vr not in (None, "UN"):
-        return str(vr)
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return ""
-
-
 def _name_parts(name: str) -> Iterator[str]:
     for spelling in re.split(r"[=\\]", name):
         if len(spelling) >= 3:
@@ -265,13 +257,17 @@ def _spellings(day: date) -> Iterable[str]:
     return (day.strftime(pattern) for pattern in patterns)
 
 
-def elements(dataset: Dataset) -> Iterator[tuple[Dataset, BaseTag]]:
-    """Yield every element of a dataset and of its items, as the item it is in and its tag."""
-    stack = [dataset]
-    while stack:
-        item = stack.pop()
-        for tag in list(item.keys()):
-            yield item, tag
-            sequence = sequence_of(item, tag)
-            if sequence is not None:
-                stack.extend(sequence)
+def _birth_dates(value: str) -> Iterator[str]:
+    yield from _long_dates(value)
+    born = parse_date(value.strip())
+    if born is not None:
+        yield from _spellings(born)
+
+
+_SEEDS: Mapping[str, Callable[[str], Iterable[str]]] = {
+    "name": _name_parts,
+    "birth": _birth_dates,
+    "date": _long_dates,
+    "identifier": _identifier_parts,
+    "place": _place_parts,
+}

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from firstread.deid import IdentityVault, pipeline_rules
+from firstread.deid import IdentityVault, Profile, rules
 from firstread.deid.inspected import inspected_digests
 from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
 from firstread.environment import (
@@ -51,7 +51,7 @@ def bootstrap() -> Deidentify:
         ledger=LedgerRepository(),
         instances=InstanceRepository(),
         vault=open_vault(settings),
-        rules=pipeline_rules(),
+        rules=rules(Profile.LONGITUDINAL.options),
         inspected=inspected_digests(),
     )
 

@@ -11,8 +11,8 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from firstread.clock import from_text, now, to_text
-from firstread.deid import Deidentified, IdentityVault, Rules, deidentify, gate
-from firstread.deid.engine import write
+from firstread.deid import IdentityVault, Rules, gate
+from firstread.deid.engine import Deidentified, clean_header, write
 from firstread.dicom import DicomFile, Limits, Timing, facts, read
 from firstread.errors import NotFoundError, QuarantineError, Reason, TransientError
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -105,7 +105,7 @@ class Deidentify:
             held = error.reason
         # Before the dates are shifted, and before cleaning changes the dataset in place.
         timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
-        result = deidentify(file, self.vault, self.rules)
+        result = clean_header(file, self.vault, self.rules)
         instance = Instance(
             study_uid=result.study_uid,
             sop_uid=result.sop_uid,

@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from firstread.deid import IdentityVault, deidentify, gate, pipeline_rules
-from firstread.deid.engine import write
+from firstread.deid import IdentityVault, Profile, gate, rules
+from firstread.deid.engine import clean_header, write
 from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
 from firstread.dicom import read
 from firstread.errors import QuarantineError
@@ -52,7 +52,7 @@ def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -
     with path.open("rb") as source, read(source) as file:
         if gated:
             gate.check(file.dataset, file.digest(), frozenset())
-        write(deidentify(file, vault, pipeline_rules()), file, target)
+        write(clean_header(file, vault, rules(Profile.LONGITUDINAL.options)), file, target)
 
 
 def main(arguments: list[str] | None = None) -> int:

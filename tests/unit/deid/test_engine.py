@@ -16,8 +16,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from firstread.deid import IdentityVault, deidentify, pipeline_rules
-from firstread.deid.engine import _CODES, write
+from firstread.deid import IdentityVault, Profile, rules
+from firstread.deid.engine import clean_header, write
+from firstread.deid.rules import _CODES
 from firstread.dicom import read
 from firstread.dicom.reader import quiet
 from firstread.errors import QuarantineError, Reason
@@ -32,7 +33,7 @@ def cleaned(data: bytes, vault: IdentityVault | None = None) -> bytes:
     """Return the de-identified file."""
     target = io.BytesIO()
     with read(io.BytesIO(data)) as file:
-        write(deidentify(file, vault or memory_vault(), pipeline_rules()), file, target)
+        write(clean_header(file, vault or memory_vault(), rules(Profile.LONGITUDINAL.options)), file, target)
     return target.getvalue()
 
 
@@ -92,7 +93,18 @@ def test_the_method_is_marked_with_the_codes_of_its_options() -> None:
     codes = [
         (item.CodeValue, item.CodingSchemeDesignator) for item in after.DeidentificationMethodCodeSequence
     ]
-    assert sorted(codes) == [(code, "DCM") for code in ("113100", "113105", "113107", "113108", "113109")]
+    assert sorted(codes) == [
+        (code, "DCM")
+        for code in (
+            "113100",
+            "113103",
+            "113104",
+            "113105",
+            "113107",
+            "113108",
+            "113109",
+        )
+    ]
     assert after.PatientIdentityRemoved == "YES"
     assert after.LongitudinalTemporalInformationModified == "MODIFIED"
     assert after.PatientID == after.PatientName
@@ -293,7 +305,7 @@ def test_a_number_that_is_none_is_emptied() -> None:
 
 def test_a_header_that_cannot_be_encoded_is_quarantined_without_its_text() -> None:
     with read(io.BytesIO(encode(header()))) as file:
-        result = deidentify(file, memory_vault(), pipeline_rules())
+        result = clean_header(file, memory_vault(), rules(Profile.LONGITUDINAL.options))
         with quiet():
             result.dataset.add_new(0x00280010, "US", "Quimby")
         target = io.BytesIO()
@@ -315,7 +327,7 @@ def test_a_failing_vault_is_no_fault_of_the_file() -> None:
             raise AssertionError
 
     with read(io.BytesIO(encode(header()))) as file, pytest.raises(KeyError):
-        deidentify(file, IdentityVault(Broken(), bytes(32)), pipeline_rules())
+        clean_header(file, IdentityVault(Broken(), bytes(32)), rules(Profile.LONGITUDINAL.options))
 
 
 # One tag of each text VR that the standard knows and the rules do not remove outright.

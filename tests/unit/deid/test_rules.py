@@ -6,7 +6,8 @@ from importlib import import_module, resources
 import pytest
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from firstread.deid.rules import Action, Option, pipeline_rules, rules
+from firstread.deid.options import Option, Profile
+from firstread.deid.rules import Action, rules
 
 published = import_module("dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c")
 LISTS = {
@@ -31,7 +32,7 @@ def table() -> dict[str, dict[str, object]]:
 def action(keyword: str, vr: str = "") -> Action:
     tag = tag_for_keyword(keyword)
     assert tag is not None
-    return pipeline_rules().action(tag, vr or dictionary_VR(tag))
+    return rules(Profile.LONGITUDINAL.options).action(tag, vr or dictionary_VR(tag))
 
 
 def test_the_basic_column_is_that_of_edition_2026c() -> None:
@@ -67,9 +68,9 @@ def test_without_options_every_row_of_the_table_loses_its_value() -> None:
         ("AcquisitionDateTime", Action.SHIFT),
         ("StudyTime", Action.SWEEP),
         ("StudyDescription", Action.SWEEP),
-        ("PatientSex", Action.SWEEP),
-        ("PatientAge", Action.SWEEP),
-        ("StationName", Action.SWEEP),
+        ("PatientSex", Action.SCREEN),
+        ("PatientAge", Action.SCREEN),
+        ("StationName", Action.SCREEN),
         ("RequestAttributesSequence", Action.RECURSE),
         ("OtherPatientIDsSequence", Action.REMOVE),
         ("PatientBirthDateInAlternativeCalendar", Action.REMOVE),
@@ -103,12 +104,12 @@ def test_text_where_a_number_belongs_is_swept() -> None:
     [0x00091001, 0x00090010, 0x50000010, 0x60003000, 0x00020016, 0x00001000, 0x00041500, 0x00081111 - 0x1111],
 )
 def test_private_curves_overlays_and_foreign_groups_go(tag: int) -> None:
-    assert pipeline_rules().action(tag, "LO") is Action.REMOVE
+    assert rules(Profile.LONGITUDINAL.options).action(tag, "LO") is Action.REMOVE
 
 
 def test_what_nobody_knows_goes() -> None:
-    assert pipeline_rules().action(0x00080003, "LO") is Action.REMOVE
-    assert pipeline_rules().action(0x00080003, "") is Action.REMOVE
+    assert rules(Profile.LONGITUDINAL.options).action(0x00080003, "LO") is Action.REMOVE
+    assert rules(Profile.LONGITUDINAL.options).action(0x00080003, "") is Action.REMOVE
 
 
 def test_pixels_inside_a_sequence_go() -> None:
@@ -116,4 +117,9 @@ def test_pixels_inside_a_sequence_go() -> None:
 
 
 def test_the_pipeline_applies_the_options_of_the_design() -> None:
-    assert pipeline_rules().options == frozenset(Option)
+    assert {
+        Option.CLEAN_DESCRIPTORS,
+        Option.RETAIN_MODIFIED_DATES,
+        Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.RETAIN_DEVICE_IDENTITY,
+    } < Profile.LONGITUDINAL.options

@@ -2,12 +2,14 @@
 
 import pytest
 
+from firstread.deid.rules import rules
+from firstread.deid.survey import survey
 from firstread.deid.text import Sweep, sweep_for
 from tests.support.dicoms import header
 
 
 def sweep(**values: object) -> Sweep:
-    return sweep_for(header(**values))
+    return sweep_for(survey(header(**values), rules(frozenset())).hints)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_identifiers_inside_sequences_are_found() -> None:
     inner = header(PatientID="ALT-31337", PatientName=None)
     dataset.OtherPatientIDsSequence = [inner]
     dataset.RequestAttributesSequence = [header(RequestedProcedureID="RP8123")]
-    found = sweep_for(dataset)
+    found = sweep_for(survey(dataset, rules(frozenset())).hints)
     assert found.clean("chest ALT-31337 RP8123", prose=True) == "chest"
 
 
@@ -109,7 +111,7 @@ def test_a_header_that_names_nobody_sweeps_by_pattern_only() -> None:
     nobody = dict.fromkeys(
         ("PatientName", "PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate", "SOPInstanceUID")
     )
-    found = sweep_for(header(**nobody))
+    found = sweep_for(survey(header(**nobody), rules(frozenset())).hints)
     assert found == Sweep(None)
     assert found.clean("chest 20040826", prose=True) == "chest"
     assert not found.is_identifier("12345678")

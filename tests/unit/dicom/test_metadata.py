@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from pydicom.dataset import Dataset
 
-from firstread.deid.engine import deidentify
-from firstread.deid.rules import pipeline_rules
+from firstread.deid import Profile, rules
+from firstread.deid.engine import clean_header
 from firstread.deid.vault import IdentityVault
 from firstread.dicom import Timing, facts, read
 from firstread.dicom.metadata import age_years, number, parse_date, study_date, text
@@ -88,7 +88,9 @@ def facts_of(**values: object) -> InstanceFacts:
     """Return the facts of a header that has gone the whole way."""
     with read(io.BytesIO(encode(header(**values)))) as file:
         timing = Timing.of(file.dataset, received=RECEIVED)
-        result = deidentify(file, IdentityVault(MemoryStore(), bytes(32)), pipeline_rules())
+        result = clean_header(
+            file, IdentityVault(MemoryStore(), bytes(32)), rules(Profile.LONGITUDINAL.options)
+        )
         return facts(result.dataset, timing)
 
 

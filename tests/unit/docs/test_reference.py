@@ -13,7 +13,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from firstread import messages
 from firstread.cli import app
-from firstread.deid.rules import METHOD_CODES, Action, pipeline_rules
+from firstread.deid.options import METHOD_CODES, Profile
+from firstread.deid.rules import Action, rules
 from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerSettings, ModelsSettings
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
@@ -164,21 +165,21 @@ def test_the_options_of_a_command(name: str, command: Any) -> None:  # noqa: ANN
 
 
 def test_attributes_are_treated_as_told() -> None:
-    rules = pipeline_rules()
+    chosen = rules(Profile.LONGITUDINAL.options)
     table = pages.rows(pages.sections(DEIDENTIFICATION)["Actions"])
     told = {code.strip("`"): action for code, action in table if tag_for_keyword(code.strip("`"))}
     assert len(told) > 15
     for keyword, action in told.items():
         tag = tag_for_keyword(keyword)
         assert tag is not None
-        assert rules.action(tag, dictionary_VR(tag)).value == action, keyword
+        assert chosen.action(tag, dictionary_VR(tag)).value == action, keyword
 
 
 def test_actions_and_options_are_all_there() -> None:
     table = pages.rows(pages.sections(DEIDENTIFICATION)["Actions"])
     assert {action.value for action in Action} <= {row[0].strip("`") for row in table}
     profile = pages.sections(DEIDENTIFICATION)["The pipeline profile"]
-    for option in (None, *pipeline_rules().options):
+    for option in (None, *rules(Profile.LONGITUDINAL.options).options):
         assert METHOD_CODES[option].value in profile
 
 
@@ -199,4 +200,4 @@ def test_actions_and_options_are_all_there() -> None:
     ],
 )
 def test_what_is_beyond_the_table_is_treated_as_told(tag: int, vr: str, action: Action) -> None:
-    assert pipeline_rules().action(tag, vr) is action
+    assert rules(Profile.LONGITUDINAL.options).action(tag, vr) is action
