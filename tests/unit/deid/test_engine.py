@@ -1,6 +1,7 @@
 """De-identification of whole files: write, read back, compare."""
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -383,6 +384,8 @@ def test_no_planted_identifier_is_in_the_output(planted: Dataset, syntax: UID) -
         data = encode(base, syntax)
         found = cleaned(data)
         pydicom.dcmread(io.BytesIO(found)).PixelData  # noqa: B018 - reads back
+    # New UIDs and pseudonyms are random, and hold any five digits now and then.
+    found = re.sub(rb"2\.25\.\d+|P[0-9A-F]{16}", b"", found)
     for secret in (*_SECRETS, "774411", "55133", "901820", "19620503", "1.2.826.0.1.3680043"):
         assert secret.lower().encode() not in found.lower()
 
