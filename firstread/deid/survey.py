@@ -8,7 +8,7 @@ from pydicom.uid import UID
 
 from firstread.deid.elements import values_of, vr_of
 from firstread.deid.rules import Action, Rules
-from firstread.deid.text import Hint, hint_kind
+from firstread.deid.seeds import Hint, hint_kind
 from firstread.dicom.reader import sequence_of
 
 _CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[1-9]\d{0,3}")

@@ -116,3 +116,89 @@ def test_a_header_that_names_nobody_sweeps_by_pattern_only() -> None:
     assert found.clean("chest 20040826", prose=True) == "chest"
     assert not found.is_identifier("12345678")
     assert not found.names_in(b"12345678")
+
+
+WHITE = {"PatientName": "White^June", "PatientBirthDate": "19620503"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "June White",
+        "White, June",
+        "WHITE^JUNE",
+        "WHITE JUNE",
+        "june white",
+        "J. White",
+        "J White",
+        "White J",
+        "White, J.",
+        "Mr. White",
+        "JuneWhite",
+        "White_June_axial",
+        "June White's",
+        "White's",
+        "White-June",
+        "june.white",
+        "White/June",
+        "WhiteJune1",
+        "(White June)",
+        "patient White",
+    ],
+)
+def test_a_name_that_is_a_word_goes_where_it_stands_for_somebody(text: str) -> None:
+    cleaned = sweep(**WHITE).clean(f"6 mm nodule, {text}", prose=True)
+    assert "white" not in cleaned.lower()
+    assert cleaned.startswith("6 mm nodule")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["White matter lesion", "black and white", "WHITE BLOOD CELLS", "white matter J1", "T2 white, 3 views"],
+)
+def test_a_name_that_is_a_word_stays_where_it_is_a_word(text: str) -> None:
+    assert sweep(**WHITE).clean(text, prose=True) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Mr. Quimby Summer protocol", "Mr. Summer protocol"),
+        ("Dr. Zhavquist BP 120/80", "Dr. BP 120/80"),
+        ("daughter Anna Zhavquist called", "daughter called"),
+        ("DR CHEST PA", "DR CHEST PA"),
+        ("DR ZHAVQUIST CHEST PA", "DR CHEST PA"),
+        ("nurse Zhavquist TE 90/TR 4000", "nurse TE 90/TR 4000"),
+    ],
+)
+def test_a_title_announces_a_name_and_nothing_more(text: str, left: str) -> None:
+    assert sweep(PatientName="Quimby^Louis").clean(text, prose=True) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "08/2004",
+        "August 2004",
+        "Aug. 2004",
+        "26. August 2004",
+        "12 de marzo de 2004",
+        "3. März 2004",
+        "26 août 2004",
+        "2004年8月26日",
+        "26th of August",
+        "August 26",
+    ],
+)
+def test_parts_of_dates_go_in_other_spellings_too(text: str) -> None:
+    assert sweep().clean(f"since {text}: stable", prose=True).replace(" ", "") in (
+        "since:stable",
+        "sincestable",
+    )
+
+
+def test_numbers_beside_a_removed_number_stay() -> None:
+    found = sweep(PatientTelephoneNumbers="(512) 555-1234", PatientID="123-45-6789")
+    assert found.clean("axial 512 x 512 5125551234", prose=True) == "axial 512 x 512"
+    assert found.clean("TR 4000 123456789", prose=True) == "TR 4000"
+    assert found.clean("code 123 45 6789", prose=False) == "code"

@@ -1,0 +1,228 @@
+"""What a header says of its patient, as expressions that find it again in free text."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+
+from pydicom.datadict import tag_for_keyword
+
+from firstread.deid.patterns import TITLE, is_word
+from firstread.deid.terms import TERMS
+from firstread.dicom.metadata import parse_date
+
+Hint = tuple[str, str]
+"""Kind and text of a value that identifies: see `hint_kind`."""
+
+# Attributes whose values identify, at any depth.
+_IDENTIFIERS = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "PatientID",
+        "OtherPatientIDs",
+        "AccessionNumber",
+        "StudyID",
+        "AdmissionID",
+        "ServiceEpisodeID",
+        "PatientTelephoneNumbers",
+        "ReferringPhysicianTelephoneNumbers",
+        "PersonTelephoneNumbers",
+        "MedicalRecordLocator",
+        "ClinicalTrialSubjectID",
+        "ClinicalTrialSubjectReadingID",
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "PerformedProcedureStepID",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+    )
+)
+_PLACES = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "IssuerOfPatientID",
+        "PatientAddress",
+        "InstitutionName",
+        "InstitutionAddress",
+        "InstitutionalDepartmentName",
+        "ReferringPhysicianAddress",
+        "PersonAddress",
+        "MilitaryRank",
+        "CountryOfResidence",
+        "RegionOfResidence",
+    )
+)
+_BIRTH_DATE = 0x00100030
+_NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
+_TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())
+_GENERIC = frozenset(
+    "STREET ROAD AVENUE LANE DRIVE SQUARE PLACE COURT BOULEVARD HOSPITAL CLINIC CENTER CENTRE MEDICAL HEALTH "
+    "UNIVERSITY GENERAL DEPARTMENT RADIOLOGY NORTH SOUTH EASTERN WESTERN COUNTY STATE".split()
+)
+# Letters that Unicode does not decompose.
+_LETTERS = str.maketrans(
+    {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "AE"}
+)
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+_ANYWHERE = 6  # identifiers so long that they are looked for inside words as well
+_JOINT = r"[\s,^._/\\'\u2019-]*"  # between the parts of a name
+
+
+def hint_kind(tag: int, vr: str) -> str | None:
+    """Return what an attribute says of a patient: a name, birth, date, identifier or place; None if nothing.
+
+    Parameters
+    ----------
+    tag
+        ``group << 16 | element``.
+    vr
+        Value representation in the dataset or the dictionary.
+    """
+    if vr == "PN":
+        return "name"
+    if vr in ("DA", "DT"):
+        return "birth" if tag == _BIRTH_DATE else "date"
+    if tag in _IDENTIFIERS:
+        return "identifier"
+    return "place" if tag in _PLACES else None
+
+
+def expression(hints: frozenset[Hint]) -> re.Pattern[str] | None:
+    """Return one expression that finds everything the hints say; None where they say nothing."""
+    found = {each for kind, value in hints for each in _EXPRESSIONS[kind](value)}
+    if not found:
+        return None
+    return re.compile("|".join(sorted(found, key=lambda each: (-len(each), each))), re.IGNORECASE)
+
+
+def _plain(seeds: Iterable[str]) -> Iterator[str]:
+    """Yield expressions for seeds in all their forms."""
+    for seed in seeds:
+        for form in _forms(seed):
+            yield _bounded(re.escape(form), form)
+
+
+def _bounded(body: str, seed: str) -> str:
+    """Return an expression for a seed that is not part of a longer word or number."""
+    if len(seed) >= _ANYWHERE:
+        return body
+    before = r"(?<!\d)" if seed[0].isdigit() else r"(?<![^\W\d_])"
+    after = r"(?!\d)" if seed[-1].isdigit() else r"(?![^\W\d_])"
+    return before + body + after
+
+
+def _forms(seed: str) -> set[str]:
+    """Return a seed composed, decomposed, without accents, in plain letters and with spelt out umlauts."""
+    decomposed = unicodedata.normalize("NFD", seed)
+    composed = unicodedata.normalize("NFC", seed)
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return {composed, decomposed, plain, plain.translate(_LETTERS), composed.translate(_UMLAUTS)}
+
+
+def _is_rare(word: str, length: int) -> bool:
+    return len(word) >= length and word.upper() not in TERMS
+
+
+# --- names ---
+
+
+def _names(value: str) -> Iterator[str]:
+    for spelling in re.split(r"[=\\]", value):
+        if len(spelling) >= 3 and not is_word(spelling.strip(" ^")):
+            yield from _plain([spelling])
+        parts = [part for part in _NAME_SEPARATORS.split(spelling) if part]
+        yield from _together(parts)
+        pieces = {part.strip() for part in (*parts, *spelling.split("^"))}
+        yield from _plain(piece for piece in pieces if _is_name(piece) and not is_word(piece))
+        for part in parts:
+            yield from _plain(_without_apostrophe(part))
+
+
+def _together(parts: list[str]) -> Iterator[str]:
+    """Yield expressions for parts of one name beside each other, initials included, and behind a title.
+
+    They find names that are words as well: "June White" and "Mr. White", but not white matter in June.
+    """
+    for part in {part for part in parts if len(part) > 1}:
+        bodies = _any_of(part)
+        others = "|".join(_any_of(other) for other in parts if other != part and len(other) > 1)
+        initials = "|".join(sorted({re.escape(other[0]) for other in parts if other != part}))
+        if others:
+            yield rf"(?<![^\W\d_])(?:{others}){_JOINT}(?:{bodies})(?![^\W\d_])"
+            yield rf"(?<![^\W\d_])(?:{bodies}){_JOINT}(?:{others})(?![^\W\d_])"
+        if initials:
+            yield rf"(?<!\w)(?:{initials})\.?[ ^]*(?<=[ .^])(?:{bodies})(?![^\W\d_])"
+            yield rf"(?<![^\W\d_])(?:{bodies})[ ,^]+(?:{initials})(?![\w'/+=-])\.?"
+        if is_word(part):
+            yield rf"{TITLE}(?:{bodies})(?![^\W\d_])"
+            yield rf"(?<![^\W\d_])(?:{bodies})['\u2019]s(?!\w)"
+
+
+def _any_of(part: str) -> str:
+    return "|".join(sorted(re.escape(form) for form in _forms(part)))
+
+
+def _without_apostrophe(part: str) -> Iterator[str]:
+    pieces = re.split(r"['`\u2019]", part)
+    if len(pieces) > 1:
+        yield from ("".join(pieces), " ".join(pieces))
+        yield from (piece for piece in pieces if len(piece) >= 3 and not is_word(piece))
+
+
+def _is_name(part: str) -> bool:
+    # "MR" is a title and a modality.
+    return len(part) >= 3 or (len(part) == 2 and part.upper() not in TERMS | _TITLES)
+
+
+# --- numbers ---
+
+
+def _identifiers(value: str) -> Iterator[str]:
+    for part in value.split("\\"):
+        # A short number is a size or a count more often than it is an identifier: "12" and a nodule of 12 mm.
+        if _is_rare(part, 4 if part.isdigit() else 3):
+            yield from _plain([part])
+        yield from _plain(re.findall(r"\d{4,}", part))
+        digits = re.sub(r"\D", "", part)
+        if len(digits) >= _ANYWHERE:  # grouped in another way than in the header
+            yield rf"(?<!\d){r'[ ().+/-]{0,2}'.join(digits)}(?!\d)"
+
+
+# --- places ---
+
+
+def _places(value: str) -> Iterator[str]:
+    for place in re.split(r"[\\,;\r\n]", value):
+        if _is_rare(place.strip(), 4) and not is_word(place.strip()):
+            yield from _plain([place.strip()])
+        if "," in value:  # an address: its street and its town stand alone as well
+            words = re.findall(r"[^\W\d_]{5,}", place)
+            yield from _plain(word for word in words if word.upper() not in _GENERIC and not is_word(word))
+
+
+# --- dates ---
+
+
+def _dates(value: str) -> Iterator[str]:
+    return _plain(part[:8] for part in value.split("\\") if len(part) >= 8 and part[:8].isdigit())
+
+
+def _birth_dates(value: str) -> Iterator[str]:
+    yield from _dates(value)
+    born = parse_date(value.strip())
+    if born is not None:
+        yield from _plain(_spellings(born))
+
+
+def _spellings(day: date) -> Iterable[str]:
+    patterns = "%Y%m%d %d%m%Y %m%d%Y %d%m%y %y%m%d %Y-%m-%d %d.%m.%Y %d/%m/%Y %m/%d/%Y".split()
+    return (day.strftime(pattern) for pattern in patterns)
+
+
+_EXPRESSIONS: Mapping[str, Callable[[str], Iterable[str]]] = {
+    "name": _names,
+    "birth": _birth_dates,
+    "date": _dates,
+    "identifier": _identifiers,
+    "place": _places,
+}
