@@ -18,6 +18,7 @@ from firstread.deid.elements import Element, plain_text, values_of, vr_of
 from firstread.deid.encode import encode
 from firstread.deid.options import METHOD_CODES, Option
 from firstread.deid.rules import TEXTUAL, Action, Rules
+from firstread.deid.safe_private import safe_vr
 from firstread.deid.survey import survey
 from firstread.deid.text import Sweep, sweep_for
 from firstread.deid.values import Values, dummy, new_uid
@@ -151,7 +152,9 @@ class _Cleaner:
             number = int(tag)
             vr = vr_of(element, tag)
             action = self.rules.action(number, vr, parent)
-            if action is Action.REMOVE:
+            if number >> 16 & 1 and (safe := self._safe(item, number)):
+                self._private(item, tag, safe, element)
+            elif action is Action.REMOVE:
                 del item[tag]
             elif vr == "SQ":
                 self._sequence(item, tag, action)
@@ -159,6 +162,21 @@ class _Cleaner:
                 self._binary(item, tag, element)
             else:
                 self._element(item, tag, vr, action, element)
+
+    def _safe(self, item: Dataset, tag: int) -> str | None:
+        return safe_vr(item, tag) if Option.RETAIN_SAFE_PRIVATE in self.rules.options else None
+
+    def _private(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> None:
+        """Keep a safe private element, if its value is what it should be; its text is swept like any other."""
+        if isinstance(element, RawDataElement) and element.VR in (None, "UN"):
+            element = element._replace(VR=vr)
+            item[tag] = element
+        if element.VR != vr:
+            del item[tag]
+        elif vr in TEXTUAL:
+            self._element(item, tag, vr, Action.SWEEP, element)
+        else:
+            self._binary(item, tag, element)
 
     def _sequence(self, item: Dataset, tag: BaseTag, action: Action) -> None:
         if action is Action.EMPTY:

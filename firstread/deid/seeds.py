@@ -52,6 +52,9 @@ _PLACES = frozenset(
         "RegionOfResidence",
     )
 )
+INSTITUTION = frozenset({0x00080080, 0x00080081, 0x00081040})
+"""Name, address and department of the institution, which an option may keep."""
+
 _BIRTH_DATE = 0x00100030
 _NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
 _TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())

@@ -7,8 +7,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from firstread.deid.elements import values_of, vr_of
+from firstread.deid.options import Option
 from firstread.deid.rules import Action, Rules
-from firstread.deid.seeds import Hint, hint_kind
+from firstread.deid.seeds import INSTITUTION, Hint, hint_kind
 from firstread.dicom.reader import sequence_of
 
 _CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[1-9]\d{0,3}")
@@ -43,6 +44,7 @@ def survey(dataset: Dataset, rules: Rules) -> Survey:
     uids: set[str] = set()
     hints: set[Hint] = set()
     stack = [dataset]
+    kept = INSTITUTION if Option.RETAIN_INSTITUTION_IDENTITY in rules.options else frozenset()
     while stack:
         item = stack.pop()
         for tag, element in list(item.items()):
@@ -54,7 +56,7 @@ def survey(dataset: Dataset, rules: Rules) -> Survey:
             elif vr == "UI" or rules.action(number, vr) is Action.UID:
                 if rules.action(number, vr) is Action.UID:
                     uids.update(values_of(item, tag, element, vr) or ())
-            elif (kind := hint_kind(number, vr)) is not None:
+            elif number not in kept and (kind := hint_kind(number, vr)) is not None:
                 found = values_of(item, tag, element, vr)
                 if found:
                     hints.add((kind, "\\".join(found)))
