@@ -69,7 +69,8 @@ def sweep_for(hints: frozenset[Hint]) -> Sweep:
 def _without(text: str, *searches: re.Pattern[str] | None) -> str:
     """Return a text with the union of all matches gone."""
     spans = sorted(match.span() for search in searches if search for match in search.finditer(text))
-    parts, end = [], 0
+    parts: list[str] = []
+    end = 0
     for start, stop in spans:
         if start >= end:
             parts += (text[end:start], GONE)

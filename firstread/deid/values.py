@@ -79,7 +79,7 @@ class Values:
         if vr == "UI":
             return value if _UID.fullmatch(value) else ""
         if vr in _SHAPES:
-            good = _SHAPES[vr].fullmatch(value.strip())
+            good = bool(_SHAPES[vr].fullmatch(value.strip()))
             if vr not in ("DA", "DT"):  # a date that is kept is one that the sweep looks for
                 good = good and not self.sweep.is_identifier(value)
             return capped_age(value) if good else ""
