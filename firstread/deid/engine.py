@@ -17,7 +17,7 @@ from firstread import __version__
 from firstread.deid.elements import Element, plain_text, values_of, vr_of
 from firstread.deid.encode import encode
 from firstread.deid.options import METHOD_CODES, Option
-from firstread.deid.rules import TEXTUAL, Action, Rules
+from firstread.deid.rules import TEXTUAL, Action, Rules, dictionary_vr
 from firstread.deid.safe_private import safe_vr
 from firstread.deid.survey import survey
 from firstread.deid.text import Sweep, sweep_for
@@ -85,6 +85,9 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
     with _understood():
         cleaner = _Cleaner(rules, uids, _values(sweep, patient.shift_days), sweep)
         cleaner.item(dataset)
+        if rules.overlay is not None:
+            for tag, value in rules.overlay.values.items():
+                dataset[tag] = DataElement(tag, dictionary_vr(tag), value)
         _mark(dataset, rules, patient.code)
         dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
         dataset.preamble = bytes(128)
@@ -192,11 +195,13 @@ class _Cleaner:
 
     def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> None:
         if action is Action.EMPTY:
-            item[tag] = DataElement(tag, vr, None)
+            item[tag] = _plain(tag, vr, "")
             return
         before = values_of(item, tag, element, vr)
         if action is Action.DUMMY:
-            item[tag] = DataElement(tag, vr, dummy(vr, (before or [""])[0]))
+            stands_in = dummy(vr, (before or [""])[0])
+            plain = isinstance(stands_in, str)
+            item[tag] = _plain(tag, vr, str(stands_in)) if plain else DataElement(tag, vr, stands_in)
         elif before is None:
             del item[tag]  # bytes that were not decoded, whatever their VR says
         else:

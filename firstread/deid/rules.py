@@ -16,6 +16,7 @@ from pydicom.datadict import dictionary_VR
 
 from firstread.deid.iods import Iod, iod
 from firstread.deid.options import Option
+from firstread.deid.recipe import Overlay
 from firstread.dicom.pixels import PIXEL_TAGS
 
 
@@ -121,11 +122,14 @@ class Rules:
         The table: tag -> row.
     iod
         What the object's definition wants of the attributes whose row leaves a choice; None where it is not known.
+    overlay
+        A site's own directives.
     """
 
     options: frozenset[Option]
     rows: Mapping[int, Row] = field(repr=False)
     iod: Iod | None = None
+    overlay: Overlay | None = None
     _known: dict[tuple[int, str, int], Action] = field(default_factory=dict, repr=False, compare=False)
 
     def action(self, tag: int, vr: str, parent: int = 0) -> Action:
@@ -150,7 +154,7 @@ class Rules:
 
     def for_class(self, sop_class: str) -> "Rules":
         """Return the rules for objects of a SOP class: they know what its IOD wants."""
-        return rules(self.options, sop_class)
+        return rules(self.options, sop_class, self.overlay)
 
     def _decide(self, tag: int, vr: str, parent: int) -> Action:
         if _by_mask(tag):
@@ -158,6 +162,8 @@ class Rules:
         known = dictionary_vr(tag)
         if tag == _ICC_PROFILE:
             return Action.KEEP if vr in ("", "UN", "OB") else Action.REMOVE
+        if self.overlay is not None and (directive := self.overlay.actions.get(tag)) is not None:
+            return self._directed(directive, vr or known, known)
         row = self.rows.get(tag)
         vr = known if vr in ("", "UN") else vr
         if row is None:
@@ -169,6 +175,16 @@ class Rules:
         if found in (Action.REMOVE, Action.EMPTY, Action.DUMMY):
             return found
         return self._possible(found, vr, known)
+
+    def _directed(self, directive: str, vr: str, known: str) -> Action:
+        """Return the action of a recipe's directive; what it keeps is swept like any text."""
+        if directive == "REMOVE":
+            return Action.REMOVE
+        if directive == "BLANK":
+            return Action.EMPTY
+        if directive == "JITTER" and vr in ("DA", "DT"):
+            return Action.SHIFT
+        return self._possible(Action.KEEP, vr, known)
 
     def _resolve(self, tag: int, row: Row, parent: int, known: str) -> tuple[Action, bool]:
         """Return the action of a row, and whether an option keeps the value as it is."""
@@ -277,6 +293,16 @@ def _table() -> Mapping[int, Row]:
 
 
 @lru_cache(maxsize=256)
-def rules(options: frozenset[Option], sop_class: str = "") -> Rules:
-    """Resolve the table for a set of options, and for the IOD of a SOP class where one is given."""
-    return Rules(options, _table(), iod(sop_class) if sop_class else None)
+def rules(options: frozenset[Option], sop_class: str = "", overlay: Overlay | None = None) -> Rules:
+    """Resolve the table for a set of options.
+
+    Parameters
+    ----------
+    options
+        The options that are applied.
+    sop_class
+        Choices that the table leaves are made for its IOD.
+    overlay
+        A site's own directives (`firstread.deid.recipe`).
+    """
+    return Rules(options, _table(), iod(sop_class) if sop_class else None, overlay)
