@@ -7,7 +7,7 @@ other rule. What a recipe wants to keep is still swept: it can say more than the
 import contextlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def _tags(expression: str, groups: Mapping[str, Iterable[str]]) -> Iterator[int]
         raise RecipeError("the recipe names a field that is not known")
 
 
-_TESTS = {
+_TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "contains": lambda keyword, word: re.search(word, keyword) is not None,
     "startswith": lambda keyword, word: keyword.startswith(word),
     "endswith": lambda keyword, word: keyword.endswith(word),

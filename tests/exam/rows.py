@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dicomanonymizer.dicom_anonymization_databases import (  # type: ignore[import-untyped]
+from dicomanonymizer.dicom_anonymization_databases import (
     dicomfields_2026c as table,
 )
 from pydicom.datadict import dictionary_VR, keyword_for_tag
