@@ -58,7 +58,8 @@ def process(
         With the typed reason why the file cannot be passed on.
     """
     try:
-        gate.check(file.dataset, file.digest(), inspected)
+        if file.has_pixels:
+            gate.check(file.dataset, file.digest(), inspected)
     except QuarantineError:
         if detector is None or Option.CLEAN_PIXEL_DATA not in rules.options:
             raise

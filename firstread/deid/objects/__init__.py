@@ -4,16 +4,17 @@ The rules go element by element; here is what takes the meaning of an item, or t
 definition, to know. `clean_document` runs before them, on the original values, and `finish_document` after them.
 """
 
-from collections.abc import Collection
+from collections.abc import Set
 
 from pydicom.dataset import Dataset
 
 from firstread.deid.objects import content, documents, graphics, waveforms
 from firstread.deid.objects.required import fill
+from firstread.deid.options import Option
 from firstread.deid.text import Sweep
 
 
-def clean_document(dataset: Dataset, sweep: Sweep, options: Collection[str]) -> None:
+def clean_document(dataset: Dataset, sweep: Sweep, options: Set[Option]) -> None:
     """Clean what the meaning of an item makes identifying, before the rules see the dataset.
 
     Parameters
@@ -23,12 +24,12 @@ def clean_document(dataset: Dataset, sweep: Sweep, options: Collection[str]) -> 
     sweep
         Of this dataset.
     options
-        Keys of the profile's options, as in `data/table_e1_1.json`.
+        Options that are applied.
     """
     content.clean(dataset, options)
-    graphics.clean(dataset, sweep, keep="clean_graphics" in options)
+    graphics.clean(dataset, sweep)
     waveforms.silence(dataset)
-    documents.clean(dataset, keep_title="clean_descriptors" in options)
+    documents.clean(dataset, keep_title=Option.CLEAN_DESCRIPTORS in options)
 
 
 def finish_document(dataset: Dataset) -> None:
@@ -37,7 +38,7 @@ def finish_document(dataset: Dataset) -> None:
     Parameters
     ----------
     dataset
-        Top level, already cleaned; changed in place. Nothing of the original is put back: all values are constants.
+        Top level, already cleaned and marked; changed in place. Nothing of the original is put back: all values are constants.
     """
     content.finish(dataset)
     graphics.finish(dataset)

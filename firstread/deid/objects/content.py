@@ -5,13 +5,13 @@ another. Values under concepts that identify go whatever they are; all others ar
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Set
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
 from firstread.deid.objects.items import DUMMY, children, is_empty, text_of, walk
+from firstread.deid.options import Option
 
 _CONTENT, _ACQUISITION, _SPECIMEN = 0x0040A730, 0x00400555, 0x00400610
 _NAME, _CODE, _MEASURED, _UNITS = 0x0040A043, 0x0040A168, 0x0040A300, 0x004008EA
@@ -55,7 +55,7 @@ _AGES = re.compile(r"^(?:subject|patient)?(?:'?s)? ?age\b", re.IGNORECASE)
 _OLDEST = {"a": 90.0, "mo": 1080.0, "wk": 4696.0, "d": 32872.0}  # 90 years in UCUM units
 
 
-def clean(dataset: Dataset, options: Collection[str]) -> None:
+def clean(dataset: Dataset, options: Set[Option]) -> None:
     """Take the values away from content items whose concept identifies.
 
     Parameters
@@ -63,21 +63,19 @@ def clean(dataset: Dataset, options: Collection[str]) -> None:
     dataset
         Top level, with its original values.
     options
-        Keys of options. Without ``clean_structured_content`` a content tree keeps nothing but what it refers to.
+        Options that are applied.
     """
     keys = dataset.keys()
-    if _CONTENT in keys and "clean_structured_content" not in options:
-        _reduce(dataset)
     if not (_CONTENT in keys or _ACQUISITION in keys or _SPECIMEN in keys):
         return
-    identifying = _IDENTIFYING if "retain_device_identity" in options else _IDENTIFYING | _DEVICES
+    identifying = _IDENTIFYING if Option.RETAIN_DEVICE_IDENTITY in options else _IDENTIFYING | _DEVICES
     for item in walk(dataset, _CONTENT, _ACQUISITION, _SPECIMEN):
         codes, meaning = _concept(item)
         if codes & identifying or _MEANINGS.search(meaning):
             _forget(item)
         elif _AGE in codes or codes & _BODY or _AGES.match(meaning):
-            _characteristic(item, retained="retain_patient_characteristics" in options)
-        elif _SEX in codes and "retain_patient_characteristics" not in options and _CODE in item.keys():
+            _characteristic(item, retained=Option.RETAIN_PATIENT_CHARACTERISTICS in options)
+        elif _SEX in codes and Option.RETAIN_PATIENT_CHARACTERISTICS not in options and _CODE in item.keys():
             item[_CODE] = DataElement(_CODE, "SQ", [_code("U", "DCM", "Unknown sex")])
 
 
@@ -117,24 +115,6 @@ def _characteristic(item: Dataset, *, retained: bool) -> None:
             for tag in (_FLOAT, *_RATIONAL):
                 if tag in measured.keys():
                     del measured[tag]
-
-
-def _reduce(dataset: Dataset) -> None:
-    """Leave of a content tree what it refers to, beside one text that says so."""
-    kept = []
-    for item in walk(dataset, _CONTENT):
-        if text_of(item, _VALUE_TYPE) in ("IMAGE", "COMPOSITE", "WAVEFORM"):
-            if _CONTENT in item.keys():
-                del item[_CONTENT]
-            kept.append(item)
-    note = Dataset()
-    note.add_new(0x0040A010, "CS", "CONTAINS")
-    note.add_new(_VALUE_TYPE, "CS", "TEXT")
-    note.add_new(_NAME, "SQ", [_code("121106", "DCM", "Comment")])
-    note.add_new(0x0040A160, "UT", "Content removed by de-identification")
-    for item in kept:
-        item.add_new(0x0040A010, "CS", "CONTAINS")
-    dataset[_CONTENT] = DataElement(_CONTENT, "SQ", Sequence([note, *kept]))
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

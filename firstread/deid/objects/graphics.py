@@ -15,8 +15,8 @@ _SHUTTER_SHAPE, _SHUTTER_GROUP = 0x00181600, 0x00181623
 _SHUTTER_VALUES = (_SHUTTER_GROUP, 0x00181622, 0x00181624)
 
 
-def clean(dataset: Dataset, sweep: Sweep, *, keep: bool) -> None:
-    """Remove annotations, or rename the layers that they lie on where a layer's name identifies.
+def clean(dataset: Dataset, sweep: Sweep) -> None:
+    """Rename the layers that annotations lie on where a layer's name identifies.
 
     Parameters
     ----------
@@ -24,19 +24,9 @@ def clean(dataset: Dataset, sweep: Sweep, *, keep: bool) -> None:
         Top level, with its original values.
     sweep
         Of this dataset.
-    keep
-        Whether the profile has the Clean Graphics Option; the rules sweep the texts then.
     """
-    if not keep:
-        for tag in (_ANNOTATIONS, _LAYERS):
-            if tag in dataset.keys():
-                del dataset[tag]
+    if _LAYERS not in dataset.keys():
         return
-    if _LAYERS in dataset.keys():
-        _rename_layers(dataset, sweep)
-
-
-def _rename_layers(dataset: Dataset, sweep: Sweep) -> None:
     # One name for layer and reference: the rules would empty both, and several layers would become one.
     names: dict[str, str] = {}
     for layer in children(dataset, _LAYERS):
@@ -52,6 +42,8 @@ def finish(dataset: Dataset) -> None:
     """Take out annotations that say nothing any more, and references to overlays that are gone."""
     if _ANNOTATIONS in dataset.keys():
         _drop_empty(dataset)
+    if _LAYERS in dataset.keys() and _ANNOTATIONS not in dataset.keys():
+        del dataset[_LAYERS]  # without annotations and overlays nothing lies on them
     if _WAVEFORM_ANNOTATIONS in dataset.keys():
         kept = [item for item in children(dataset, _WAVEFORM_ANNOTATIONS) if not _says_nothing(item)]
         _set(dataset, _WAVEFORM_ANNOTATIONS, kept)
