@@ -107,10 +107,13 @@ class Guard:
             return True
         self._count(1)
         if length == UNDEFINED:
+            if not self._is_element(tag, vr):
+                return True
             self._scan(tag, vr, length)
         elif self._source.tell() + length > self._size:
-            self._refuse_if_cut(tag, vr)
-            return True
+            if self._is_element(tag, vr):
+                raise QuarantineError(Reason.TRUNCATED)
+            return True  # no element that was cut short: bytes that somebody has put behind the dataset
         elif length > _SMALL:
             self._weigh(tag, vr, length)
         else:
@@ -118,10 +121,8 @@ class Guard:
         self._last = tag
         return False
 
-    def _refuse_if_cut(self, tag: BaseTag, vr: str | None) -> None:
-        """Tell a dataset that was cut short from one that somebody has put other bytes behind."""
-        if (tag > self._last) if self._implicit else (vr in _VRS):
-            raise QuarantineError(Reason.TRUNCATED)
+    def _is_element(self, tag: BaseTag, vr: str | None) -> bool:
+        return tag > self._last if self._implicit else vr in _VRS
 
     def _weigh(self, tag: BaseTag, vr: str | None, length: int) -> None:
         if vr == "SQ" or (vr in (None, "UN") and is_sequence(tag)):

@@ -9,6 +9,7 @@ ENCAPSULATED_CDA = f"{_STORAGE}104.2"
 ENCAPSULATED_STL = f"{_STORAGE}104.3"
 ENCAPSULATED_OBJ = f"{_STORAGE}104.4"
 ENCAPSULATED_MTL = f"{_STORAGE}104.5"
+MR_SPECTROSCOPY = f"{_STORAGE}4.2"
 VOICE_CLASSES = frozenset({f"{_STORAGE}9.4.1", f"{_STORAGE}9.4.2"})
 
 # Left out, and therefore withheld: what belongs to no patient (hanging protocols, colour palettes, implant

@@ -38,7 +38,8 @@ def finish_document(dataset: Dataset) -> None:
     Parameters
     ----------
     dataset
-        Top level, already cleaned and marked; changed in place. Nothing of the original is put back: all values are constants.
+        Top level, already cleaned and marked; changed in place. Nothing of the original is put back: what is set is
+        constant, or the new SOP Instance UID.
     """
     content.finish(dataset)
     graphics.finish(dataset)
