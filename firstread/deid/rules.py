@@ -105,6 +105,7 @@ def _by_mask(tag: int) -> bool:
         or group < 0x0008  # commands, file meta information, directories: not part of a dataset
         or group & 0xFF00 in (0x5000, 0x6000)  # curves and overlays
         or group == 0x4010  # security inspection of travellers
+        or group == 0x4FFE  # parameters of digital signatures, which do not survive
         or tag & 0xFFFF == 0  # group length, retired
         or tag in PIXEL_TAGS  # within a sequence: pixels that no gate has judged
         or tag in _IDENTIFYING

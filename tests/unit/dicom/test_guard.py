@@ -18,6 +18,7 @@ from firstread.dicom.reader import DicomFile
 from firstread.errors import QuarantineError, Reason
 from tests.support.dicoms import (
     PIXELS,
+    SYNTAXES,
     UIDS,
     UNDEFINED,
     element,
@@ -129,7 +130,9 @@ def test_a_sequence_that_is_none_is_refused(inner: bytes) -> None:
     assert reason(data) in {Reason.UNREADABLE, Reason.TRUNCATED}
 
 
-codes = st.builds(lambda text, undefined: (text, undefined, []), st.text("ab", max_size=5), st.booleans())
+codes: st.SearchStrategy[Any] = st.builds(
+    lambda text, undefined: (text, undefined, []), st.text("ab", max_size=5), st.booleans()
+)
 trees = st.recursive(
     codes,
     lambda below: st.tuples(st.text("ab", max_size=5), st.booleans(), st.lists(below, max_size=3)),
@@ -137,7 +140,7 @@ trees = st.recursive(
 )
 
 
-def built(tree: Any) -> Dataset:
+def built(tree: tuple[str, bool, list[Any]]) -> Dataset:
     """Return a content item and those below it, of defined or undefined length."""
     text, undefined, below = tree
     made = Dataset()
@@ -150,7 +153,7 @@ def built(tree: Any) -> Dataset:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(trees, max_size=3), st.sampled_from([*SYNTAXES[:3]]))
+@given(st.lists(trees, max_size=3), st.sampled_from(SYNTAXES[:3]))
 def test_whatever_is_written_is_counted_and_read(drawn: list[Any], syntax: UID) -> None:
     dataset = header(SOPClassUID=REPORT, Rows=None, Columns=None)
     dataset.ContentSequence = [built(each) for each in drawn]

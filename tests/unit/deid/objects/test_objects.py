@@ -333,7 +333,7 @@ def test_what_is_no_tag_goes_at_the_top_and_within_functional_groups() -> None:
         made.add_new(0x00880200, "SQ", [item(Rows=1, Columns=1)])
         made.IconImageSequence[0].add_new(0x7FE00010, "OB", b"Zork")
         made.add_new(0x4FFE0001, "SQ", [item(MACIDNumber=1, MACAlgorithm="SHA1")])
-        made.add_new(0xFFFAFFFA, "SQ", [item(MACIDNumber=1, SignaturePurposeCodeSequence=[code("1")])])
+        made.add_new(0xFFFAFFFA, "SQ", [item(MACIDNumber=1, DigitalSignatureUID="1.2.3")])
         return made
 
     dataset = header(SharedFunctionalGroupsSequence=[planted()])
@@ -342,7 +342,7 @@ def test_what_is_no_tag_goes_at_the_top_and_within_functional_groups() -> None:
     raw = encode(dataset)
     assert b"Zork" in raw
     target = io.BytesIO()
-    with read(io.BytesIO(raw[: raw.rindex(b"\xfa\xff\xfa\xff")] if raw.endswith(b"1 ") else raw)) as file:
+    with read(io.BytesIO(raw)) as file:
         write(clean_header(file, memory_vault(), rules(LONGITUDINAL)), file, target)
     assert b"Zork" not in target.getvalue()
     found = pydicom.dcmread(io.BytesIO(target.getvalue()))
