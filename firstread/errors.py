@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     NESTED_TOO_DEEP = "nested_too_deep"
     TOO_MANY_ELEMENTS = "too_many_elements"
+    HEADER_TOO_LARGE = "header_too_large"
     MISSING_UID = "missing_uid"
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     TRANSFER_SYNTAX_MISMATCH = "transfer_syntax_mismatch"

@@ -48,6 +48,8 @@ class RoutingRule(BaseModel):
 
     def mismatch(self, facts: InstanceFacts) -> str:
         """Return why an instance does not fit, or "" where it does."""
+        if not facts.rows or not facts.columns:
+            return "not an image"
         terms = (
             ("modality", facts.modality, self.modalities),
             ("body part", facts.body_part, self.body_parts),

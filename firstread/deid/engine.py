@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from firstread import __version__
 from firstread.deid.elements import Element, plain_text, values_of, vr_of
 from firstread.deid.encode import encode
+from firstread.deid.objects import clean_document, finish_document
 from firstread.deid.options import METHOD_CODES, Option
 from firstread.deid.rules import TEXTUAL, Action, Rules, dictionary_vr
 from firstread.deid.safe_private import safe_vr
@@ -84,11 +85,13 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
     uids, patient = vault.uids(found.uids), vault.patient(issuer, patient_id, study_uid)
     with _understood():
         cleaner = _Cleaner(rules, uids, _values(sweep, patient.shift_days), sweep)
+        clean_document(dataset, sweep, rules.options)
         cleaner.item(dataset)
         if rules.overlay is not None:
             for tag, value in rules.overlay.values.items():
                 dataset[tag] = DataElement(tag, dictionary_vr(tag), value)
         _mark(dataset, rules, patient.code)
+        finish_document(dataset)
         dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
         dataset.preamble = bytes(128)
         return Deidentified(

@@ -14,7 +14,8 @@ from firstread.deid.engine import Deidentified, clean_header, header, write
 from firstread.deid.options import Option, Profile
 from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
-from firstread.dicom.reader import DicomFile, Limits, chunks, quiet, read
+from firstread.dicom.guard import Limits
+from firstread.dicom.reader import DicomFile, chunks, quiet, read
 from firstread.errors import QuarantineError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def process(
         With the typed reason why the file cannot be passed on.
     """
     try:
-        gate.check(file.dataset, file.digest(), inspected)
+        if file.has_pixels:
+            gate.check(file.dataset, file.digest(), inspected)
     except QuarantineError:
         if detector is None or Option.CLEAN_PIXEL_DATA not in rules.options:
             raise

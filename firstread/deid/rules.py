@@ -68,7 +68,9 @@ TEXTUAL = _TEXT | frozenset(_BY_VR)
 
 _DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
 _REMEMBERED = 50_000  # a hostile file must not fill the memory of a warm process
-_ICC_PROFILE = 0x00282000  # OB, and colours are wrong without it
+# Kept as OB too: the ICC profile, without which colours are wrong, and waveform data of 8 bits.
+_OCTETS = frozenset({0x00282000, 0x54000110, 0x54000112, 0x5400100A, 0x54001010})
+_UNFORMATTED_TEXT = 0x00700006  # its row has no option, though the sequences that it is in have
 _CODING = frozenset({0x0008010E, 0x00080120})  # URLs and URNs of coding schemes
 
 # Code values are long numbers in SNOMED CT, and versions of coding schemes are dates (PS3.3 8.8).
@@ -104,6 +106,7 @@ def _by_mask(tag: int) -> bool:
         or group < 0x0008  # commands, file meta information, directories: not part of a dataset
         or group & 0xFF00 in (0x5000, 0x6000)  # curves and overlays
         or group == 0x4010  # security inspection of travellers
+        or group == 0x4FFE  # parameters of digital signatures, which do not survive
         or tag & 0xFFFF == 0  # group length, retired
         or tag in PIXEL_TAGS  # within a sequence: pixels that no gate has judged
         or tag in _IDENTIFYING
@@ -160,10 +163,10 @@ class Rules:
         if _by_mask(tag):
             return Action.REMOVE
         known = dictionary_vr(tag)
-        if tag == _ICC_PROFILE:
-            return Action.KEEP if vr in ("", "UN", "OB") else Action.REMOVE
         if self.overlay is not None and (directive := self.overlay.actions.get(tag)) is not None:
-            return self._directed(directive, vr or known, known)
+            return self._directed(directive, known if vr in ("", "UN") else vr, known)
+        if tag in _OCTETS:
+            return Action.KEEP if vr in ("", "UN", *known.split(" or ")) else Action.REMOVE
         row = self.rows.get(tag)
         vr = known if vr in ("", "UN") else vr
         if row is None:
@@ -190,6 +193,8 @@ class Rules:
         """Return the action of a row, and whether an option keeps the value as it is."""
         columns = row.options
         chosen = {option: columns[option.value] for option in self.options if option.value in columns}
+        if tag == _UNFORMATTED_TEXT and self.options & {Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS}:
+            return Action.SWEEP, False
         # Where one option keeps and another cleans, cleaning is the safer reading.
         if chosen.get(Option.CLEAN_DESCRIPTORS) == "C":
             return (Action.RECURSE if known == "SQ" else Action.SWEEP), False

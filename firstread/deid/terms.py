@@ -21,8 +21,30 @@ _IMAGES = (
     "MONOCHROME1 MONOCHROME2 RGB YBR_FULL YBR_FULL_422 YBR_ICT YBR_RCT YBR_PARTIAL_420 PALETTE_COLOR"
 )
 _VALUES = "YES NO M F O U L B HFS HFP FFS FFP HFDL HFDR FFDL FFDR LINEAR SIGMOID IDENTITY INVERSE LOG LIN DISP NORMAL"
+# Without them an object cannot be read: types of content items and relations (PS3.3 C.17.3), of drawings (C.10.5,
+# C.18.6), of contours and regions (C.8.8.6, C.8.8.8), and states of a document.
+_STRUCTURE = (
+    "TEXT NUM CODE DATETIME DATE TIME UIDREF PNAME COMPOSITE IMAGE WAVEFORM SCOORD SCOORD3D TCOORD CONTAINER TABLE "
+    "CONTAINS SEPARATE CONTINUOUS COMPLETE PARTIAL VERIFIED UNVERIFIED FINAL PRELIM POINT MULTIPOINT SEGMENT BEGIN END "
+    "MULTISEGMENT POLYLINE CIRCLE ELLIPSE ELLIPSOID POLYGON INTERPOLATED MULTILINE RECTANGLE LEFT CENTER RIGHT PIXEL "
+    "DISPLAY MATRIX VOLUME FRAME CLOSED_PLANAR OPEN_PLANAR OPEN_NONPLANAR CLOSED_PLANAR_XOR EXTERNAL PTV CTV GTV ORGAN "
+    "AVOIDANCE MARKER SUPPORT FIXATION APPROVED UNAPPROVED REJECTED PLAN PATIENT TREATMENT_DEVICE BEAM STATIC DYNAMIC "
+    "RIGID AFFINE"
+)
+_PHRASES = frozenset(
+    (
+        "PALETTE COLOR",
+        "HAS OBS CONTEXT",
+        "HAS ACQ CONTEXT",
+        "HAS CONCEPT MOD",
+        "HAS PROPERTIES",
+        "INFERRED FROM",
+        "SELECTED FROM",
+    )
+)
 
-TERMS = frozenset(" ".join((_MODALITIES, _VIEWS, _BODY, _IMAGES, _VALUES)).split()) | {"PALETTE COLOR"}
+_SINGLE = frozenset(" ".join((_MODALITIES, _VIEWS, _BODY, _IMAGES, _VALUES)).split())
+TERMS = _SINGLE | frozenset(_STRUCTURE.split()) | _PHRASES
 
 _ORDINARY = (
     # colours, sizes, qualities
@@ -55,7 +77,7 @@ _ORDINARY = (
     "PORTABLE UPRIGHT SUPINE PRONE ERECT STANDING SITTING STRESS REST BREATH HOLD BIOPSY GUIDED PLACEMENT REMOVAL "
     "CONTROL SAG COR AX "
 )
-WORDS = frozenset(_ORDINARY.split()) | frozenset(word for word in TERMS if len(word) > 1)
+WORDS = frozenset(_ORDINARY.split()) | frozenset(word for word in _SINGLE if len(word) > 1)
 """Words that reports are made of and that are names as well: alone they do not say who somebody is.
 
 A surname that reports rarely use (Brown, Young, Bell) is not here: it is removed wherever it stands.

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from pydicom.dataset import Dataset
 
+from firstread.dicom.objects import MR_SPECTROSCOPY
 from firstread.study import InstanceFacts
 
 _AGE = re.compile(r"^(\d{3})([DWMY])$")
@@ -111,6 +112,8 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         What was computed from the true dates.
     """
     sex = text(deidentified, "PatientSex").upper()
+    # Rows and columns of spectra are nothing to look at.
+    shown = text(deidentified, "SOPClassUID") != MR_SPECTROSCOPY
     return InstanceFacts(
         series_uid=text(deidentified, "SeriesInstanceUID"),
         sop_class_uid=text(deidentified, "SOPClassUID"),
@@ -119,8 +122,8 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         view_position=text(deidentified, "ViewPosition").upper(),
         age_years=timing.age_years,
         sex=sex if sex in _SEXES else "",
-        rows=number(deidentified, "Rows"),
-        columns=number(deidentified, "Columns"),
+        rows=number(deidentified, "Rows") if shown else None,
+        columns=number(deidentified, "Columns") if shown else None,
         frames=number(deidentified, "NumberOfFrames") or 1,
         photometric=text(deidentified, "PhotometricInterpretation").upper(),
         transfer_syntax_uid=text(deidentified.file_meta, "TransferSyntaxUID"),

@@ -7,6 +7,7 @@ from typing import IO
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from firstread.dicom.objects import WITHOUT_PIXELS, is_image_class
 from firstread.errors import QuarantineError, Reason
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -90,16 +91,20 @@ def _number(dataset: Dataset, keyword: str, default: int) -> int:
 def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes: int) -> None:
     """Compare what the header claims (PS3.3 C.7.6.3) with the pixel data that is there.
 
+    An object without pixel data is accepted where its SOP class has none; pixel data that such an object has all
+    the same is judged as that of an image.
+
     Raises
     ------
     QuarantineError
-        Where the object is no image, has no pixels, or the claim and the bytes cannot both be true.
+        Where the object is neither an image nor of a class in `WITHOUT_PIXELS`, lacks the pixels it should have, or
+        the claim and the bytes cannot both be true.
     """
+    if span is None and str(dataset.get("SOPClassUID")) in WITHOUT_PIXELS:
+        return
     rows, columns = dataset.get("Rows"), dataset.get("Columns")
-    if rows is None and columns is None and span is None:
-        raise QuarantineError(Reason.NOT_AN_IMAGE)
     if not rows or not columns or span is None:
-        raise QuarantineError(Reason.PIXELS_MISSING)
+        raise QuarantineError(_missing(dataset, span))
     if syntax.is_encapsulated != (span.length is None):
         raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
     frames = _number(dataset, "NumberOfFrames", 1)
@@ -121,6 +126,14 @@ def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes
     # One byte of padding to even length is allowed (PS3.5 8.1.1); more would be bytes that nobody understood.
     if not expected <= span.length <= expected + 1:
         raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
+
+
+def _missing(dataset: Dataset, span: PixelSpan | None) -> Reason:
+    """Return why an object that has no pixels, or no size, is refused."""
+    is_image = (
+        span or "Rows" in dataset or "Columns" in dataset or is_image_class(str(dataset.get("SOPClassUID")))
+    )
+    return Reason.PIXELS_MISSING if is_image else Reason.NOT_AN_IMAGE
 
 
 def _is_video(syntax: UID) -> bool:

@@ -28,7 +28,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-from firstread.dicom.pixels import PIXEL_TAGS, PixelSpan, check, locate
+from firstread.dicom.guard import DEFER_BYTES, ITEM_WEIGHT, Guard, Limits, is_sequence, never_leaves
+from firstread.dicom.pixels import PixelSpan, check, locate
 from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
@@ -38,40 +39,22 @@ _DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How far an untrusted file may go.
-
-    Parameters
-    ----------
-    file_bytes, frame_bytes, inflated_bytes
-        Sizes in bytes: the object, one decoded frame, a deflated dataset when inflated.
-    depth
-        Levels of nested sequences.
-    elements
-        Data elements in all items together.
-    """
-
-    file_bytes: int = 1024**3
-    frame_bytes: int = 1024**3
-    inflated_bytes: int = 1024**3
-    depth: int = 32
-    elements: int = 1_000_000
-
-
-@dataclass(frozen=True)
 class DicomFile:
     """A parsed file: the dataset without pixels, and where the pixels lie.
 
     Parameters
     ----------
     dataset
-        All elements before the pixel data; values not yet decoded.
+        All elements before the pixel data; values not yet decoded. Private values and encapsulated documents of more
+        than `DEFER_BYTES` are empty: no profile keeps them, and they would cost memory.
     source
         Seekable bytes that `pixels` refers to; the caller's file, or the inflated dataset.
     transfer_syntax
         How `source` is encoded. A deflated file has become Explicit VR Little Endian.
     dataset_start
         Offset of the first byte after group 0002 in `source`.
+    pixels
+        Where the pixel data lies in `source`; an empty span behind the dataset where the object has none.
     owned
         Whether `source` was made by the reader, and is closed with the file.
     """
@@ -88,6 +71,11 @@ class DicomFile:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the object is an image."""
+        return self.pixels.stop > self.pixels.start
 
     def close(self) -> None:
         """Let go of what the reader made; the caller's file stays open."""
@@ -190,7 +178,7 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
         source = _inflate(source, limits)
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
     try:
-        dataset = _read_body(source, start, meta, syntax, limits)
+        dataset = _read_body(source, start, size, meta, syntax, limits)
         span = _check(dataset, source, size, syntax, limits)
     except BaseException:
         if owned:
@@ -200,17 +188,21 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
 
 
 def _read_body(
-    source: IO[bytes], start: int, meta: FileMetaDataset, syntax: UID, limits: Limits
+    source: IO[bytes], start: int, size: int, meta: FileMetaDataset, syntax: UID, limits: Limits
 ) -> FileDataset:
     """Read what follows group 0002, up to the pixel data."""
     implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    guard = Guard(source, size, limits, implicit=implicit, little=little)
     source.seek(start)
-    body = read_dataset(cast(BinaryIO, source), implicit, little, stop_when=_Stop(limits.elements))
+    body = read_dataset(cast(BinaryIO, source), implicit, little, stop_when=guard, defer_size=DEFER_BYTES)
+    stop = source.tell()
     # pydicom believes the first element more than the transfer syntax; whoever reads the file next may not.
     if body.original_encoding != (implicit, little):
         raise QuarantineError(Reason.TRANSFER_SYNTAX_MISMATCH)
     dataset = FileDataset("", body, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
     dataset.set_original_encoding(implicit, little, body.original_character_set)
+    _read_deferred(dataset, source, guard)
+    source.seek(stop)
     return dataset
 
 
@@ -221,33 +213,37 @@ def _check(dataset: FileDataset, source: IO[bytes], size: int, syntax: UID, limi
     source.seek(header_stop)
     span = locate(source, size, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
     check(dataset, span, syntax, limits.frame_bytes)
-    if span is None:  # `check` has refused it; this tells the type checker
-        raise QuarantineError(Reason.PIXELS_MISSING)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
         if not dataset.get(keyword):
             raise QuarantineError(Reason.MISSING_UID)
-    return span
+    return span or PixelSpan(header_stop, header_stop, 0)
 
 
-class _Stop:
-    """Ends reading at the pixel data, and refuses a dataset that goes on for too long while it is read."""
-
-    def __init__(self, elements: int) -> None:
-        self._left = elements
-
-    def __call__(self, tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        self._left -= 1
-        if self._left < 0:
-            raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
-        return tag in PIXEL_TAGS
+def _read_deferred(dataset: Dataset, source: IO[bytes], guard: Guard) -> None:
+    """Read the long values that may be needed; the others are left out."""
+    for value in guard.deferred:
+        raw = dataset.get_item(value.tag, keep_deferred=True)
+        if not isinstance(raw, pydicom.dataelem.RawDataElement) or raw.value is not None:
+            continue
+        if never_leaves(value.tag):
+            dataset[value.tag] = raw._replace(value=b"", length=0)
+            continue
+        source.seek(value.start)
+        dataset[value.tag] = raw._replace(value=source.read(value.length))
 
 
 def _read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
     """Read group 0002, which is always Explicit VR Little Endian (PS3.10 7.1)."""
-    meta = read_dataset(
-        cast(BinaryIO, source), False, True, stop_when=lambda tag, _vr, _length: tag.group != 2
-    )
+    meta = read_dataset(cast(BinaryIO, source), False, True, stop_when=_ends_meta)
     return FileMetaDataset(meta), source.tell()
+
+
+def _ends_meta(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    if tag.group != 2:
+        return True
+    if length > DEFER_BYTES:  # none of its attributes is long, or a sequence
+        raise QuarantineError(Reason.UNREADABLE)
+    return False
 
 
 def _transfer_syntax(meta: FileMetaDataset) -> UID:
@@ -290,7 +286,7 @@ def _check_structure(dataset: Dataset, limits: Limits) -> None:
         item, depth = stack.pop()
         if depth > limits.depth:
             raise QuarantineError(Reason.NESTED_TOO_DEEP)
-        elements += len(item)
+        elements += len(item) + (ITEM_WEIGHT if depth else 0)
         if elements > limits.elements:
             raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
         for tag in item.keys():  # iterating a Dataset itself decodes every element
@@ -314,14 +310,7 @@ def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
         raise QuarantineError(Reason.TRUNCATED)
     # Implicit VR: a sequence of defined length has no VR of its own yet; the dictionary knows it. An element
     # of VR UN with a standard tag may be one as well (PS3.5 6.2.2 note 5).
-    if raw.VR == "SQ" or (raw.VR in (None, "UN") and _is_sequence(tag)):
+    if raw.VR == "SQ" or (raw.VR in (None, "UN") and is_sequence(tag)):
         value = item[tag].value
         return value if isinstance(value, Sequence) else None
     return None
-
-
-def _is_sequence(tag: BaseTag) -> bool:
-    try:
-        return pydicom.datadict.dictionary_VR(tag) == "SQ"
-    except KeyError:
-        return False

@@ -100,7 +100,8 @@ class Deidentify:
         plain_digest = file.digest()
         held: Reason | None = None
         try:
-            gate.check(file.dataset, plain_digest, self.inspected)
+            if file.has_pixels:
+                gate.check(file.dataset, plain_digest, self.inspected)
         except QuarantineError as error:
             held = error.reason
         # Before the dates are shifted, and before cleaning changes the dataset in place.

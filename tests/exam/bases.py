@@ -40,7 +40,12 @@ CLASSES = {
     "US cine": "1.2.840.10008.5.1.4.1.1.3.1",
     "SR": "1.2.840.10008.5.1.4.1.1.88.22",
     "PR": "1.2.840.10008.5.1.4.1.1.11.1",
+    "KO": "1.2.840.10008.5.1.4.1.1.88.59",
+    "RTSTRUCT": "1.2.840.10008.5.1.4.1.1.481.3",
     "PDF": "1.2.840.10008.5.1.4.1.1.104.1",
+    "CDA": "1.2.840.10008.5.1.4.1.1.104.2",
+    "ECG": "1.2.840.10008.5.1.4.1.1.9.1.1",
+    "AU": "1.2.840.10008.5.1.4.1.1.9.4.1",
 }
 SAMPLES = (
     "CT_small.dcm",
@@ -137,14 +142,23 @@ def burned(lines: list[str], frames: int, rng: random.Random) -> tuple[Base, lis
     return Base(dataset, ExplicitVRLittleEndian, "US", CLASSES[kind]), boxes
 
 
-def document(kind: str, text: str = "") -> Base:
-    """Return a document without pixels: SR, PR or PDF."""
+def document(kind: str, text: str, turn: int) -> Base:
+    """Return an object without pixels of a kind of `tests.exam.documents`; `turn` chooses the transfer syntax."""
     dataset = Dataset()
-    if kind == "PDF":
-        dataset.EncapsulatedDocument = _pdf(text)
+    payload = {"PDF": _pdf, "CDA": _cda}.get(kind)
+    if payload is not None:
+        dataset.EncapsulatedDocument = payload(text)
         dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    modality = {"PDF": "DOC"}.get(kind, kind)
-    return Base(dataset, ExplicitVRLittleEndian, modality, CLASSES[kind])
+    modality = {"PDF": "DOC", "CDA": "DOC"}.get(kind, kind)
+    return Base(dataset, _SYNTAXES[turn % len(_SYNTAXES)], modality, CLASSES[kind])
+
+
+def _cda(text: str) -> bytes:
+    raw = (
+        '<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><recordTarget><patientRole><patient>'
+        f"<name>{text}</name></patient></patientRole></recordTarget></ClinicalDocument>"
+    ).encode("latin-1", "replace")
+    return raw + b"\n" * (len(raw) % 2)
 
 
 def _pdf(text: str) -> bytes:

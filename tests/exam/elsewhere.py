@@ -185,25 +185,6 @@ def trailer(patient: Patient, *, implicit: bool, little: bool) -> bytes:
     return head + b"OB\0\0" + struct.pack(f"{order}L", len(value)) + value
 
 
-def report(place: Place, patient: Patient, found: Identity, text: FreeText) -> None:
-    """Plant into the content tree of a structured report."""
-    place.put("VerificationFlag", "VERIFIED")
-    for number in range(4):
-        item = place.inside("ContentSequence")
-        item.put("RelationshipType", "CONTAINS")
-        item.put("ValueType", "TEXT")
-        spelling = text.draw(400)
-        said = f"There is a 6 mm nodule. {spelling.text}"
-        item.mixed(
-            "TextValue", "6 mm nodule", said, spelling.fragments, f"report text {number}: {spelling.kind}"
-        )
-    observer = place.inside("ContentSequence")
-    person = patient.performing
-    observer.hide("PersonName", person.pn, person.cores[:2], "report observer", answer="")
-    image = place.inside("ContentSequence").inside("ReferencedSOPSequence")
-    image.uid("ReferencedSOPInstanceUID", found.frame_of_reference, "report reference")
-
-
 def bare(dataset: Dataset) -> None:
     """Take out of a sample what the exam plants itself."""
     for keyword in ("ProcedureCodeSequence", "RequestAttributesSequence", "SourceImageSequence"):

@@ -50,7 +50,7 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
 
 def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -> None:
     with path.open("rb") as source, read(source) as file:
-        if gated:
+        if gated and file.has_pixels:
             gate.check(file.dataset, file.digest(), frozenset())
         write(clean_header(file, vault, rules(Profile.LONGITUDINAL.options)), file, target)
 

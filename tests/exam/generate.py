@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import FileDataset
 
-from tests.exam import bases, elsewhere
+from tests.exam import bases, documents, elsewhere
 from tests.exam.bases import Base
 from tests.exam.free_text import FreeText
 from tests.exam.identity import Identity, facts, identity
@@ -122,27 +122,19 @@ def _special(exam: Exam, chart: Chart) -> None:
         place, found = _planted(exam, chart, key, base, 1)
         place.key.ask(Action.PIXELS_HIDDEN, "", "burned-in name and number")
         _write(exam, chart, place, base, found)
-    elif patient.number % 4 == 1:
-        kind = ("SR", "PR", "PDF")[patient.number // 4 % 3]
-        _document(exam, chart, kind)
+    kinds = tuple(documents.PLANTS)
+    _document(exam, chart, kinds[patient.number % len(kinds)])
 
 
 def _document(exam: Exam, chart: Chart, kind: str) -> None:
     patient = chart.patient
     name = f"{patient.performing.first} {patient.performing.cores[0]} {patient.accessions[0]}"
-    base = bases.document(kind, name)
+    base = bases.document(kind, name, patient.number)
     key = _start(exam, chart, "documents", 1, FIRST, kind)
-    key.may_hold = kind == "PDF"
     place, found = _planted(exam, chart, key, base, 1)
-    if kind == "SR":
-        elsewhere.report(place, patient, found, FreeText(patient, 1, exam.rng))
-    elif kind == "PR":
-        elsewhere.annotations(place, patient)
-        cores = patient.performing.cores[:2]
-        place.hide("ContentCreatorName", patient.performing.pn, cores, "content creator", answer="")
-    else:
-        place.hide("DocumentTitle", f"Letter for {name}", [name], "document title", answer="")
-        key.answers[place.path("EncapsulatedDocument")] = None
+    documents.PLANTS[kind](place, patient, found, FreeText(patient, 1, exam.rng))
+    implicit, little = base.syntax.is_implicit_VR, base.syntax.is_little_endian
+    elsewhere.private_and_unknown(place, patient, implicit=implicit, little=little)
     _write(exam, chart, place, base, found)
 
 

@@ -93,7 +93,8 @@ def _replace(item: Dataset, element: DataElement, answer: str | None) -> None:
         del item[element.tag]
         return
     vr = dictionary_VR(element.tag).split(" or ")[0] if element.VR == "UN" else element.VR
-    item[element.tag] = DataElement(element.tag, vr, None if answer == "" else answer)
+    value = answer.encode() if vr in ("OB", "OW") else answer
+    item[element.tag] = DataElement(element.tag, vr, None if answer == "" else value)
 
 
 def _mark(dataset: FileDataset) -> None:

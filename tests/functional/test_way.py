@@ -126,6 +126,41 @@ def test_a_study_no_model_accepts_says_so(hospital: Hospital, tmp_path: Path) ->
     assert study.not_applicable == {hospital.model_id: "body part is LEG"}
 
 
+def test_a_report_travels_with_its_study_and_no_model_is_asked_about_it(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    report = header(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22",
+        SOPInstanceUID="1.2.3.6",
+        Rows=None,
+        Columns=None,
+        TextValue="seen by Theodora Quimby",
+    )
+    path = tmp_path / "report.dcm"
+    path.write_bytes(encode(report, pixels=None))
+    hospital.push(file(tmp_path), path)
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert outcomes(hospital) == {"stored": 2}
+    assert (study.status, study.risk, study.version_count) == (AnalysisStatus.ANALYSED, Risk.HIGH, 2)
+    (result,) = hospital.results.of_version(study.study_uid, 1)
+    assert len(result.findings) == 1
+    assert not any(b"Quimby" in body for body in hospital.cloud.objects("studies").values())
+
+
+def test_a_study_of_nothing_but_a_report_is_complete_and_has_no_model(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    report = header(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22", Modality="SR", Rows=None, Columns=None)
+    path = tmp_path / "report.dcm"
+    path.write_bytes(encode(report, pixels=None))
+    hospital.push(path)
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert (study.status, study.risk) == (AnalysisStatus.NO_MODEL, Risk.UNKNOWN)
+    assert study.not_applicable == {hospital.model_id: "not an image"}
+
+
 def test_an_old_study_does_not_alert(hospital: Hospital, tmp_path: Path) -> None:
     hospital.push(file(tmp_path, StudyDate="20030826"))
     hospital.pump()

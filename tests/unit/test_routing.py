@@ -20,6 +20,8 @@ def facts(**values: object) -> InstanceFacts:
         "view_position": "PA",
         "age_years": 4.0,
         "photometric": "MONOCHROME2",
+        "rows": 8,
+        "columns": 8,
     }
     return InstanceFacts.model_validate(base | values)
 
@@ -51,6 +53,7 @@ RULE = RoutingRule(
         ({"modality": "DX", "view_position": "AP"}, ""),
         ({"modality": "CT"}, "modality is CT"),
         ({"modality": ""}, "modality is unknown"),
+        ({"rows": None, "columns": None}, "not an image"),
         ({"body_part": "LEG"}, "body part is LEG"),
         ({"view_position": ""}, "view is unknown"),
         ({"photometric": "RGB"}, "photometric interpretation is RGB"),

@@ -29,6 +29,14 @@ PIXELS_8X8 = element(0x7FE00010, "OW", PIXELS)
 IMAGE_8X8 = image_module(8, 8)
 
 
+REPORT = "1.2.840.10008.5.1.4.1.1.88.22"
+
+
+def of_class(sop_class: str) -> bytes:
+    """Return the four UIDs that every object needs."""
+    return text_element(0x00080016, "UI", sop_class) + UIDS[UIDS.index(b"\x08\0\x18\0") :]
+
+
 def reason(data: bytes, limits: Limits | None = None) -> Reason:
     """Read bytes that must be refused, and return why they were."""
     with pytest.raises(QuarantineError) as caught:
@@ -72,7 +80,15 @@ def _swapped(words: bytes) -> bytes:
         (part10(UIDS + image_module(0, 8) + PIXELS_8X8), Reason.PIXELS_MISSING),
         (part10(UIDS + IMAGE_8X8 + element(0x7FE00010, "OW", PIXELS + b"hidden")), Reason.PIXELS_IMPLAUSIBLE),
         (part10(UIDS + IMAGE_8X8 + element(0x7FE00010, "OW", PIXELS[:-2])), Reason.PIXELS_IMPLAUSIBLE),
-        (part10(UIDS + text_element(0x0040A040, "CS", "CONTAINER")), Reason.NOT_AN_IMAGE),
+        (part10(UIDS + text_element(0x0040A040, "CS", "CONTAINER")), Reason.PIXELS_MISSING),
+        (part10(of_class("1.2.840.10008.5.1.4.38.1")), Reason.NOT_AN_IMAGE),
+        (part10(of_class("1.2.840.10008.5.1.4.1.1.68.1")), Reason.NOT_AN_IMAGE),
+        (part10(of_class("1.2.3.4.5.6")), Reason.NOT_AN_IMAGE),
+        (part10(of_class("1.2.3.4.5.6") + IMAGE_8X8), Reason.PIXELS_MISSING),
+        (
+            part10(of_class(REPORT) + IMAGE_8X8 + element(0x7FE00010, "OW", PIXELS[:-2])),
+            Reason.PIXELS_IMPLAUSIBLE,
+        ),
         (part10(IMAGE_8X8 + PIXELS_8X8), Reason.MISSING_UID),
     ],
     ids=[
@@ -88,7 +104,12 @@ def _swapped(words: bytes) -> bytes:
         "no rows",
         "more pixel bytes than pixels",
         "fewer pixel bytes than pixels",
-        "a structured report",
+        "an image class without an image",
+        "a hanging protocol",
+        "a surface scan",
+        "a private class",
+        "a private class that claims to be an image",
+        "a report with pixels that cannot be true",
         "no UIDs",
     ],
 )
@@ -342,6 +363,6 @@ def test_every_file_of_pydicoms_own_tests_is_read_or_refused() -> None:
     assert outcomes["CT_small.dcm"] is None
     assert outcomes["MR_small_RLE.dcm"] is None
     assert outcomes["DICOMDIR"] is Reason.NOT_AN_IMAGE
-    assert outcomes["reportsi.dcm"] is Reason.NOT_AN_IMAGE
+    assert outcomes["reportsi.dcm"] is outcomes["rtplan.dcm"] is outcomes["waveform_ecg.dcm"] is None
     assert outcomes["MR_truncated.dcm"] is Reason.TRUNCATED
     assert sum(outcome is None for outcome in outcomes.values()) > 60
