@@ -9,7 +9,8 @@ from pathlib import Path
 
 from firstread.deid import IdentityVault, Profile, gate, rules
 from firstread.deid.engine import clean_header, write
-from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
+from firstread.deid.vault.keys import master_key_from_file
+from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import read
 from firstread.errors import QuarantineError
 
