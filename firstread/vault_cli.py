@@ -301,17 +301,15 @@ def import_command(
     from firstread.deid.vault.transfer import import_rows
 
     with _told():
+        _existing(source, "SOURCE")
+        transfer = master_key_from_file(_existing(transfer_key, "--transfer-key"))
         if link and key and not link.exists():
             # An export may become a new link file; its key is made with it.
             SqliteVaultStore(link).close()
             master_key_from_file(key)
         with _opened(link, key, table, kms_key, audit_table, "default", actor) as vault:
             vault.guard.allow(Action.IDENTITY_MANAGE, "import", "", Purpose.OPERATIONS)
-            told = import_rows(
-                vault.rows,
-                _existing(source, "SOURCE"),
-                master_key_from_file(_existing(transfer_key, "--transfer-key")),
-            )
+            told = import_rows(vault.rows, source, transfer)
     typer.echo(json.dumps({"added": told.added, "present": told.present, "conflicting": told.conflicting}))
     if told.conflicting:
         raise typer.Exit(1)
