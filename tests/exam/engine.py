@@ -4,7 +4,6 @@ import argparse
 import io
 import sys
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from firstread.deid import IdentityVault, Profile, gate, rules
@@ -44,8 +43,7 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_bytes(target.getvalue())
     finally:
-        with suppress(AttributeError):
-            store._connection.close()
+        store.close()
     return counts
 
 

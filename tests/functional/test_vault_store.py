@@ -232,7 +232,9 @@ def test_processes_that_start_at_once_agree_on_everything(cloud: Cloud, store: D
 
 
 def test_a_generation_is_added_and_taken_up_while_others_work(cloud: Cloud, store: DynamoVaultStore) -> None:
-    key = lambda: store.master_key(cloud.key_id)  # noqa: E731 - as the handler gives it
+    def key() -> bytes:
+        return store.master_key(cloud.key_id)
+
     early = IdentityVault(store, key, remembered=2)
     before = early.uids(UIDS)
     digest = early.keyed_digest("d")

@@ -7,6 +7,7 @@ another vault in `transfer`.
 from firstread.deid.vault.errors import MergeError, RefusedError, VaultDamagedError, VaultError, VaultKeyError
 from firstread.deid.vault.identity import IdentityVault, PatientPseudonym
 from firstread.deid.vault.modules import Modules
+from firstread.deid.vault.sqlite import open_vault
 from firstread.deid.vault.store import VaultStore
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "VaultError",
     "VaultKeyError",
     "VaultStore",
+    "open_vault",
 ]

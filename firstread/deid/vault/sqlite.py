@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from firstread.deid.vault.errors import VaultKeyError
+from firstread.deid.vault.identity import IdentityVault
+from firstread.deid.vault.keys import master_key_from_file
 
 _BATCH = 500
 _BUSY_SECONDS = 30
@@ -168,3 +170,28 @@ def _select(cursor: sqlite3.Cursor, keys: list[str]) -> dict[str, bytes]:
         query = f"SELECT lookup, value FROM vault WHERE lookup IN ({marks})"  # noqa: S608 - only marks
         found.update(cursor.execute(query, part).fetchall())
     return found
+
+
+def open_vault(link: Path, key: Path, tenant: str = "default") -> IdentityVault:
+    """Open the identity vault of a link file, which stays open; both files are made on first use.
+
+    Parameters
+    ----------
+    link
+        The vault as an SQLite file; nothing in it can be read without the key.
+    key
+        32 random bytes.
+    tenant
+        Whose world.
+
+    Raises
+    ------
+    VaultKeyError
+        If the file is no vault, or one that was made with another key.
+    """
+    store = SqliteVaultStore(link)
+    try:
+        return IdentityVault(store, master_key_from_file(key), tenant)
+    except BaseException:
+        store.close()
+        raise

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.deid.vault import IdentityVault, Modules, PatientPseudonym
 from firstread.deid.vault.audit import Guard
@@ -56,9 +56,9 @@ def arrived(
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3.4"
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = CTImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = UID("1.2.3.4")
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=True)
     target.seek(0)

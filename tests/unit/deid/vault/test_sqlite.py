@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firstread.deid.vault import IdentityVault, PatientPseudonym, VaultKeyError
+from firstread.deid.vault import IdentityVault, PatientPseudonym, VaultKeyError, open_vault
 from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 
@@ -111,3 +111,14 @@ def test_processes_that_start_at_once_on_nothing_agree(tmp_path: Path) -> None:
         found = pool.map(_ask, [tmp_path / "vault.sqlite"] * 8, chunksize=1)
     assert all(each == found[0] for each in found)
     assert len(set(found[0][0].values())) == len(UIDS)
+
+
+def test_a_link_file_and_its_key_are_made_together_and_belong_together(tmp_path: Path) -> None:
+    link, key, other = tmp_path / "link", tmp_path / "key", tmp_path / "other"
+    made = open_vault(link, key).uids(UIDS)
+    assert open_vault(link, key).uids(UIDS) == made
+    with pytest.raises(VaultKeyError):
+        open_vault(link, other)
+    with pytest.raises(VaultKeyError):
+        open_vault(key, other)  # taken for a link file by mistake
+    assert open_vault(link, key).uids(UIDS) == made
