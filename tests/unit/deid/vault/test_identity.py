@@ -153,6 +153,10 @@ def test_a_known_series_costs_no_read_and_a_new_instance_one_read_and_one_write(
     assert (store.reads, store.writes) == (1, 1)
     vault.patient("A", "a new patient", "another study")
     assert (store.reads, store.writes) == (2, 2)
+    fresh = IdentityVault(store, KEY)
+    store.reads = store.writes = 0
+    fresh.patient("A", "1", "a new study")
+    assert (store.reads, store.writes) == (1, 0)
 
 
 def test_what_is_forgotten_is_found_again() -> None:

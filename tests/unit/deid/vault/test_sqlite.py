@@ -53,7 +53,7 @@ def test_a_wrong_key_is_told_at_once_and_changes_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"not a database, but long enough to have a header of one" * 20, b"k" * 32, "sql"]
+    "content", [b"not a database, but long enough to have a header of one" * 20, b"k" * 32, b"x", "sql"]
 )
 def test_a_file_that_is_no_vault_is_refused_and_left_alone(content: bytes | str, tmp_path: Path) -> None:
     path = tmp_path / "else"
