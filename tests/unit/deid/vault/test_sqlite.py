@@ -122,3 +122,19 @@ def test_a_link_file_and_its_key_are_made_together_and_belong_together(tmp_path:
     with pytest.raises(VaultKeyError):
         open_vault(key, other)  # taken for a link file by mistake
     assert open_vault(link, key).uids(UIDS) == made
+
+
+def test_a_group_is_seen_by_others_at_once_and_written_through_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "vault.sqlite"
+    with SqliteVaultStore(path) as store, SqliteVaultStore(path) as other:
+        with store.group():
+            store.add_many({"a": b"1"})
+            assert store._pragma("synchronous") == 1
+            assert other.get_many(["a"]) == {"a": b"1"}
+            log = path.with_name("vault.sqlite-wal").stat().st_size
+        assert store._pragma("synchronous") == 2
+        assert (
+            path.with_name("vault.sqlite-wal").stat().st_size > log
+        )  # a commit under FULL, which waits for the disk
+        other.add_many({"b": b"2"})
+        assert store.add_many({"b": b"3"}) == {"b": b"2"}
