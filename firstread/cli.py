@@ -23,12 +23,14 @@ from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
 from firstread.local.status import Status, component_states, status
+from firstread.vault_cli import app as vault
 
 app = typer.Typer(
     help="The first read of every radiology study. Research use only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with values could show patient data
 )
+app.add_typer(vault, name="vault")
 console = Console()
 errors = Console(stderr=True)
 

@@ -33,6 +33,22 @@ class Action(StrEnum):
     ALERT_VIEW = "alert.view"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
     AUDIT_VIEW = "audit.view"
+    IDENTITY_VIEW = "identity.view"
+    IDENTITY_MANAGE = "identity.manage"
+
+
+class Purpose(StrEnum):
+    """Why somebody asks the identity vault, as the audit trail records it.
+
+    A choice and no free text, which could name a patient.
+    """
+
+    TREATMENT = "treatment"
+    RETURN = "return"
+    PATIENT_REQUEST = "patient_request"
+    DATA_QUALITY = "data_quality"
+    INCIDENT = "incident"
+    OPERATIONS = "operations"
 
 
 @dataclass(frozen=True)
@@ -85,13 +101,17 @@ _ANALYSIS = frozenset({Action.FINDING_VIEW, Action.OVERLAY_VIEW})
 _READER = _STUDY | _ANALYSIS | frozenset({Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.ALERT_ACKNOWLEDGE})
 
 _ALLOWED: dict[Role, frozenset[Action]] = {
-    Role.RADIOLOGIST: _READER,
-    Role.RESIDENT: _READER,
+    Role.RADIOLOGIST: _READER | {Action.IDENTITY_VIEW},
+    Role.RESIDENT: _READER | {Action.IDENTITY_VIEW},
     # Unconfirmed findings of a model are for those who read the images; this role waits for the report.
     Role.REFERRING_CLINICIAN: _STUDY,
     Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW},
     Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW},
-    Role.DATA_STEWARD: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW, Action.ALERT_VIEW},
+    Role.DATA_STEWARD: (
+        _STUDY
+        | _ANALYSIS
+        | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.IDENTITY_VIEW, Action.IDENTITY_MANAGE}
+    ),
     Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
     Role.ADMIN: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW}),
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),

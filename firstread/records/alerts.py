@@ -1,6 +1,7 @@
 """Alerts and the audit events that change with them."""
 
 import uuid
+from collections.abc import Mapping
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
@@ -127,7 +128,15 @@ class AlertRepository:
 
 
 class AuditRepository:
-    """Reads of the audit trail."""
+    """The audit trail."""
+
+    def record(self, event: Mapping[str, str | bool]) -> None:
+        """Append an event about the identity vault (`firstread.deid.vault.audit.AuditSink`)."""
+        AuditRow(
+            subject=f"identity#{event['subject']}",
+            event_id=f"{event['at']}#{uuid.uuid4()}",
+            body=dict(event),
+        ).save(condition=AuditRow.event_id.does_not_exist())
 
     def of_study(self, study_uid: str) -> list[dict[str, object]]:
         """Return the audit events about a study, oldest first."""

@@ -10,7 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.deid import IdentityVault, Profile, rules
 from firstread.deid.inspected import inspected_digests
-from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
+from firstread.deid.vault.keys import master_key_from_file
+from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.environment import (
     IncomingSettings,
     InstancesSettings,
@@ -37,7 +38,7 @@ def open_vault(settings: VaultSettings) -> IdentityVault:
         key = master_key_from_file(Path(settings.vault_key_file))
         return IdentityVault(SqliteVaultStore(Path(settings.vault_path)), key)
     store = DynamoVaultStore(settings.vault_table)
-    return IdentityVault(store, store.master_key(settings.vault_key_id))
+    return IdentityVault(store, lambda: store.master_key(settings.vault_key_id))
 
 
 @lru_cache(maxsize=1)

@@ -4,12 +4,12 @@ import argparse
 import io
 import sys
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from firstread.deid import IdentityVault, Profile, gate, rules
 from firstread.deid.engine import clean_header, write
-from firstread.deid.sqlite_store import SqliteVaultStore, master_key_from_file
+from firstread.deid.vault.keys import master_key_from_file
+from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import read
 from firstread.errors import QuarantineError
 
@@ -43,8 +43,7 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_bytes(target.getvalue())
     finally:
-        with suppress(AttributeError):
-            store._connection.close()
+        store.close()
     return counts
 
 

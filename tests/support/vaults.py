@@ -1,6 +1,6 @@
 """A vault store in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from firstread.deid.vault import IdentityVault
 
@@ -9,16 +9,26 @@ class MemoryStore:
     """The rows in a dictionary."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] = {}
 
     def get_many(self, lookups: Iterable[str]) -> dict[str, bytes]:
         """Return the rows that exist."""
-        return {key: self.rows[key] for key in lookups if key in self.rows}
+        return {key: self.kept[key] for key in lookups if key in self.kept}
 
-    def add_many(self, rows: Mapping[str, bytes]) -> None:
-        """Write each row unless one is there."""
-        for key, value in rows.items():
-            self.rows.setdefault(key, value)
+    def add_many(self, rows: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Write each row unless one is there; return what is there now."""
+        return {key: self.kept.setdefault(key, value) for key, value in rows.items()}
+
+    def rows(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every row."""
+        yield from list(self.kept.items())
+
+    def replace(self, lookup: str, old: bytes, new: bytes) -> bool:
+        """Put a value in the place of the one that was read; False where another is there."""
+        if self.kept[lookup] != old:
+            return False
+        self.kept[lookup] = new
+        return True
 
 
 def memory_vault(tenant: str = "default", key: bytes = b"k" * 32) -> IdentityVault:

@@ -32,6 +32,8 @@ TABLE = {
     Action.ALERT_VIEW: "yy---y---",
     Action.ALERT_ACKNOWLEDGE: "yy-------",
     Action.AUDIT_VIEW: "------y--",
+    Action.IDENTITY_VIEW: "yy---y---",
+    Action.IDENTITY_MANAGE: "-----y---",
 }
 CELLS = [(role, action, TABLE[action][column]) for action in TABLE for column, role in enumerate(ORDER)]
 

@@ -324,7 +324,7 @@ def test_a_failing_vault_is_no_fault_of_the_file() -> None:
         def get_many(self, _lookups: object) -> dict[str, bytes]:
             raise KeyError("table is gone")
 
-        def add_many(self, _rows: object) -> None:
+        def add_many(self, _rows: object) -> dict[str, bytes]:
             raise AssertionError
 
     with read(io.BytesIO(encode(header()))) as file, pytest.raises(KeyError):

@@ -144,9 +144,14 @@ def test_the_reason_of_the_last_try_is_the_worker_s() -> None:
 
 
 def commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(app)
-    found: dict[str, Any] = dict(group.commands)
-    return found
+    def below(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - click by way of typer
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from below(command, f"{prefix}{name} ")
+            else:
+                yield f"{prefix}{name}", command
+
+    return dict(below(typer.main.get_command(app), ""))
 
 
 def test_commands_are_all_there() -> None:
