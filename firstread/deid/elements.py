@@ -6,6 +6,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from firstread.deid.rules import dictionary_vr
+from firstread.dicom.peek import plain_text
 
 Element = DataElement | RawDataElement
 
@@ -17,15 +18,6 @@ def vr_of(element: Element, tag: BaseTag) -> str:
     if element.VR is not None and element.VR != "UN":
         return element.VR
     return dictionary_vr(int(tag)) or (element.VR or "")
-
-
-def plain_text(element: Element) -> str | None:
-    """Return the text of an undecoded element that means the same in every character set, else None."""
-    if isinstance(element, RawDataElement) and isinstance(element.value, bytes) and element.VR != "UN":
-        value = element.value
-        if value.isascii() and b"\x1b" not in value:  # no ISO 2022 escapes (PS3.5 6.1.2.5)
-            return value.decode("ascii")
-    return None
 
 
 def split(text: str, vr: str) -> list[str]:

@@ -14,9 +14,9 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from firstread import __version__
-from firstread.deid.elements import Element, plain_text, values_of, vr_of
+from firstread.deid.elements import Element, values_of, vr_of
 from firstread.deid.encode import encode
-from firstread.deid.objects import clean_document, finish_document
+from firstread.deid.objects import clean_document, finish_document, removed_content
 from firstread.deid.options import METHOD_CODES, Option
 from firstread.deid.rules import TEXTUAL, Action, Rules, dictionary_vr
 from firstread.deid.safe_private import safe_vr
@@ -24,10 +24,13 @@ from firstread.deid.survey import survey
 from firstread.deid.text import Sweep, sweep_for
 from firstread.deid.values import Values, dummy, new_uid
 from firstread.deid.vault import IdentityVault
+from firstread.deid.vault.modules import Modules
 from firstread.dicom.metadata import text
+from firstread.dicom.peek import plain_text
 from firstread.dicom.reader import DicomFile, chunks, quiet
 from firstread.errors import QuarantineError, Reason
 
+_METHOD = f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"
 IMPLEMENTATION_CLASS_UID = UID("2.25.323842716104098423017206171418463372143")
 
 
@@ -81,6 +84,8 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         sweep = sweep_for(found.hints)
         issuer, patient_id = text(dataset, "IssuerOfPatientID"), text(dataset, "PatientID")
         study_uid = text(dataset, "StudyInstanceUID")
+        modules = Modules.of(dataset)
+        method = "\\".join(filter(None, (_METHOD, removed_content(dataset))))  # LO, 1-n
     # Outside: what goes wrong in the vault is no fault of the file.
     uids, patient = vault.uids(found.uids), vault.patient(issuer, patient_id, study_uid)
     with _understood():
@@ -90,17 +95,19 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         if rules.overlay is not None:
             for tag, value in rules.overlay.values.items():
                 dataset[tag] = DataElement(tag, dictionary_vr(tag), value)
-        _mark(dataset, rules, patient.code)
+        _mark(dataset, rules, patient.code, method)
         finish_document(dataset)
         dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
         dataset.preamble = bytes(128)
-        return Deidentified(
+        result = Deidentified(
             dataset=dataset,
             study_uid=text(dataset, "StudyInstanceUID"),
             series_uid=text(dataset, "SeriesInstanceUID"),
             sop_uid=text(dataset, "SOPInstanceUID"),
             patient=patient.code,
         )
+    vault.keep(modules, patient, result.study_uid)
+    return result
 
 
 @contextmanager
@@ -230,7 +237,7 @@ def _plain(tag: BaseTag | int, vr: str, text: str) -> RawDataElement:
     return RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
 
 
-def _mark(dataset: FileDataset, rules: Rules, patient: str) -> None:
+def _mark(dataset: FileDataset, rules: Rules, patient: str, method: str) -> None:
     """Say what was done (PS3.15 E.1.1 and E.3; codes of CID 7050)."""
     implicit, little = dataset.original_encoding
     marks = [
@@ -238,7 +245,7 @@ def _mark(dataset: FileDataset, rules: Rules, patient: str) -> None:
         _plain(0x00100020, "LO", patient),
         _plain(0x00100030, "DA", ""),
         _plain(0x00120062, "CS", "YES"),
-        _plain(0x00120063, "LO", f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"),
+        _plain(0x00120063, "LO", method),
         RawDataElement(
             BaseTag(0x00120064),
             "SQ",

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from pydicom.dataset import Dataset
 
 from firstread.dicom.objects import MR_SPECTROSCOPY
+from firstread.dicom.peek import peek
 from firstread.study import InstanceFacts
 
 _AGE = re.compile(r"^(\d{3})([DWMY])$")
@@ -19,7 +20,7 @@ _SEXES = frozenset({"M", "F", "O"})
 def text(dataset: Dataset, keyword: str) -> str:
     """Return an attribute as stripped text; "" where it is absent, empty or cannot be decoded."""
     try:
-        value = dataset.get(keyword)
+        value = peek(dataset, keyword)
     except Exception:  # undecodable values are unknown values
         return ""
     if value is None:

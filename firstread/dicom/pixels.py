@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from firstread.dicom.objects import WITHOUT_PIXELS, is_image_class
+from firstread.dicom.peek import peek
 from firstread.errors import QuarantineError, Reason
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -84,8 +85,8 @@ def _skip_fragments(source: IO[bytes], size: int, order: str) -> int:
 
 
 def _number(dataset: Dataset, keyword: str, default: int) -> int:
-    value = dataset.get(keyword)
-    return default if value is None else int(value)
+    value = peek(dataset, keyword)
+    return default if value is None or value == "" else int(str(value))
 
 
 def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes: int) -> None:
@@ -100,9 +101,9 @@ def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes
         Where the object is neither an image nor of a class in `WITHOUT_PIXELS`, lacks the pixels it should have, or
         the claim and the bytes cannot both be true.
     """
-    if span is None and str(dataset.get("SOPClassUID")) in WITHOUT_PIXELS:
+    if span is None and str(peek(dataset, "SOPClassUID")) in WITHOUT_PIXELS:
         return
-    rows, columns = dataset.get("Rows"), dataset.get("Columns")
+    rows, columns = _number(dataset, "Rows", 0), _number(dataset, "Columns", 0)
     if not rows or not columns or span is None:
         raise QuarantineError(_missing(dataset, span))
     if syntax.is_encapsulated != (span.length is None):
@@ -112,7 +113,7 @@ def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes
     samples = _number(dataset, "SamplesPerPixel", 1)
     if frames < 1 or samples not in (1, 3, 4) or bits not in (1, 8, 16, 32, 64):
         raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
-    frame_bits = int(rows) * int(columns) * samples * bits
+    frame_bits = rows * columns * samples * bits
     if frame_bits > max_frame_bytes * 8:
         raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
     if span.length is None:
@@ -120,7 +121,7 @@ def check(dataset: Dataset, span: PixelSpan | None, syntax: UID, max_frame_bytes
         if span.fragments < frames and not _is_video(syntax):
             raise QuarantineError(Reason.PIXELS_IMPLAUSIBLE)
         return
-    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+    if peek(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         frame_bits = frame_bits * 2 // 3
     expected = (frame_bits * frames + 7) // 8
     # One byte of padding to even length is allowed (PS3.5 8.1.1); more would be bytes that nobody understood.

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Self, cast
 
-import pydicom
 from pydicom import config
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
@@ -27,13 +27,23 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
 )
+from pydicom.valuerep import VR
 
-from firstread.dicom.guard import DEFER_BYTES, ITEM_WEIGHT, Guard, Limits, is_sequence, never_leaves
+from firstread.dicom.guard import (
+    DEFER_BYTES,
+    ITEM_WEIGHT,
+    Guard,
+    Limits,
+    is_sequence,
+    never_leaves,
+)
+from firstread.dicom.peek import peek
 from firstread.dicom.pixels import PixelSpan, check, locate
 from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
 _PREAMBLE = 128
+_NO_SEQUENCE = frozenset(str(vr) for vr in VR) - {"SQ", "UN"}
 _NOWHERE = logging.NullHandler()
 _DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
@@ -214,7 +224,7 @@ def _check(dataset: FileDataset, source: IO[bytes], size: int, syntax: UID, limi
     span = locate(source, size, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
     check(dataset, span, syntax, limits.frame_bytes)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        if not dataset.get(keyword):
+        if not peek(dataset, keyword):
             raise QuarantineError(Reason.MISSING_UID)
     return span or PixelSpan(header_stop, header_stop, 0)
 
@@ -223,7 +233,7 @@ def _read_deferred(dataset: Dataset, source: IO[bytes], guard: Guard) -> None:
     """Read the long values that may be needed; the others are left out."""
     for value in guard.deferred:
         raw = dataset.get_item(value.tag, keep_deferred=True)
-        if not isinstance(raw, pydicom.dataelem.RawDataElement) or raw.value is not None:
+        if not isinstance(raw, RawDataElement) or raw.value is not None:
             continue
         if never_leaves(value.tag):
             dataset[value.tag] = raw._replace(value=b"", length=0)
@@ -289,10 +299,16 @@ def _check_structure(dataset: Dataset, limits: Limits) -> None:
         elements += len(item) + (ITEM_WEIGHT if depth else 0)
         if elements > limits.elements:
             raise QuarantineError(Reason.TOO_MANY_ELEMENTS)
-        for tag in item.keys():  # iterating a Dataset itself decodes every element
+        for tag, element in list(item.items()):  # iterating a Dataset itself decodes every element
+            if element.VR in _NO_SEQUENCE and _is_whole(element):
+                continue  # most elements, told here because they are so many
             sequence = sequence_of(item, tag)
             if sequence is not None:
                 stack.extend((child, depth + 1) for child in sequence)
+
+
+def _is_whole(element: DataElement | RawDataElement) -> bool:
+    return isinstance(element, RawDataElement) and element.length == len(element.value or b"")
 
 
 def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
@@ -304,7 +320,7 @@ def sequence_of(item: Dataset, tag: BaseTag) -> Sequence | None:
         With `Reason.TRUNCATED` if the element's value is shorter than its length says.
     """
     raw = item.get_item(tag, keep_deferred=True)  # else pydicom decodes every empty element
-    if not isinstance(raw, pydicom.dataelem.RawDataElement):
+    if not isinstance(raw, RawDataElement):
         return raw.value if raw.VR == "SQ" else None
     if raw.value is not None and raw.length not in (0xFFFFFFFF, len(raw.value)):
         raise QuarantineError(Reason.TRUNCATED)
