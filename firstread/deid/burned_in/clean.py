@@ -18,8 +18,9 @@ from firstread.deid.burned_in.boxes import TextBox, TextDetector, merged
 from firstread.deid.burned_in.describe import Description, described, transcoded_photometric
 from firstread.deid.burned_in.layout import Array, Layout, Palette, background, blank
 from firstread.deid.burned_in.native import NativeFrames
-from firstread.deid.burned_in.prefilter import may_have_text, may_skip
+from firstread.deid.burned_in.prefilter import may_have_text
 from firstread.deid.burned_in.views import views
+from firstread.deid.gate import is_acquired
 from firstread.dicom.reader import DicomFile, chunks
 from firstread.errors import QuarantineError, Reason
 from firstread.imaging.pixels import MAX_FRAME_PIXELS
@@ -149,7 +150,7 @@ def clean(
     if layout.pixels > MAX_FRAME_PIXELS or not _is_integer(file):
         raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
     palette = Palette.of(file.dataset) if layout.photometric == "PALETTE COLOR" else None
-    inspector = _Inspector(detector, palette, prefilter and may_skip(file.dataset))
+    inspector = _Inspector(detector, palette, prefilter and is_acquired(file.dataset))
     if file.pixels.length is not None:
         return _clean_native(file, target, inspector, layout)
     if not codec.can_decode(file.transfer_syntax):
@@ -176,7 +177,7 @@ class _Inspector:
 
     def look(self, stored: Array, layout: Layout) -> _Finding:
         """Return the boxes to blank in a frame, which is changed: text is blanked and looked for again."""
-        if self.prefilter and not any(may_have_text(view) for view in views(stored, layout, self.palette)):
+        if self.prefilter and not may_have_text(stored):
             return _Finding([], looked_at=False)
         boxes: list[TextBox] = []
         black = self.black(stored, layout)
