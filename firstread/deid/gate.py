@@ -43,8 +43,8 @@ _GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 class Look(StrEnum):
     """How closely pixels must be looked at.
 
-    `NOTHING_TO_SEE`: a person has looked at this very object. `PREFILTER`: text would be an exception; the cheap look at
-    every frame decides, and the detector of text sees what it stops. `DETECTOR`: the detector sees every frame.
+    `NOTHING_TO_SEE`: a person has looked at this very object. `PREFILTER`: text would be an exception; the cheap look
+    at every frame decides, and the detector of text sees what it stops. `DETECTOR`: the detector sees every frame.
     """
 
     NOTHING_TO_SEE = "nothing_to_see"

@@ -17,7 +17,7 @@ from firstread.deid.burned_in.layout import Array
 _Bytes = npt.NDArray[np.uint8]
 
 _SCALES = (1, 3, 9)
-_SMALLEST = 96  # rows and columns that a reduced frame must have left
+_SMALLEST = 60  # rows and columns that a reduced frame must have left
 _REACH = 2  # pixels between the middle of a stroke and what is not stroke
 _RUN = 32  # pixels in which strokes must be as bright as the brightest to be of one brightness
 _BAND = 2**16  # pixels worked on together: what a processor's second cache holds
@@ -25,9 +25,10 @@ _SAMPLES = 64  # rows and columns looked at for the range of the frame
 # Strokes counted, per eight columns: at least a sixteenth of the range; the same of one brightness; half of it.
 _STRONG, _FAINT = 16, 32
 _ALIKE = 2  # bits: how much less than its own height a stroke may differ from the most extreme one beside it
+_APART = 6  # eights of columns between two rows
 _MOST = 4  # strokes that eight columns can have
 # Limits for 48 columns.
-_EVEN, _FAINT_IN_TWO_ROWS, _ANY = 7, 12, 20
+_STRONG_ONES, _EVEN, _FAINT_IN_TWO_ROWS, _ANY, _EVEN_AND_LARGE = 11, 6, 11, 20, 7
 
 
 def may_have_text(frame: Array) -> bool:
@@ -76,8 +77,9 @@ class _Scale:
     @classmethod
     def of(cls, frame: Array) -> "_Scale | None":
         """Return the scale of a frame, or None for one of a single value."""
-        low, high = int(frame.min(initial=np.iinfo(frame.dtype).max)), int(
-            frame.max(initial=np.iinfo(frame.dtype).min)
+        low, high = (
+            int(frame.min(initial=np.iinfo(frame.dtype).max)),
+            int(frame.max(initial=np.iinfo(frame.dtype).min)),
         )
         if high <= low:
             return None
@@ -101,7 +103,10 @@ def _bands(part: Array) -> Iterator[Array]:
 
 
 def _gray(band: Array, scale: _Scale) -> _Bytes:
-    """Return a band in 8 bits, a row of zeros above and below, its width a multiple of eight columns."""
+    """Return a band in 8 bits, a row of zeros above and below, and at the right its border for some eights of columns.
+
+    The rows are worked on end to end, as one, and that keeps them apart.
+    """
     rows, columns = band.shape
     cut = np.clip(band, scale.low, scale.high)
     if cut.dtype.byteorder not in "=|":
@@ -110,28 +115,28 @@ def _gray(band: Array, scale: _Scale) -> _Bytes:
     cut -= cut.dtype.type(scale.low & ((1 << cut.dtype.itemsize * 8) - 1))
     if scale.shift:
         cut >>= scale.shift
-    gray = np.zeros((rows + 2, (columns // 8 + 1) * 8), dtype=np.uint8)
+    gray = np.zeros((rows + 2, (columns // 8 + _APART) * 8), dtype=np.uint8)
     gray[1:-1, :columns] = cut
     gray[1:-1, columns:] = gray[1:-1, columns - 1 : columns]
     return gray
 
 
 def _has_line(gray: _Bytes, scale: _Scale, *, small: bool) -> bool:
-    """Tell whether strokes stand beside each other as letters do, in a band from `_gray`.
-
-    Rows are worked on end to end, as one: a stroke more or less at the borders does not matter.
-    """
+    """Tell whether strokes stand beside each other as letters do, in a band from `_gray`."""
     heights, offs = _strokes(gray)
     strong = heights >= max(3, -(-scale.spread // _STRONG))
     alike = offs <= heights >> _ALIKE
+    width = gray.shape[1] // 8
     even = _counts(strong & alike)
     if not small:
-        return _most(even) >= _EVEN
+        return _most(even) >= _EVEN_AND_LARGE
+    many = _counts(strong)
     faint = _counts(alike & (heights >= max(2, -(-scale.spread // _FAINT))))
-    width = gray.shape[1] // 8
     return (
-        _most(faint[:-width] + faint[width:]) >= _FAINT_IN_TWO_ROWS
-        or _most(faint + even + _counts(strong)) >= _ANY
+        _most(even) >= _EVEN
+        or _most(many) >= _STRONG_ONES
+        or _most(faint[:-width] + faint[width:]) >= _FAINT_IN_TWO_ROWS
+        or _most(faint + even + many) >= _ANY
     )
 
 
@@ -172,7 +177,8 @@ def _strokes(gray: _Bytes) -> tuple[_Bytes, _Bytes]:
 
 def _counts(found: npt.NDArray[np.bool_]) -> _Bytes:
     """Count in eights of columns, both polarities one behind the other."""
-    return np.asarray(np.clip(np.bitwise_count(np.packbits(found)), 0, _MOST))
+    counts = np.bitwise_count(np.packbits(found))
+    return np.minimum(counts, np.full_like(counts, _MOST))  # ten times as fast as with a number
 
 
 def _most(counts: _Bytes) -> int:
