@@ -10,13 +10,17 @@ from pydicom.dataset import Dataset
 
 from firstread.dicom.metadata import text
 
-DETECTOR_CLASSES = frozenset(
+_PROJECTION_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
         "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
         "1.2.840.10008.5.1.4.1.1.1.1.1",  # Digital X-Ray, for processing
         "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
         "1.2.840.10008.5.1.4.1.1.1.2.1",  # Digital Mammography X-Ray, for processing
+    }
+)
+DETECTOR_CLASSES = _PROJECTION_CLASSES | frozenset(
+    {
         "1.2.840.10008.5.1.4.1.1.2",  # CT
         "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
         "1.2.840.10008.5.1.4.1.1.4",  # MR
@@ -91,3 +95,14 @@ def is_acquired(dataset: Dataset) -> bool:
         and not kind & _SCREENS
         and text(dataset, "PhotometricInterpretation").upper() in _GRAYSCALE
     )
+
+
+def is_projection(dataset: Dataset) -> bool:
+    """Tell whether an image is a radiograph: those are turned after acquisition, text included.
+
+    Parameters
+    ----------
+    dataset
+        The header.
+    """
+    return text(dataset, "SOPClassUID") in _PROJECTION_CLASSES

@@ -43,7 +43,9 @@ _ADOBE_SIZE = 12
 _SOC, _SOT, _SOD, _EOC, _J2K_COM = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9", 0xFF64
 _SOT_SIZE = 12
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
-_BOXES = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res "})
+_BOXES = frozenset(
+    {b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res "}
+)
 
 _RLE_HEADER = 64
 _RLE_SEGMENTS = 15
@@ -215,7 +217,9 @@ def _rle(code: bytes, pixels: int) -> bytes:
     stops = [*starts[1:], len(code)]
     if starts[0] < _RLE_HEADER or starts != sorted(starts) or starts[-1] > len(code):
         raise ValueError
-    segments = [code[start : _run_end(code, start, stop, pixels)] for start, stop in zip(starts, stops, strict=True)]
+    segments = [
+        code[start : _run_end(code, start, stop, pixels)] for start, stop in zip(starts, stops, strict=True)
+    ]
     segments = [segment + bytes(len(segment) % 2) for segment in segments]
     offset, offsets = _RLE_HEADER, []
     for segment in segments:

@@ -13,23 +13,24 @@ _LARGEST_OFFSET = 2**32 - 1
 def copy(file: DicomFile, target: IO[bytes]) -> None:
     """Write the pixel data element of a file in an encapsulated transfer syntax.
 
-    Comments, application data, thumbnails, bytes behind the end of an image and the padding of fragments stay behind, and
-    the Basic Offset Table is made anew: none of them is a pixel, all of them may spell a name. Every frame decodes to the
-    same samples. Each frame becomes one fragment. Memory holds one compressed frame.
+    Comments, application data, thumbnails, bytes behind the end of an image and the padding of fragments stay
+    behind, and the Basic Offset Table is made anew: none of them is a pixel, all of them may spell a name.
+    Every frame decodes to the same samples. Each frame becomes one fragment. Memory holds one compressed frame.
 
     Parameters
     ----------
     file
         As `firstread.dicom.read` gave it.
     target
-        Seekable binary file, at the place of the element. The header that was written before it must not have an Extended
-        Offset Table (PS3.3 C.7.6.3.1.8), which would be wrong: `drop_offsets` takes it out.
+        Seekable binary file, at the place of the element. The header that was written before it must not have
+        an Extended Offset Table (PS3.3 C.7.6.3.1.8), which would be wrong: `drop_offsets` takes it out.
 
     Raises
     ------
     QuarantineError
-        With `Reason.PIXELS_IMPLAUSIBLE` if fragments and frames do not match, `Reason.UNREADABLE` if a frame is broken, and
-        `Reason.MAY_CONTAIN_BURNED_IN_TEXT` for a syntax whose streams nobody here understands, as with video.
+        With `Reason.PIXELS_IMPLAUSIBLE` if fragments and frames do not match, `Reason.UNREADABLE` if a frame is
+        broken, and `Reason.MAY_CONTAIN_BURNED_IN_TEXT` for a syntax whose streams nobody here understands, as
+        with video.
     """
     dataset = file.dataset
     count = int(dataset.get("NumberOfFrames") or 1)

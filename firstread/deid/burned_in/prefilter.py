@@ -8,6 +8,7 @@ is missed and what is stopped for nothing, and the limits below were chosen by i
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +26,22 @@ _SAMPLES = 64  # rows and columns looked at for the range of the frame
 # Strokes counted, per eight columns: at least a sixteenth of the range; the same of one brightness; half of it.
 _STRONG, _FAINT = 16, 32
 _ALIKE = 2  # bits: how much less than its own height a stroke may differ from the most extreme one beside it
+_FEWEST = 8  # gray levels that an image has at least
 _APART = 6  # eights of columns between two rows
 _MOST = 4  # strokes that eight columns can have
 # Limits for 48 columns.
 _STRONG_ONES, _EVEN, _FAINT_IN_TWO_ROWS, _ANY, _EVEN_AND_LARGE = 11, 6, 11, 20, 7
 
 
-def may_have_text(frame: Array) -> bool:
+def may_have_text(frame: Array, *, turned: bool = False) -> bool:
     """Tell whether a frame has anything like a line of letters.
 
     Parameters
     ----------
     frame
         Integers of any width and byte order, rows x columns: the stored values, not windowed.
+    turned
+        Look for lines that run from top to bottom as well, which takes twice as long.
 
     Returns
     -------
@@ -47,6 +51,10 @@ def may_have_text(frame: Array) -> bool:
     scale = _Scale.of(frame)
     if scale is None:
         return False
+    return _has_lines(frame, scale) or (turned and _has_lines(np.ascontiguousarray(frame.T), scale))
+
+
+def _has_lines(frame: Array, scale: "_Scale") -> bool:
     for step in _SCALES:
         part = frame if step == 1 else frame[::step, ::step]
         if step > 1 and min(part.shape) < _SMALLEST:
@@ -56,6 +64,7 @@ def may_have_text(frame: Array) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
 class _Scale:
     """Stored values to at most 8 bits: nearly the whole range, whatever a few extreme pixels say.
 
@@ -67,20 +76,22 @@ class _Scale:
         Bits to drop.
     spread
         The range of the image, in the reduced values.
+    gain
+        Factor for images of very few values, such as masks.
     """
 
-    __slots__ = ("high", "low", "shift", "spread")
-
-    def __init__(self, low: int, high: int, shift: int, spread: int) -> None:
-        self.low, self.high, self.shift, self.spread = low, high, shift, spread
+    low: int
+    high: int
+    shift: int
+    spread: int
+    gain: int
 
     @classmethod
     def of(cls, frame: Array) -> "_Scale | None":
         """Return the scale of a frame, or None for one of a single value."""
-        low, high = (
-            int(frame.min(initial=np.iinfo(frame.dtype).max)),
-            int(frame.max(initial=np.iinfo(frame.dtype).min)),
-        )
+        if not frame.size:
+            return None
+        low, high = int(frame.min()), int(frame.max())
         if high <= low:
             return None
         rows, columns = frame.shape
@@ -91,7 +102,8 @@ class _Scale:
         spread = max(most - least, (high - low) >> 4, 1)
         low, high = max(low, least - spread // 4), min(high, most + spread // 4 + 1)
         shift = max(0, (high - low).bit_length() - 8)
-        return cls(low, high, shift, max(1, spread >> shift))
+        gain = max(1, _FEWEST // (high - low))
+        return cls(low, high, shift, max(1, spread * gain >> shift), gain)
 
 
 def _bands(part: Array) -> Iterator[Array]:
@@ -115,6 +127,8 @@ def _gray(band: Array, scale: _Scale) -> _Bytes:
     cut -= cut.dtype.type(scale.low & ((1 << cut.dtype.itemsize * 8) - 1))
     if scale.shift:
         cut >>= scale.shift
+    if scale.gain > 1:
+        cut *= scale.gain
     gray = np.zeros((rows + 2, (columns // 8 + _APART) * 8), dtype=np.uint8)
     gray[1:-1, :columns] = cut
     gray[1:-1, columns:] = gray[1:-1, columns - 1 : columns]
