@@ -1,8 +1,8 @@
 """Which boxes of which frames are to be blanked: every different frame is looked at, equal frames once.
 
-A cine shows the same text on all of its frames. The detector therefore looks at what was brightest and darkest at every
-pixel over time, where moving anatomy does not disturb it, and those boxes are blanked in every frame; a frame in which the
-cheap look then still finds anything like text is shown to the detector by itself.
+A cine shows the same text on all of its frames. The detector therefore looks at what was brightest and darkest at
+every pixel over time, where moving anatomy does not disturb it, and those boxes are blanked in every frame; a frame
+in which the cheap look then still finds anything like text is shown to the detector by itself.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import numpy as np
 
 from firstread.deid.burned_in.allowed import is_allowed
 from firstread.deid.burned_in.boxes import TextBox, TextDetector, merged
-from firstread.deid.burned_in.layout import AS_YBR, Array, Layout, Palette, background, blank, hidden_bits
+from firstread.deid.burned_in.layout import AS_YBR, Array, Layout, Palette, background, blank, hides_bits
 from firstread.deid.burned_in.prefilter import may_have_text
 from firstread.deid.burned_in.views import views
 from firstread.errors import QuarantineError, Reason
@@ -138,7 +138,7 @@ class Inspector:
     def has_trace(self, stored: Array, layout: Layout) -> bool:
         """Tell whether a frame has anything like text, in its samples or in bits that no viewer shows."""
         if stored.ndim == 2:
-            return bool(hidden_bits(stored, layout).any()) or may_have_text(stored, turned=self.turned)
+            return hides_bits(stored, layout) or may_have_text(stored, turned=self.turned)
         if layout.photometric in AS_YBR:
             return may_have_text(stored[..., 0])
         red, green, blue = (stored[..., index].astype(np.uint16) for index in range(3))
