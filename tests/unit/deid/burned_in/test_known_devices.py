@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 
 from firstread.deid.burned_in import TextBox, clean
-from firstread.deid.burned_in.known_devices import boxes_to_blank
+from firstread.deid.burned_in.known_devices import Rules, boxes_to_blank
 from firstread.dicom import read
 from firstread.errors import QuarantineError, Reason
 from tests.unit.deid.burned_in.making import Blind, native
@@ -22,7 +22,7 @@ def _header(**values: object) -> FileDataset:
     return dataset
 
 
-def _rules(*coordinates: tuple[int, object], group: str = "graylist") -> Any:
+def _rules(*coordinates: tuple[int, object], group: str = "graylist") -> Rules:
     def evaluate(_dataset: FileDataset) -> Mapping[str, Any]:
         return {"results": [{"group": group, "coordinates": [list(one) for one in coordinates]}]}
 
