@@ -68,9 +68,10 @@ def boxes_to_blank(
 
 
 def _recipe() -> Rules:
-    from deid.config import DeidRecipe
-    from deid.dicom import has_burned_pixels
-    from deid.logger import bot
+    with quiet():  # it still imports what pydicom warns of
+        from deid.config import DeidRecipe
+        from deid.dicom import has_burned_pixels
+        from deid.logger import bot
 
     bot.level = -5  # it has messages about files
 
