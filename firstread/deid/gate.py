@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydicom.dataset import Dataset
 
 from firstread.dicom.metadata import text
+from firstread.dicom.reader import DicomFile
 
 _PROJECTION_CLASSES = frozenset(
     {
@@ -47,7 +48,7 @@ _GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 class Look(StrEnum):
     """How closely pixels must be looked at.
 
-    `NOTHING_TO_SEE`: a person has looked at this very object. `PREFILTER`: text would be an exception; the cheap look
+    `NOTHING_TO_SEE`: no pixels, or a person has looked at them. `PREFILTER`: text would be an exception; the cheap look
     at every frame decides, and the detector of text sees what it stops. `DETECTOR`: the detector sees every frame.
     """
 
@@ -56,22 +57,24 @@ class Look(StrEnum):
     DETECTOR = "detector"
 
 
-def look(dataset: Dataset, digest: str | Callable[[], str], inspected: Set[str]) -> Look:
+def look(file: DicomFile, digest: str | Callable[[], str], inspected: Set[str]) -> Look:
     """Decide how closely the pixels of an object must be looked at.
 
     Parameters
     ----------
-    dataset
-        The header as it arrived.
+    file
+        As it arrived.
     digest
         `DicomFile.digest` of the object, or what computes it: it costs a pass over the pixels, and is not asked for
         where nothing is inspected.
     inspected
         Digests of objects whose pixels a person has looked at and found free of identifying text.
     """
+    if not file.has_pixels:
+        return Look.NOTHING_TO_SEE
     if inspected and (digest if isinstance(digest, str) else digest()) in inspected:
         return Look.NOTHING_TO_SEE
-    return Look.PREFILTER if is_acquired(dataset) else Look.DETECTOR
+    return Look.PREFILTER if is_acquired(file.dataset) else Look.DETECTOR
 
 
 def is_acquired(dataset: Dataset) -> bool:

@@ -140,7 +140,8 @@ def test_a_whole_file_is_copied_without_them(syntax: UID) -> None:
     assert b"QUIMBY" not in target.getvalue()
     whole.write(target.getvalue())
     whole.seek(0)
-    before, after = pydicom.dcmread(BytesIO(data)), pydicom.dcmread(whole)
+    plain = file_of(described(np.stack([frame, frame]), 2), [_code(syntax)] * 2, syntax)
+    before, after = pydicom.dcmread(BytesIO(plain)), pydicom.dcmread(whole)
     assert np.array_equal(before.pixel_array, after.pixel_array)
 
 
