@@ -169,13 +169,13 @@ def _inked(
         boxed = style == "boxed" or isinstance(font, ImageFont.ImageFont)
         edge = np.ones(under.shape) if boxed else _cover(under.shape, text, font, around=1)
         under = under * (1 - edge) + black * edge
-        return under * (1 - ink) + (black + step) * ink
+        return np.asarray(under * (1 - ink) + (black + step) * ink)
     value = float(np.median(under)) + (-step if style == "dark" else step)
     extreme = float(np.percentile(under, 5 if style == "dark" else 95))
     hidden = extreme < value + step / 2 if style == "dark" else extreme > value - step / 2
     if value < black or hidden or step < READABLE * float(under.std()):
         return None
-    return under * (1 - ink) + value * ink
+    return np.asarray(under * (1 - ink) + value * ink)
 
 
 def _cover(

@@ -6,8 +6,8 @@ Needs the extra `recipes`; `deid` is imported with the first image, which takes 
 matplotlib.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pydicom.dataset import FileDataset
 
@@ -18,12 +18,8 @@ from firstread.errors import QuarantineError, Reason
 _RULES = "graylist"  # the only filters of the recipe that have coordinates
 
 
-class Rules(Protocol):
-    """Evaluates the rules for one header."""
-
-    def __call__(self, dataset: FileDataset) -> Mapping[str, Any]:
-        """Return what `deid.dicom.has_burned_pixels` returns."""
-        ...
+Rules = Callable[[FileDataset], Mapping[str, Any]]
+"""Evaluates the rules for one header, as `deid.dicom.has_burned_pixels` does."""
 
 
 def boxes_to_blank(

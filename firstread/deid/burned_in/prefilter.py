@@ -21,7 +21,7 @@ _SCALES = (1, 3, 9)
 _SMALLEST = 60  # rows and columns that a reduced frame must have left
 _REACH = 2  # pixels between the middle of a stroke and what is not stroke
 _RUN = 32  # pixels in which strokes must be as bright as the brightest to be of one brightness
-_BAND = 2**16  # pixels worked on together: what a processor's second cache holds
+_BAND = 2**17  # pixels worked on together: what a processor's second cache holds
 _SAMPLES = 64  # rows and columns looked at for the range of the frame
 # Strokes counted, per eight columns: at least a sixteenth of the range; the same of one brightness; half of it.
 _STRONG, _FAINT = 16, 32

@@ -19,7 +19,7 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 def _smooth(frames: int, dtype: str = "uint16") -> Array:
     index, rows, columns = np.mgrid[:frames, :128, :200]
     wave = 500 + 400 * np.sin(rows / 30 + index) * np.cos(columns / 40)
-    return wave.astype(dtype)
+    return np.asarray(wave.astype(dtype))
 
 
 def _scan(data: bytes) -> Trace:
