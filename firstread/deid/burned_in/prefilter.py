@@ -4,7 +4,7 @@ Letters are thin strokes: darker or brighter than what lies two pixels to both s
 and all of one brightness, for they were written and not measured. Anatomy and noise have strokes too, but not as
 many in the width of a few letters, and of every brightness. Every second row is looked at, which no letter slips
 through; large letters are looked for in every third and every ninth pixel. `benchmarks/burned_in.py` measures what
-is missed and what is stopped for nothing, and the limits below were chosen by it.
+is missed and what is stopped for nothing; the limits below were chosen on images of the same sets, not on others.
 """
 
 from collections.abc import Iterator
