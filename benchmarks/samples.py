@@ -23,7 +23,7 @@ def ct_series(folder: Path, slices: int = 300) -> list[Path]:
     body = _body(rng)
     paths = []
     for number in range(slices):
-        dataset = _slice(number, random.Random(number))  # noqa: S311 - not a secret
+        dataset = _slice(number, random.Random(number))
         noise = rng.normal(0, 12, body.shape)
         dataset.PixelData = np.clip(body + noise, 0, 4095).astype("<u2").tobytes()
         paths.append(folder / f"slice-{number:04d}.dcm")
@@ -35,7 +35,7 @@ def multi_frame(path: Path, frames: int = 500) -> Path:
     """Write one Enhanced CT of 512 x 512, 16 bit: 262 MB with 500 frames."""
     rng = np.random.default_rng(2)
     body = _body(rng)
-    dataset = _slice(0, random.Random(0))  # noqa: S311 - not a secret
+    dataset = _slice(0, random.Random(0))
     dataset.SOPClassUID = EnhancedCTImageStorage
     dataset.NumberOfFrames = frames
     few = [np.clip(body + rng.normal(0, 12, body.shape), 0, 4095).astype("<u2").tobytes() for _ in range(10)]

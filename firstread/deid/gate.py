@@ -1,24 +1,27 @@
-"""Which images may carry burned-in text, from the header alone.
+"""How closely the pixels of an object must be looked at before they may be passed on, from its header alone.
 
-Until pixels are looked at by `clean_pixels`, an image that may carry text is held. Burned In Annotation
-(0028,0301) is believed when it says YES and never when it says NO.
+Burned In Annotation (0028,0301) is believed when it says YES and never when it says NO.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Set
+from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
 from firstread.dicom.metadata import text
-from firstread.errors import QuarantineError, Reason
+from firstread.dicom.reader import DicomFile
 
-# SOP classes whose pixels come from a detector: text in them is the exception, not the habit (PS3.4 B.5).
-_DETECTOR_CLASSES = frozenset(
+_PROJECTION_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
         "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
         "1.2.840.10008.5.1.4.1.1.1.1.1",  # Digital X-Ray, for processing
         "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
         "1.2.840.10008.5.1.4.1.1.1.2.1",  # Digital Mammography X-Ray, for processing
+    }
+)
+DETECTOR_CLASSES = _PROJECTION_CLASSES | frozenset(
+    {
         "1.2.840.10008.5.1.4.1.1.2",  # CT
         "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
         "1.2.840.10008.5.1.4.1.1.4",  # MR
@@ -28,34 +31,81 @@ _DETECTOR_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.130",  # Enhanced PET
     }
 )
+"""SOP classes whose pixels come from a detector: text in them is the exception, not the habit (PS3.4 B.5)."""
+
+# Made by software, of labels or doses: no screen, no camera, and no habit of text either.
+_COMPUTED_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+        "1.2.840.10008.5.1.4.1.1.481.2",  # RT Dose
+    }
+)
 # Values of Image Type (0008,0008) that vendors give to screens and reports stored under a detector's class.
 _SCREENS = frozenset({"SCREEN SAVE", "SCREENSHOT", "REPORT", "POSDISP", "SECONDARY CAPTURE", "PROTOCOL"})
+_GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 
 
-def check(dataset: Dataset, digest: str, inspected: Set[str]) -> None:
-    """Hold an image that may carry burned-in text.
+class Look(StrEnum):
+    """How closely pixels must be looked at.
+
+    `NOTHING_TO_SEE`: no pixels, or a person has looked at them. `PREFILTER`: text would be an exception; the cheap look
+    at every frame decides, and the detector of text sees what it stops. `DETECTOR`: the detector sees every frame.
+    """
+
+    NOTHING_TO_SEE = "nothing_to_see"
+    PREFILTER = "prefilter"
+    DETECTOR = "detector"
+
+
+def look(file: DicomFile, digest: str | Callable[[], str], inspected: Set[str]) -> Look:
+    """Decide how closely the pixels of an object must be looked at.
+
+    Parameters
+    ----------
+    file
+        As it arrived.
+    digest
+        `DicomFile.digest` of the object, or what computes it: it costs a pass over the pixels, and is not asked for
+        where nothing is inspected.
+    inspected
+        Digests of objects whose pixels a person has looked at and found free of identifying text.
+    """
+    if not file.has_pixels:
+        return Look.NOTHING_TO_SEE
+    if inspected and (digest if isinstance(digest, str) else digest()) in inspected:
+        return Look.NOTHING_TO_SEE
+    return Look.PREFILTER if is_acquired(file.dataset) else Look.DETECTOR
+
+
+def is_acquired(dataset: Dataset) -> bool:
+    """Tell whether the pixels of an object come from a detector, and not from a screen of any kind.
 
     Parameters
     ----------
     dataset
-        The header as it arrived.
-    digest
-        `DicomFile.digest` of the object.
-    inspected
-        Digests of objects whose pixels a person has looked at and found free of identifying text.
+        The header.
 
-    Raises
-    ------
-    QuarantineError
-        With `Reason.MAY_CONTAIN_BURNED_IN_TEXT`.
+    Returns
+    -------
+    bool
+        True for grayscale images of `DETECTOR_CLASSES`, segmentations and doses, unless Image Type names a screen or
+        a secondary capture, or Burned In Annotation says YES.
     """
-    if digest in inspected:
-        return
-    image_type = set(text(dataset, "ImageType").upper().split("\\"))
-    if (
-        text(dataset, "SOPClassUID") not in _DETECTOR_CLASSES
-        or text(dataset, "BurnedInAnnotation").upper() == "YES"
-        or {part.strip() for part in image_type} & _SCREENS
-        or text(dataset, "PhotometricInterpretation").upper() not in ("MONOCHROME1", "MONOCHROME2")
-    ):
-        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
+    kind = {part.strip() for part in text(dataset, "ImageType").upper().split("\\")}
+    return (
+        text(dataset, "SOPClassUID") in DETECTOR_CLASSES | _COMPUTED_CLASSES
+        and text(dataset, "BurnedInAnnotation").upper() != "YES"
+        and not kind & _SCREENS
+        and text(dataset, "PhotometricInterpretation").upper() in _GRAYSCALE
+    )
+
+
+def is_projection(dataset: Dataset) -> bool:
+    """Tell whether an image is a radiograph: those are turned after acquisition, text included.
+
+    Parameters
+    ----------
+    dataset
+        The header.
+    """
+    return text(dataset, "SOPClassUID") in _PROJECTION_CLASSES

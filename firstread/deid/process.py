@@ -16,7 +16,7 @@ from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
 from firstread.dicom.guard import Limits
 from firstread.dicom.reader import DicomFile, chunks, quiet, read
-from firstread.errors import QuarantineError
+from firstread.errors import QuarantineError, Reason
 
 if TYPE_CHECKING:
     from firstread.deid.burned_in import TextDetector
@@ -58,13 +58,11 @@ def process(
     QuarantineError
         With the typed reason why the file cannot be passed on.
     """
-    try:
-        if file.has_pixels:
-            gate.check(file.dataset, file.digest(), inspected)
-    except QuarantineError:
-        if detector is None or Option.CLEAN_PIXEL_DATA not in rules.options:
-            raise
-    else:
+    look = gate.look(file, file.digest, inspected)
+    cleans = Option.CLEAN_PIXEL_DATA in rules.options
+    if look is gate.Look.DETECTOR and (detector is None or not cleans):
+        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
+    if detector is None or not cleans or look is gate.Look.NOTHING_TO_SEE:
         result = clean_header(file, vault, rules)
         write(result, file, target)
         return result

@@ -98,12 +98,8 @@ class Deidentify:
 
     def _pass_on(self, receipt: Receipt, file: DicomFile) -> Receipt:
         plain_digest = file.digest()
-        held: Reason | None = None
-        try:
-            if file.has_pixels:
-                gate.check(file.dataset, plain_digest, self.inspected)
-        except QuarantineError as error:
-            held = error.reason
+        look = gate.look(file, plain_digest, self.inspected)
+        held = Reason.MAY_CONTAIN_BURNED_IN_TEXT if look is gate.Look.DETECTOR else None
         # Before the dates are shifted, and before cleaning changes the dataset in place.
         timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
         result = clean_header(file, self.vault, self.rules)

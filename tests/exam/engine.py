@@ -11,7 +11,7 @@ from firstread.deid.engine import clean_header, write
 from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import read
-from firstread.errors import QuarantineError
+from firstread.errors import QuarantineError, Reason
 
 
 def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False) -> Counter[str]:
@@ -49,8 +49,8 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
 
 def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -> None:
     with path.open("rb") as source, read(source) as file:
-        if gated and file.has_pixels:
-            gate.check(file.dataset, file.digest(), frozenset())
+        if gated and gate.look(file, file.digest, frozenset()) is gate.Look.DETECTOR:
+            raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
         write(clean_header(file, vault, rules(Profile.LONGITUDINAL.options)), file, target)
 
 

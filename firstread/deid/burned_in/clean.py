@@ -4,28 +4,25 @@ Frames are looked at one by one, equal frames once. What was blanked is looked a
 the object is quarantined. Memory holds a few decoded frames, whatever the number of frames.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO
 
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
-from firstread.deid.burned_in import codec, fragments
-from firstread.deid.burned_in.allowed import is_allowed
-from firstread.deid.burned_in.boxes import TextBox, TextDetector, merged
+from firstread.deid.burned_in import codec, encapsulated, fragments
+from firstread.deid.burned_in.boxes import TextBox, TextDetector
+from firstread.deid.burned_in.code_streams import without_text
 from firstread.deid.burned_in.describe import Description, described, transcoded_photometric
-from firstread.deid.burned_in.layout import Array, Layout, Palette, background, blank
+from firstread.deid.burned_in.layout import Array, Layout, Palette, blank
 from firstread.deid.burned_in.native import NativeFrames
-from firstread.deid.burned_in.prefilter import may_have_text, may_skip
-from firstread.deid.burned_in.views import views
+from firstread.deid.burned_in.plan import Inspector, Plan, plan
+from firstread.deid.gate import is_acquired, is_projection
 from firstread.dicom.reader import DicomFile, chunks
 from firstread.errors import QuarantineError, Reason
 from firstread.imaging.pixels import MAX_FRAME_PIXELS
 
-_ROUNDS = 6  # looks at one frame; each blanked box may bring out what is fainter
-_INTEGER_PIXELS = b"\xe0\x7f\x10\x00"
 _LARGEST_ELEMENT = 2**32 - 1
 
 
@@ -40,7 +37,7 @@ class CleanResult:
     looked_at
         Different frames that the detector has looked at.
     skipped
-        Different frames that the prefilter found to be without text.
+        Different frames in which the cheap look found no text outside of what is blanked.
     touched
         Frames with at least one blanked box.
     blanked, kept
@@ -57,6 +54,11 @@ class CleanResult:
     kept: int
     description: Description = field(repr=False)
 
+    @property
+    def checked(self) -> bool:
+        """Whether every frame was looked at, by the detector or by the prefilter: Burned In Annotation may say NO."""
+        return self.looked_at + self.skipped > 0
+
     def update(self, dataset: FileDataset) -> None:
         """Make a header describe the pixel data that was written.
 
@@ -68,43 +70,13 @@ class CleanResult:
         self.description.apply(dataset)
 
 
-@dataclass
-class _Finding:
-    boxes: list[TextBox]
-    kept: int = 0
-    looked_at: bool = True
-
-
-@dataclass
-class _Plan:
-    """Which boxes to blank: per different frame, and which frame is which."""
-
-    digests: list[bytes] = field(default_factory=list)
-    findings: dict[bytes, _Finding] = field(default_factory=dict)
-
-    def boxes(self, index: int) -> list[TextBox]:
-        return self.findings[self.digests[index]].boxes
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(finding.boxes for finding in self.findings.values())
-
-    def result(self, description: Description) -> CleanResult:
-        all_frames = [self.findings[digest] for digest in self.digests]
-        looked_at = sum(finding.looked_at for finding in self.findings.values())
-        return CleanResult(
-            frames=len(all_frames),
-            looked_at=looked_at,
-            skipped=len(self.findings) - looked_at,
-            touched=sum(bool(finding.boxes) for finding in all_frames),
-            blanked=sum(len(finding.boxes) for finding in all_frames),
-            kept=sum(finding.kept for finding in all_frames),
-            description=description,
-        )
-
-
 def clean(
-    file: DicomFile, target: IO[bytes], detector: TextDetector, *, prefilter: bool = False
+    file: DicomFile,
+    target: IO[bytes],
+    detector: TextDetector,
+    *,
+    prefilter: bool = False,
+    known: Sequence[TextBox] = (),
 ) -> CleanResult:
     """Blank the burned-in text of a file.
 
@@ -120,6 +92,8 @@ def clean(
     prefilter
         Do not show the detector frames without any trace of text. Heeded only for SOP classes whose pixels come
         from a detector, never for ultrasound, secondary capture and other screens.
+    known
+        Boxes that are blanked in every frame, whatever is in them; see `known_devices.boxes_to_blank`.
 
     Returns
     -------
@@ -146,10 +120,16 @@ def clean(
     CleanResult(frames=1, looked_at=1, skipped=0, touched=0, blanked=0, kept=0)
     """
     layout = Layout.of(file.dataset)
-    if layout.pixels > MAX_FRAME_PIXELS or not _is_integer(file):
+    if layout.pixels > MAX_FRAME_PIXELS or not NativeFrames.has_integers(file):
         raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
     palette = Palette.of(file.dataset) if layout.photometric == "PALETTE COLOR" else None
-    inspector = _Inspector(detector, palette, prefilter and may_skip(file.dataset))
+    inspector = Inspector(
+        detector,
+        palette,
+        prefilter=prefilter and is_acquired(file.dataset),
+        turned=is_projection(file.dataset),
+        known=[_inside(box, layout) for box in known],
+    )
     if file.pixels.length is not None:
         return _clean_native(file, target, inspector, layout)
     if not codec.can_decode(file.transfer_syntax):
@@ -157,132 +137,114 @@ def clean(
     return _clean_encapsulated(file, target, inspector, layout)
 
 
-def _is_integer(file: DicomFile) -> bool:
-    """Tell Pixel Data from Float and Double Float Pixel Data (PS3.3 C.7.6.24)."""
-    file.source.seek(file.pixels.start)
-    tag = file.source.read(4)
-    return tag == _INTEGER_PIXELS or (
-        not file.transfer_syntax.is_little_endian and tag == b"\x7f\xe0\x00\x10"
+def _inside(box: TextBox, layout: Layout) -> TextBox:
+    return box.grown(0, 0, (layout.rows, layout.columns), layout.step)
+
+
+def _result(found: Plan, description: Description) -> CleanResult:
+    all_frames = [found.findings[digest] for digest in found.digests]
+    looked_at = sum(finding.looked_at for finding in found.findings.values())
+    return CleanResult(
+        frames=len(all_frames),
+        looked_at=looked_at,
+        skipped=len(found.findings) - looked_at,
+        touched=sum(bool(finding.boxes) for finding in all_frames),
+        blanked=sum(len(finding.boxes) for finding in all_frames),
+        kept=sum(finding.kept for finding in all_frames),
+        description=description,
     )
 
 
-@dataclass
-class _Inspector:
-    """Looks at decoded frames."""
+@dataclass(frozen=True)
+class _Native:
+    native: NativeFrames
+    layout: Layout
 
-    detector: TextDetector
-    palette: Palette | None
-    prefilter: bool
+    @property
+    def count(self) -> int:
+        return self.layout.frames
 
-    def look(self, stored: Array, layout: Layout) -> _Finding:
-        """Return the boxes to blank in a frame, which is changed: text is blanked and looked for again."""
-        if self.prefilter and not any(may_have_text(view) for view in views(stored, layout, self.palette)):
-            return _Finding([], looked_at=False)
-        boxes: list[TextBox] = []
-        black = self.black(stored, layout)
-        for _ in range(_ROUNDS):
-            found = merged(
-                box for view in views(stored, layout, self.palette) for box in self.detector.find(view)
-            )
-            fresh = [_with_margin(box, layout) for box in found if not is_allowed(box)]
-            if not fresh:
-                return _Finding(boxes, kept=len(found))
-            blank(stored, fresh, black)
-            boxes += fresh
-        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
+    def read(self, index: int) -> bytes:
+        return self.native.read(index)
 
-    def black(self, stored: Array, layout: Layout) -> tuple[int, ...]:
-        return background(stored, layout, self.palette)
+    def decode(self, raw: bytes) -> tuple[Array, Layout]:
+        return self.native.decode(raw), self.layout
 
 
-def _with_margin(box: TextBox, layout: Layout) -> TextBox:
-    """Return a box with room for accents and descenders, and for a letter before and after the line."""
-    height = min(box.bottom - box.top, box.right - box.left)
-    upright = box.bottom - box.top == height
-    above, beside = max(2, height // 5), max(3, height * 3 // 5)
-    return box.grown(
-        beside if upright else above,
-        above if upright else beside,
-        (layout.rows, layout.columns),
-        layout.step,
-    )
-
-
-def _clean_native(file: DicomFile, target: IO[bytes], inspector: _Inspector, layout: Layout) -> CleanResult:
+def _clean_native(file: DicomFile, target: IO[bytes], inspector: Inspector, layout: Layout) -> CleanResult:
     frames = NativeFrames.of(file, layout)
-    plan = _Plan()
-    for index in range(layout.frames):
-        raw = frames.read(index)
-        digest = _digest([raw])
-        plan.digests.append(digest)
-        if digest not in plan.findings:
-            plan.findings[digest] = inspector.look(frames.decode(raw), layout)
+    found = plan(_Native(frames, layout), inspector)
     _copy(file, target, file.pixels.start, frames.start)
     for index in range(layout.frames):
         raw = frames.read(index)
-        if boxes := plan.boxes(index):
+        if boxes := found.boxes(index):
             raw = frames.blanked(raw, boxes, inspector.black(frames.decode(raw), layout))
         target.write(raw)
-    _copy(file, target, frames.start + layout.frames * frames.size, file.pixels.stop)
-    return plan.result(Description())
+    target.write(bytes(file.pixels.stop - frames.start - layout.frames * frames.size))
+    return _result(found, Description())
+
+
+@dataclass(frozen=True)
+class _Encapsulated:
+    file: DicomFile
+    layout: Layout
+    groups: list[list[fragments.Fragment]]
+
+    @property
+    def count(self) -> int:
+        return len(self.groups)
+
+    def read(self, index: int) -> bytes:
+        return b"".join(fragments.read_frame(self.file.source, self.groups[index]))
+
+    def decode(self, raw: bytes) -> tuple[Array, Layout]:
+        return codec.decode(raw, self.file.transfer_syntax, self.layout)
 
 
 def _clean_encapsulated(
-    file: DicomFile, target: IO[bytes], inspector: _Inspector, layout: Layout
+    file: DicomFile, target: IO[bytes], inspector: Inspector, layout: Layout
 ) -> CleanResult:
     groups = fragments.frames_of(file.source, file.pixels, file.dataset, layout.frames)
-    plan = _Plan()
-    decoded = layout
-    for group in groups:
-        parts = fragments.read_frame(file.source, group)
-        digest = _digest(parts)
-        plan.digests.append(digest)
-        if digest not in plan.findings:
-            stored, decoded = codec.decode(b"".join(parts), file.transfer_syntax, layout)
-            plan.findings[digest] = inspector.look(stored, decoded)
-    if plan.is_empty:
-        _copy(file, target, file.pixels.start, file.pixels.stop)
-        return plan.result(Description())
+    frames = _Encapsulated(file, layout, groups)
+    found = plan(frames, inspector)
+    if found.is_empty:
+        encapsulated.copy(file, target)
+        return _result(found, Description(encoded=True))
     syntax = file.transfer_syntax if file.transfer_syntax in codec.REENCODED else codec.TRANSCODED
-    writer = _Writer(file, inspector, layout, syntax)
+    writer = _Writer(frames, inspector, layout, syntax)
     extended = "ExtendedOffsetTable" in file.dataset or layout.frames * layout.frame_bytes > _LARGEST_ELEMENT
-    offsets = fragments.write(target, writer.frames(groups, plan), layout.frames, extended=extended)
+    offsets = fragments.write(target, writer.frames(found), layout.frames, extended=extended)
     compressed = sum(fragment.length for group in groups for fragment in group)
-    description = described(file, layout, decoded, syntax, compressed)
-    return plan.result(replace(description, offsets=offsets if extended else None))
+    description = described(file, layout, found.decoded, syntax, compressed)
+    return _result(found, replace(description, offsets=offsets if extended else None))
 
 
 @dataclass(frozen=True)
 class _Writer:
-    """Encodes the frames that need it."""
+    """Encodes the frames that need it; the others lose nothing but what is no pixel."""
 
-    file: DicomFile
-    inspector: _Inspector
+    source: _Encapsulated
+    inspector: Inspector
     layout: Layout
     syntax: UID
 
-    def frames(self, groups: list[list[fragments.Fragment]], plan: _Plan) -> Iterator[list[bytes]]:
-        whole = self.syntax != self.file.transfer_syntax
-        for index, group in enumerate(groups):
-            parts = fragments.read_frame(self.file.source, group)
-            boxes = plan.boxes(index)
-            yield [self._encoded(b"".join(parts), boxes)] if boxes or whole else parts
+    def frames(self, found: Plan) -> Iterator[list[bytes]]:
+        before = self.source.file.transfer_syntax
+        for index in range(self.source.count):
+            raw, boxes = self.source.read(index), found.boxes(index)
+            if boxes or self.syntax != before:
+                yield [self._encoded(raw, boxes)]
+            else:
+                yield [without_text(raw, before, self.layout.pixels)]
 
     def _encoded(self, code: bytes, boxes: list[TextBox]) -> bytes:
-        stored, layout = codec.decode(code, self.file.transfer_syntax, self.layout)
+        stored, layout = self.source.decode(code)
         if boxes:
             blank(stored, boxes, self.inspector.black(stored, layout))
         original = self.layout
-        if self.syntax != self.file.transfer_syntax:
+        if self.syntax != self.source.file.transfer_syntax:
             original = replace(layout, photometric=transcoded_photometric(layout))
         return codec.encode(stored, codec.REENCODED[self.syntax], layout, original)
-
-
-def _digest(parts: list[bytes]) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
 
 
 def _copy(file: DicomFile, target: IO[bytes], start: int, stop: int) -> None:

@@ -10,7 +10,7 @@ from pydicom.uid import (
     JPEGExtended12Bit,
 )
 
-from firstread.deid.burned_in.fragments import Offsets
+from firstread.deid.burned_in.fragments import OFFSET_TABLES, Offsets
 from firstread.deid.burned_in.layout import AS_RGB, Layout
 from firstread.dicom.metadata import text
 from firstread.dicom.reader import DicomFile
@@ -26,7 +26,6 @@ _LOSSY_METHODS: dict[UID, str] = {
     JPEGExtended12Bit: "ISO_10918_1",
     HTJ2K: "ISO_15444_15",
 }
-_OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Description:
         if self.syntax is not None:
             dataset.file_meta.TransferSyntaxUID = self.syntax
         if self.encoded:
-            for keyword in _OFFSET_TABLES:
+            for keyword in OFFSET_TABLES:
                 if keyword in dataset:
                     delattr(dataset, keyword)
         if self.offsets is not None:

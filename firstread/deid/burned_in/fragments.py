@@ -19,6 +19,7 @@ _DELIMITER = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 _ELEMENT = struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # SOI of JPEG and JPEG-LS, SOC and SIZ of JPEG 2000
 _LARGEST_OFFSET = 2**32 - 1
+OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,27 @@ def hidden_bits(stored: Array, layout: Layout) -> Array:
     return extra
 
 
+def hides_bits(stored: Array, layout: Layout) -> bool:
+    """Tell, without a copy of the frame, whether any bit is set that no viewer shows; a wrong yes is possible.
+
+    Parameters
+    ----------
+    stored
+        Words as they lie in the file.
+    layout
+        How they are stored.
+    """
+    if layout.bits_stored == layout.bits_allocated:
+        return False
+    if layout.shift:
+        return True
+    low, high = int(stored.min()), int(stored.max())
+    if layout.signed:  # extended signs hide nothing, and zeros above the sample neither
+        half = 1 << (layout.bits_stored - 1)
+        return not (-half <= low and high < half) and not (low >= 0 and high < 2 * half)
+    return high >> layout.bits_stored != 0
+
+
 @dataclass(frozen=True)
 class Palette:
     """The colours of a PALETTE COLOR image (PS3.3 C.7.6.3.1.5).

@@ -10,6 +10,8 @@ from firstread.deid.burned_in.layout import Array, Layout, blank
 from firstread.dicom.reader import DicomFile
 from firstread.errors import QuarantineError, Reason
 
+_INTEGER_PIXELS = b"\xe0\x7f\x10\x00"
+
 
 @dataclass(frozen=True)
 class NativeFrames:
@@ -47,6 +49,15 @@ class NativeFrames:
             raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
         return frames
 
+    @staticmethod
+    def has_integers(file: DicomFile) -> bool:
+        """Tell Pixel Data from Float and Double Float Pixel Data (PS3.3 C.7.6.24)."""
+        file.source.seek(file.pixels.start)
+        tag = file.source.read(4)
+        return tag == _INTEGER_PIXELS or (
+            not file.transfer_syntax.is_little_endian and tag == b"\x7f\xe0\x00\x10"
+        )
+
     @property
     def size(self) -> int:
         """Bytes of a frame."""
@@ -63,6 +74,10 @@ class NativeFrames:
         if len(raw) != self.size:
             raise QuarantineError(Reason.TRUNCATED)
         return raw
+
+    def view(self, raw: bytes) -> Array:
+        """Return a frame's words as they lie in the file; no copy where samples are no swapped bytes."""
+        return self._view(raw)
 
     def decode(self, raw: bytes) -> Array:
         """Return a frame's samples as stored, subsampling undone; a copy."""
@@ -94,7 +109,7 @@ class NativeFrames:
             blank(stored, boxes, black)
         return self._pairs(stored).tobytes() if self.swapped else bytes(buffer)
 
-    def _view(self, buffer: bytearray) -> Array:
+    def _view(self, buffer: bytes | bytearray) -> Array:
         """Return rows x columns, rows x columns x 3, or rows x pairs x 4 (Y Y Cb Cr) on the buffer."""
         layout = self.layout
         kind = "i" if layout.signed else "u"

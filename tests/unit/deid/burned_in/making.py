@@ -39,6 +39,13 @@ class Beacon:
         return [TextBox(*corners, self.text)]
 
 
+class Blind:
+    """Finds nothing."""
+
+    def find(self, image: npt.NDArray[np.uint8]) -> Sequence[TextBox]:  # noqa: ARG002 - it does not look
+        return []
+
+
 class Always:
     """Finds text whatever it is shown."""
 
@@ -121,11 +128,13 @@ def encapsulated(dataset: Dataset, codes: list[bytes], syntax: UID, parts: int =
     return target.getvalue()
 
 
-def cleaned(data: bytes, detector: TextDetector, **options: bool) -> tuple[FileDataset, CleanResult]:
+def cleaned(
+    data: bytes, detector: TextDetector, *, prefilter: bool = False
+) -> tuple[FileDataset, CleanResult]:
     """Return the file that a caller puts together from what `clean` wrote."""
     target = BytesIO()
     with read(BytesIO(data)) as file:
-        result = clean(file, target, detector, **options)
+        result = clean(file, target, detector, prefilter=prefilter)
         dataset = file.dataset
         syntax = file.transfer_syntax
     whole = BytesIO()

@@ -90,8 +90,9 @@ def test_prefilter_lets_text_through(size: int, step: int) -> None:
     frame = image((300, 600), top=14)
     draw(frame, "QUIMBY^THEODORA", (20, 100), size, 12 + step)
     assert may_have_text(frame)
-    assert may_have_text(np.ascontiguousarray(frame.T))
+    assert may_have_text(np.ascontiguousarray(frame.T), turned=True)
     assert may_have_text(255 - frame)
+    assert may_have_text(frame.astype(">i2") * 100 - 12000)
 
 
 def test_prefilter_stops_what_is_smooth() -> None:
@@ -99,3 +100,19 @@ def test_prefilter_stops_what_is_smooth() -> None:
     frame = (120 + 100 * np.sin(rows / 30) * np.cos(columns / 40)).astype(np.uint8)
     assert not may_have_text(frame)
     assert not may_have_text(np.zeros((4, 4), np.uint8))
+
+
+def test_prefilter_sees_a_mask_of_two_values() -> None:
+    mask = np.zeros((200, 300), np.uint8)
+    assert not may_have_text(mask)
+    draw(mask, "QUIMBY^THEODORA", (20, 100), 16, 1)
+    assert may_have_text(mask)
+
+
+@pytest.mark.parametrize("size", [36, 60, 90])
+def test_prefilter_sees_large_letters_in_large_images(size: int) -> None:
+    rows, columns = np.mgrid[:1500, :1600]
+    frame = (900 + 400 * np.sin(rows / 90) * np.cos(columns / 120)).astype(np.uint16)
+    assert not may_have_text(frame)
+    draw(frame, "QUIMBY", (200, 600), size, 2000, "DejaVuSans.ttf")
+    assert may_have_text(frame)
