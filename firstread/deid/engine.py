@@ -78,7 +78,7 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         If an element cannot be understood well enough to be cleaned.
     """
     dataset = file.dataset
-    with _understood():
+    with understood():
         rules = rules.for_class(text(dataset, "SOPClassUID"))
         found = survey(dataset, rules)
         sweep = sweep_for(found.hints)
@@ -88,7 +88,7 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         method = "\\".join(filter(None, (_METHOD, removed_content(dataset))))  # LO, 1-n
     # Outside: what goes wrong in the vault is no fault of the file.
     uids, patient = vault.uids(found.uids), vault.patient(issuer, patient_id, study_uid)
-    with _understood():
+    with understood():
         cleaner = _Cleaner(rules, uids, _values(sweep, patient.shift_days), sweep)
         clean_document(dataset, sweep, rules.options)
         cleaner.item(dataset)
@@ -111,7 +111,7 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def understood() -> Iterator[None]:
     """Quarantine a file whose values cannot be decoded or encoded: what is not understood cannot be cleaned."""
     try:
         with quiet():
@@ -306,7 +306,7 @@ def header(result: Deidentified, syntax: UID) -> bytes:
         If a value cannot be encoded.
     """
     dataset = result.dataset
-    with _understood():
+    with understood():
         meta = DicomBytesIO()
         meta.is_little_endian, meta.is_implicit_VR = True, False
         write_file_meta_info(meta, dataset.file_meta)

@@ -1,25 +1,29 @@
 """One file in, one de-identified file out: pixels judged and cleaned, header cleaned, both written."""
 
 from collections.abc import Set
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
 from firstread.deid import gate
-from firstread.deid.engine import Deidentified, clean_header, header, write
+from firstread.deid.engine import Deidentified, clean_header, header, method_code, understood, write
 from firstread.deid.options import Option, Profile
 from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
 from firstread.dicom.guard import Limits
-from firstread.dicom.reader import DicomFile, chunks, quiet, read
+from firstread.dicom.reader import DicomFile, quiet, read
 from firstread.errors import QuarantineError, Reason
 
 if TYPE_CHECKING:
-    from firstread.deid.burned_in import TextDetector
+    from firstread.deid.burned_in import CleanResult, TextBox, TextDetector
 
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -40,7 +44,7 @@ def process(
     file
         As `firstread.dicom.read` gave it; its dataset is changed.
     target
-        Binary file to write to. Nothing is written if the file is quarantined.
+        Binary file to write to. Worthless if the file is quarantined.
     vault, rules
         Pseudonyms and profile.
     detector
@@ -58,25 +62,114 @@ def process(
     QuarantineError
         With the typed reason why the file cannot be passed on.
     """
-    look = gate.look(file, file.digest, inspected)
-    cleans = Option.CLEAN_PIXEL_DATA in rules.options
-    if look is gate.Look.DETECTOR and (detector is None or not cleans):
-        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
-    if detector is None or not cleans or look is gate.Look.NOTHING_TO_SEE:
-        result = clean_header(file, vault, rules)
-        write(result, file, target)
-        return result
-    from firstread.deid.burned_in import clean  # numpy and decoders, for images that need them
-
+    # In memory up to a size: the new pixel data element, where it is not the old one.
     with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as pixels:
-        cleaned = clean(file, pixels, detector, prefilter=True)
+        with understood():
+            looked = look_at_pixels(file, pixels, rules, detector, inspected)
         result = clean_header(file, vault, rules)
-        with quiet():
-            cleaned.update(result.dataset)
-        target.write(header(result, file.transfer_syntax))
-        for chunk in chunks(pixels, 0, pixels.tell()):
-            target.write(chunk)
+        with understood():
+            looked.update(result.dataset)
+        if pixels.tell():
+            target.write(header(result, file.transfer_syntax))
+            pixels.seek(0)
+            copyfileobj(pixels, target)
+        else:
+            write(result, file, target)
         return result
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of the pixels of a file.
+
+    Parameters
+    ----------
+    checked
+        Whether every frame was looked at, by a machine or a person.
+    cleaned
+        What changed in the pixel data element; None where nobody had to look closely.
+    """
+
+    checked: bool
+    cleaned: "CleanResult | None" = None
+
+    def update(self, dataset: FileDataset) -> None:
+        """Make a new header describe the pixels: what was done to them, and that somebody has looked."""
+        if self.cleaned is not None:
+            self.cleaned.update(dataset)
+        if self.checked:
+            dataset.BurnedInAnnotation = "NO"
+            dataset.DeidentificationMethodCodeSequence.append(method_code(Option.CLEAN_PIXEL_DATA))
+
+
+def look_at_pixels(
+    file: DicomFile,
+    pixels: IO[bytes],
+    rules: Rules,
+    detector: "TextDetector | None" = None,
+    inspected: Set[str] = frozenset(),
+) -> Looked:
+    """Look for burned-in text as closely as an image needs it.
+
+    Parameters
+    ----------
+    file
+        Before its header is cleaned.
+    pixels
+        Empty file; receives the pixel data element where it is not to be passed on as it is.
+    rules, detector, inspected
+        As for `process`.
+
+    Raises
+    ------
+    QuarantineError
+        With `Reason.MAY_CONTAIN_BURNED_IN_TEXT` where text may be left.
+    """
+    if not file.has_pixels:
+        return Looked(checked=False)
+    from firstread.deid.burned_in import clean, encapsulated, scan  # numpy, decoders
+
+    look = gate.look(file, file.digest, inspected)
+    if look is gate.Look.NOTHING_TO_SEE:
+        if file.pixels.length is None:
+            encapsulated.drop_offsets(file)
+            encapsulated.copy(file, pixels)
+        return Looked(checked=True)
+    is_native = file.pixels.length is not None
+    if is_native and look is gate.Look.PREFILTER and scan.scan(file) is scan.Trace.NONE:
+        return Looked(checked=True)
+    if Option.CLEAN_PIXEL_DATA not in rules.options:
+        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
+    known = _known(file) if look is gate.Look.DETECTOR else []
+    cleaned = clean(file, pixels, detector or NoDetector(), prefilter=True, known=known)
+    return Looked(checked=cleaned.checked, cleaned=cleaned)
+
+
+def _known(file: DicomFile) -> "list[TextBox]":
+    """Return where a device is known to burn text into its images, if the package with the rules is installed."""
+    if find_spec("deid") is None:
+        return []
+    from firstread.deid.burned_in.known_devices import boxes_to_blank
+
+    return boxes_to_blank(file.dataset, int(file.dataset.Rows), int(file.dataset.Columns))
+
+
+@lru_cache(maxsize=1)
+def default_detector() -> "TextDetector | None":
+    """Return the detector of burned-in text, one per process; None where the extra `pixels` is not installed."""
+    if find_spec("rapidocr") is None:
+        return None
+    from firstread.deid.burned_in import RapidTextDetector
+
+    return RapidTextDetector(threads=1)
+
+
+class NoDetector:
+    """Stands where nobody can look for text: what must be looked at is not passed on."""
+
+    def find(self, _image: object) -> NoReturn:
+        """Refuse."""
+        raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
 
 
 def deidentify(
@@ -127,7 +220,7 @@ def deidentify(
     chosen = rules(Profile(profile).options if options is None else frozenset(options))
     target = BytesIO()
     with _opened(source) as stream, read(stream, Limits()) as file:
-        process(file, target, vault=vault, rules=chosen, detector=detector)
+        process(file, target, vault=vault, rules=chosen, detector=detector or default_detector())
     target.seek(0)
     return pydicom.dcmread(target)
 

@@ -6,15 +6,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from firstread.deid import IdentityVault, Profile, gate, rules
-from firstread.deid.engine import clean_header, write
+from firstread.deid import IdentityVault, Profile, rules
+from firstread.deid.process import default_detector, process
 from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import read
-from firstread.errors import QuarantineError, Reason
+from firstread.errors import QuarantineError
 
 
-def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False) -> Counter[str]:
+def sit(inputs: Path, outputs: Path, vault_folder: Path) -> Counter[str]:
     """De-identify every file below a folder; return how many came out, and why others did not.
 
     Parameters
@@ -23,8 +23,6 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
         Folders; names are kept.
     vault_folder
         Where the vault's file and key are. It is opened anew, as a fresh process would.
-    gated
-        Whether images that may carry burned-in text are held, as the pipeline does.
     """
     vault_folder.mkdir(parents=True, exist_ok=True)
     store = SqliteVaultStore(vault_folder / "vault.sqlite")
@@ -34,7 +32,7 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
         for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
             target = io.BytesIO()
             try:
-                _one(path, vault, target, gated=gated)
+                _one(path, vault, target)
             except QuarantineError as error:
                 counts[error.reason.value] += 1
                 continue
@@ -47,11 +45,10 @@ def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False)
     return counts
 
 
-def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -> None:
+def _one(path: Path, vault: IdentityVault, target: io.BytesIO) -> None:
     with path.open("rb") as source, read(source) as file:
-        if gated and gate.look(file, file.digest, frozenset()) is gate.Look.DETECTOR:
-            raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
-        write(clean_header(file, vault, rules(Profile.LONGITUDINAL.options)), file, target)
+        chosen = rules(Profile.LONGITUDINAL.options)
+        process(file, target, vault=vault, rules=chosen, detector=default_detector())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,9 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--in", type=Path, required=True, dest="inputs")
     parser.add_argument("--out", type=Path, required=True, dest="outputs")
     parser.add_argument("--vault", type=Path, required=True)
-    parser.add_argument("--gated", action="store_true")
     chosen = parser.parse_args(arguments)
-    counts = sit(chosen.inputs, chosen.outputs, chosen.vault, gated=chosen.gated)
+    counts = sit(chosen.inputs, chosen.outputs, chosen.vault)
     sys.stdout.write(", ".join(f"{reason} {count}" for reason, count in sorted(counts.items())) + "\n")
     return 0
 

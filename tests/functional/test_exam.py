@@ -23,12 +23,13 @@ SEED, PATIENTS = 1, 12
 FLOORS = {
     Action.TAG_RETAINED: 100.0,
     Action.TEXT_NOTNULL: 100.0,
-    Action.TEXT_RETAINED: 99.8,
-    Action.TEXT_REMOVED: 100,
+    Action.TEXT_RETAINED: 100.0,
+    Action.TEXT_REMOVED: 100.0,
     Action.DATE_SHIFTED: 100.0,
     Action.UID_CHANGED: 100.0,
     Action.UID_CONSISTENT: 100.0,
     Action.PATID_CONSISTENT: 100.0,
+    Action.PIXELS_HIDDEN: 100.0,
     Action.PIXELS_RETAINED: 100.0,
     Action.YIELD: 100.0,
     Action.FILE_CLEAN: 100.0,
@@ -68,7 +69,7 @@ def library(exam: tuple[Path, Key], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.parametrize("action", list(FLOORS))
 def test_the_library_does_not_fall_below_what_it_reached(library: Score, action: Action) -> None:
     failures = [failure for failure in library.failures if failure.action is action]
-    assert library.percent("images", "documents", actions=(action,)) >= FLOORS[action], failures[:5]
+    assert library.percent(actions=(action,)) >= FLOORS[action], failures[:5]
 
 
 def test_the_library_leaks_no_more_than_it_did(library: Score) -> None:
@@ -77,13 +78,6 @@ def test_the_library_leaks_no_more_than_it_did(library: Score) -> None:
 
 def test_nothing_is_withheld(library: Score) -> None:
     assert library.withheld == []
-
-
-def test_the_gate_holds_every_image_with_burned_in_text(exam: tuple[Path, Key], tmp_path: Path) -> None:
-    sit(exam[0] / "input", tmp_path / "out", tmp_path / "vault", gated=True)
-    for file in exam[1].files:
-        if file.boxes:
-            assert not (tmp_path / "out" / file.name).exists()
 
 
 def test_doing_nothing_scores_low_and_leaks_everywhere(small: tuple[Path, Key]) -> None:

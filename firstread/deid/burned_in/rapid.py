@@ -16,7 +16,7 @@ from firstread.deid.burned_in.boxes import Image, TextBox, merged
 _SURE = 0.9  # below this score a recognised text is no text
 _LEGIBLE = 0.6  # from this score on, there is some text
 _WORD = 3  # letters; shapes of anatomy are read as one or two
-_UNREADABLE = 48  # pixels; letters higher than this are read, or they are no letters
+_UNREADABLE = 48  # pixels; letters higher than this, or half an image high, are read, or they are no letters
 _EDGE = 3
 _LARGEST_SCALE = 5  # letters of eight pixels are then forty pixels high, which is plenty
 
@@ -68,7 +68,7 @@ class RapidTextDetector:
         rows, columns = image.shape[:2]
         least = -(-self._enlarged // _LARGEST_SCALE)
         framed = np.pad(image, ((0, max(0, least - rows)), (0, max(0, least - columns)), (0, 0)))
-        inside = (_scaled(box, 1.0, columns, rows) for box in self._found(framed))
+        inside = (_scaled(box, 1.0, columns, rows) for box in self._found(framed, min(rows, columns)))
         return [box for box in inside if box.area > 0]
 
     def _tiles(self, rows: int, columns: int) -> Iterator[tuple[int, int, int, int]]:
@@ -101,17 +101,18 @@ class RapidTextDetector:
         for box in self._found(cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)):
             yield _scaled(box, 1 / scale, columns, rows)
 
-    def _found(self, image: Image) -> list[TextBox]:
-        """Return the boxes of one tile."""
+    def _found(self, image: Image, shortest: int = 2 * _UNREADABLE) -> list[TextBox]:
+        """Return the boxes of one tile; `shortest` is the smaller side of what is not a black frame in it."""
         found = self._engine(image, use_det=True, use_cls=False, use_rec=False)
         if found.boxes is None:
             return []
         rows, columns = image.shape[:2]
         boxes = [_box(corners, columns, rows) for corners in found.boxes]
-        read = [self._read(box, image) for box in boxes if box.area > 0]
+        legible_from = min(_UNREADABLE, shortest // 2)
+        read = [self._read(box, image, legible_from) for box in boxes if box.area > 0]
         return [box for box in read if box is not None]
 
-    def _read(self, box: TextBox, image: Image) -> TextBox | None:
+    def _read(self, box: TextBox, image: Image, legible_from: int) -> TextBox | None:
         """Return a box with its text, if it may be one that stays; None for what is surely no text.
 
         Letters that are too small or too faint to be read count as text. Large shapes in which nothing can be
@@ -121,7 +122,7 @@ class RapidTextDetector:
         text, score = self._recognised(crop)
         if text and score >= _SURE:
             return TextBox(box.left, box.top, box.right, box.bottom, text)
-        large = min(crop.shape[:2]) > _UNREADABLE
+        large = min(crop.shape[:2]) > legible_from
         if large and not self._is_legible(_contrasted(crop)):
             return None
         return box
