@@ -1,7 +1,7 @@
 """Write firstread/deid/data/iod_types.json: what each IOD wants of the attributes that Table E.1-1 leaves a choice for.
 
 Source: the tables of PS3.3 as the package `highdicom` (MIT) carries them, generated from innolitics/dicom-standard
-(MIT). Type 1 and 2 are kept per SOP class, attribute and enclosing sequence; everything else is type 3.
+(MIT). Type 1 and 2 are kept per SOP class, attribute and enclosing sequence; everything else is type 3. Text that some object must have is listed by itself.
 
     python scripts/build_iod_types.py
 """
@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 DATA = Path(__file__).parent.parent / "firstread" / "deid" / "data"
+_TEXT = ("LO", "LT", "SH", "ST", "UC", "UT")
 
 
 def _standard(name: str) -> dict[str, Any]:
@@ -22,6 +23,11 @@ def _standard(name: str) -> dict[str, Any]:
         resources.files("highdicom").joinpath(f"_standard/{name}.json").read_text()
     )
     return loaded
+
+
+def _vr(keyword: str) -> str:
+    tag = tag_for_keyword(keyword)  # overlays repeat, and have none
+    return "" if tag is None else dictionary_VR(tag)
 
 
 def _types(modules: list[dict[str, str]], attributes: dict[str, Any], choices: set[int]) -> dict[str, int]:
@@ -49,11 +55,18 @@ def main() -> None:
         if name in modules:
             classes[sop_class] = name
             iods[name] = iods.get(name) or _types(modules[name], attributes, choices)
+    needed = {
+        f"{tag_for_keyword(attribute['keyword']):08x}"
+        for module in attributes.values()
+        for attribute in module
+        if attribute["type"] == "1" and _vr(attribute["keyword"]) in _TEXT
+    }
     document = {
         "title": "Types of attributes in IODs of DICOM PS3.3, for rows of PS3.15 Table E.1-1 with a choice of actions",
         "source": f"highdicom {version('highdicom')}, MIT, Copyright 2020 Imaging Data Commons; "
         "generated there from innolitics/dicom-standard, MIT",
         "classes": classes,
+        "text_of_type_1": sorted(needed),
         "iods": dict(sorted(iods.items())),
     }
     (DATA / "iod_types.json").write_text(json.dumps(document, indent=0, sort_keys=True) + "\n")

@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from firstread import __version__
 from firstread.deid.elements import Element, values_of, vr_of
 from firstread.deid.encode import encode
+from firstread.deid.iods import text_that_must_be
 from firstread.deid.objects import clean_document, finish_document, removed_content
 from firstread.deid.options import METHOD_CODES, Option
 from firstread.deid.rules import TEXTUAL, Action, Rules, dictionary_vr
@@ -216,6 +217,8 @@ class _Cleaner:
             del item[tag]  # bytes that were not decoded, whatever their VR says
         else:
             after = [self._changed(part, vr, action) for part in before]
+            if after != before and not any(after) and int(tag) in text_that_must_be():
+                after = [str(dummy(vr))]
             if after != before:
                 item[tag] = _with_values(element, vr, after)
 

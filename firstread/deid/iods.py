@@ -10,6 +10,7 @@ from typing import TypedDict
 
 class _Data(TypedDict):
     classes: Mapping[str, str]
+    text_of_type_1: list[str]
     iods: Mapping[str, Mapping[str, int]]
 
 
@@ -45,3 +46,9 @@ def iod(sop_class: str) -> Iod | None:
         return None
     places = ((place.split("/"), value) for place, value in data["iods"][name].items())
     return Iod({(int(tag, 16), int(parent, 16)): value for (tag, parent), value in places})
+
+
+@lru_cache(maxsize=1)
+def text_that_must_be() -> frozenset[int]:
+    """Return the text attributes that are type 1 in some object: they may not become empty (PS3.5 7.4.1)."""
+    return frozenset(int(tag, 16) for tag in _data()["text_of_type_1"])
