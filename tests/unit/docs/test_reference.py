@@ -13,7 +13,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from firstread import messages
 from firstread.cli import app
-from firstread.deid.options import METHOD_CODES, Profile
+from firstread.deid.options import METHOD_CODES, Option, Profile
 from firstread.deid.rules import Action, rules
 from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerSettings, ModelsSettings
 from firstread.errors import Reason
@@ -183,9 +183,16 @@ def test_attributes_are_treated_as_told() -> None:
 def test_actions_and_options_are_all_there() -> None:
     table = pages.rows(pages.sections(DEIDENTIFICATION)["Actions"])
     assert {action.value for action in Action} <= {row[0].strip("`") for row in table}
-    profile = pages.sections(DEIDENTIFICATION)["The pipeline profile"]
-    for option in (None, *rules(Profile.LONGITUDINAL.options).options):
-        assert METHOD_CODES[option].value in profile
+    profiles = {row[1]: row[2:] for row in pages.rows(pages.sections(DEIDENTIFICATION)["Profiles"])}
+    for option in (None, *Option):
+        applied = [
+            option is None or option in profile.options
+            for profile in (Profile.LONGITUDINAL, Profile.SAFE_HARBOR_STRICT)
+        ]
+        told = profiles.get(METHOD_CODES[option].value, ["no", "no"])
+        assert ["yes" if one else "no" for one in applied] == list(told), option
+    switches = {row[0].strip("`"): row[1] for row in pages.rows(pages.sections(DEIDENTIFICATION)["Options"])}
+    assert switches == {option.value: METHOD_CODES[option].value for option in Option}
 
 
 @pytest.mark.parametrize(
