@@ -1,8 +1,9 @@
 """Apply the rules to one file and write what may be passed on; pixel bytes are copied, never decoded."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO
 
@@ -46,6 +47,8 @@ class Deidentified:
         The pseudonymous UIDs.
     patient
         The patient's pseudonym.
+    actions
+        How often each `Action` was taken, at every depth; "blank" counts texts blanked in pixels.
     """
 
     dataset: FileDataset
@@ -53,6 +56,7 @@ class Deidentified:
     series_uid: str
     sop_uid: str
     patient: str
+    actions: Mapping[str, int]
 
 
 def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
@@ -105,6 +109,7 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
             series_uid=text(dataset, "SeriesInstanceUID"),
             sop_uid=text(dataset, "SOPInstanceUID"),
             patient=patient.code,
+            actions={action.value: count for action, count in Counter(cleaner.taken).items()},
         )
     vault.keep(modules, patient, result.study_uid)
     return result
@@ -159,6 +164,7 @@ class _Cleaner:
     uids: Mapping[str, str]
     values: Values
     sweep: Sweep
+    taken: list[Action] = field(default_factory=list)
 
     def item(self, item: Dataset, parent: int = 0) -> None:
         for tag, element in list(item.items()):
@@ -172,9 +178,10 @@ class _Cleaner:
             elif vr == "SQ":
                 self._sequence(item, tag, action)
             elif action is Action.KEEP and vr not in TEXTUAL:
-                self._binary(item, tag, element)
+                action = self._binary(item, tag, element)
             else:
-                self._element(item, tag, vr, action, element)
+                action = self._element(item, tag, vr, action, element)
+            self.taken.append(action)
 
     def _safe(self, item: Dataset, tag: int) -> str | None:
         return safe_vr(item, tag) if Option.RETAIN_SAFE_PRIVATE in self.rules.options else None
@@ -199,14 +206,17 @@ class _Cleaner:
         for child in item[tag].value or ():
             self.item(child, int(tag))
 
-    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> None:
+    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> Action:
         if isinstance(element.value, bytes) and self.sweep.names_in(element.value):
             del item[tag]
+            return Action.REMOVE
+        return Action.KEEP
 
-    def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> None:
+    def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> Action:
+        """Do what the rules say with a value; return what was done."""
         if action is Action.EMPTY:
             item[tag] = _plain(tag, vr, "")
-            return
+            return action
         before = values_of(item, tag, element, vr)
         if action is Action.DUMMY:
             stands_in = dummy(vr, (before or [""])[0])
@@ -214,10 +224,12 @@ class _Cleaner:
             item[tag] = _plain(tag, vr, str(stands_in)) if plain else DataElement(tag, vr, stands_in)
         elif before is None:
             del item[tag]  # bytes that were not decoded, whatever their VR says
+            return Action.REMOVE
         else:
             after = [self._changed(part, vr, action) for part in before]
             if after != before:
                 item[tag] = _with_values(element, vr, after)
+        return action
 
     def _changed(self, value: str, vr: str, action: Action) -> str:
         return new_uid(value, self.uids) if action is Action.UID else self.values.changed(value, vr, action)

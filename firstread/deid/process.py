@@ -1,6 +1,7 @@
 """One file in, one de-identified file out: pixels judged and cleaned, header cleaned, both written."""
 
 from collections.abc import Set
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -76,7 +77,7 @@ def process(
         target.write(header(result, file.transfer_syntax))
         for chunk in chunks(pixels, 0, pixels.tell()):
             target.write(chunk)
-        return result
+        return replace(result, actions={**result.actions, "blank": cleaned.blanked})
 
 
 def deidentify(
