@@ -11,14 +11,19 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from firstread.deid.folder.errors import JobError
-from firstread.deid.folder.worker import Done, Settings, Task, Worker
+from firstread.deid.folder.worker import Done, Settings, Task, Worker, sha256_of
+from firstread.errors import Reason
 
 _WAITING_PER_WORKER = 16
-_worker: Worker
+_settings: Settings
+_worker: Worker | None = None
 
 
 def in_order(tasks: Iterable[Task], settings: Settings, jobs: int) -> Generator[tuple[Task, Done]]:
     """Yield each task with what became of it.
+
+    A file that kills the process which reads it (decoders are no Python) is quarantined; the others go on. With one
+    job it takes this process with it.
 
     Parameters
     ----------
@@ -32,36 +37,71 @@ def in_order(tasks: Iterable[Task], settings: Settings, jobs: int) -> Generator[
     Raises
     ------
     JobError
-        If the disk or the vault fails, or a worker process dies.
+        If the disk or the vault fails, or no process can be started.
     """
     if jobs == 1:
         worker = Worker(settings)
         yield from ((task, worker(task)) for task in tasks)
         return
-    # Fresh processes: a forked one would share the vault's connection, which SQLite forbids.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _start, (settings,))
+    pool = _pool(jobs, settings)
     waiting: deque[tuple[Task, Future[Done]]] = deque()
     source = iter(tasks)
     try:
         while True:
             for task in islice(source, jobs * _WAITING_PER_WORKER - len(waiting)):
-                waiting.append((task, pool.submit(_work, task)))
+                waiting.append((task, _submit(pool, task)))
             if not waiting:
                 return
             task, future = waiting.popleft()
-            yield task, future.result()
-    except BrokenProcessPool:
-        raise JobError("a worker process ended; memory may be short: try fewer --jobs") from None
+            try:
+                done = future.result()
+            except BrokenProcessPool:
+                pool.shutdown()
+                done = _by_itself(task, settings)
+                pool = _pool(jobs, settings)
+                waiting = deque((each, _again(pool, each, before)) for each, before in waiting)
+            yield task, done
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _pool(jobs: int, settings: Settings) -> ProcessPoolExecutor:
+    # Fresh processes: a forked one would share the vault's connection, which SQLite forbids.
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (settings,))
+
+
+def _submit(pool: ProcessPoolExecutor, task: Task) -> Future[Done]:
+    try:
+        return pool.submit(_work, task)
+    except BrokenProcessPool as error:
+        failed: Future[Done] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _again(pool: ProcessPoolExecutor, task: Task, before: Future[Done]) -> Future[Done]:
+    return before if before.done() and before.exception() is None else _submit(pool, task)
+
+
+def _by_itself(task: Task, settings: Settings) -> Done:
+    """Do a task whose process has died, maybe because of another task."""
+    with _pool(1, settings) as pool:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            raise JobError("no process can be started; memory may be short: try --jobs 1") from None
+        try:
+            return pool.submit(_work, task).result()
+        except BrokenProcessPool:
+            with open(task.path, "rb") as source:  # noqa: PTH123
+                return Done(sha256_of(source), Reason.UNREADABLE)
+
+
 def _start(settings: Settings) -> None:
-    global _worker
+    global _settings
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us when it has settled what is done
     threading.Thread(target=_follow_parent, daemon=True).start()
-    _worker = Worker(settings)
+    _settings = settings
 
 
 def _follow_parent() -> None:
@@ -73,4 +113,7 @@ def _follow_parent() -> None:
 
 
 def _work(task: Task) -> Done:
+    global _worker
+    if _worker is None:  # not in `_start`: an error there would only say that the process ended
+        _worker = Worker(_settings)
     return _worker(task)

@@ -112,6 +112,11 @@ class Done:
     actions: Mapping[str, int] = field(default_factory=dict)
 
 
+def sha256_of(source: IO[bytes]) -> str:
+    """Return the digest of a whole file, in hexadecimal."""
+    return hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
 class Worker:
     """De-identifies one file after the other.
 
@@ -137,8 +142,8 @@ class Worker:
         """
         sha256 = None
         try:
-            with open(task.path, "rb") as source:  # noqa: PTH123 - a path of bytes that no encoding knows
-                sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            with open(task.path, "rb") as source:  # noqa: PTH123
+                sha256 = sha256_of(source)
                 if sha256 == task.known_sha256:
                     return Done(sha256, known=True)
                 source.seek(0)
