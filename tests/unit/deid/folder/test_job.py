@@ -16,6 +16,7 @@ from firstread.deid import Option, Profile, open_vault
 from firstread.deid.folder import JobError, UsageError
 from firstread.deid.folder import worker as worker_module
 from firstread.deid.folder.worker import Worker
+from firstread.deid.process import process
 from firstread.errors import FirstReadError
 from tests.support.dicoms import PIXELS, encode, header
 from tests.unit.deid.folder.jobs import NAMES, NoText, World, slice_of
@@ -294,7 +295,6 @@ def test_a_full_disk_stops_the_job_and_it_goes_on_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(world)
-    process = worker_module.process
 
     def full(_file: Any, target: Any, **_values: Any) -> Any:  # noqa: ANN401
         target.write(b"half")
