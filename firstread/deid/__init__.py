@@ -1,6 +1,5 @@
 """De-identification by PS3.15 Annex E: rules, free text, pixels, pseudonyms and the identity vault."""
 
-from firstread.deid.link import open_vault
 from firstread.deid.options import METHOD_CODES, Option, Profile
 from firstread.deid.process import deidentify
 from firstread.deid.rules import Rules, rules

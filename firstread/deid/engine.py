@@ -172,7 +172,7 @@ class _Cleaner:
             vr = vr_of(element, tag)
             action = self.rules.action(number, vr, parent)
             if number >> 16 & 1 and (safe := self._safe(item, number)):
-                self._private(item, tag, safe, element)
+                action = self._private(item, tag, safe, element)
             elif action is Action.REMOVE:
                 del item[tag]
             elif vr == "SQ":
@@ -186,17 +186,17 @@ class _Cleaner:
     def _safe(self, item: Dataset, tag: int) -> str | None:
         return safe_vr(item, tag) if Option.RETAIN_SAFE_PRIVATE in self.rules.options else None
 
-    def _private(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> None:
+    def _private(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> Action:
         """Keep a safe private element, if its value is what it should be; its text is swept like any other."""
         if isinstance(element, RawDataElement) and element.VR in (None, "UN"):
             element = element._replace(VR=vr)
             item[tag] = element
         if element.VR != vr:
             del item[tag]
-        elif vr in TEXTUAL:
-            self._element(item, tag, vr, Action.SWEEP, element)
-        else:
-            self._binary(item, tag, element)
+            return Action.REMOVE
+        if vr in TEXTUAL:
+            return self._element(item, tag, vr, Action.SWEEP, element)
+        return self._binary(item, tag, element)
 
     def _sequence(self, item: Dataset, tag: BaseTag, action: Action) -> None:
         if action is Action.EMPTY:

@@ -1,71 +1,52 @@
-"""``python -m tests.exam.engine --in DIR --out DIR --vault FOLDER``: let FirstRead's library sit the exam."""
+"""FirstRead sits the exam: as `firstread deid` does, what is sent again in a run of its own."""
 
-import argparse
-import io
-import sys
-from collections import Counter
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from firstread.deid import IdentityVault, Profile, gate, rules
-from firstread.deid.engine import clean_header, write
-from firstread.deid.vault.keys import master_key_from_file
-from firstread.deid.vault.sqlite import SqliteVaultStore
-from firstread.dicom import read
-from firstread.errors import QuarantineError, Reason
+from firstread.deid import Profile
+from firstread.deid.burned_in import TextBox, TextDetector
+from firstread.deid.folder import Job
+from tests.exam.generate import FIRST, RESEND
 
 
-def sit(inputs: Path, outputs: Path, vault_folder: Path, *, gated: bool = False) -> Counter[str]:
-    """De-identify every file below a folder; return how many came out, and why others did not.
+class NoText:
+    """A detector that finds nothing: for questions that are not about burned-in text, which takes its time."""
+
+    def find(self, _image: object) -> Sequence[TextBox]:
+        """Find nothing."""
+        return []
+
+
+def no_detector() -> TextDetector | None:
+    """As where the packages are not installed."""
+    return None
+
+
+def sit(inputs: Path, folder: Path, detector: Callable[[], TextDetector | None] = NoText) -> Path:
+    """De-identify an exam.
 
     Parameters
     ----------
-    inputs, outputs
-        Folders; names are kept.
-    vault_folder
-        Where the vault's file and key are. It is opened anew, as a fresh process would.
-    gated
-        Whether images that may carry burned-in text are held, as the pipeline does.
+    inputs
+        The exam's input folder, with what is sent first and what is sent again.
+    folder
+        Gets ``out``, key and link file, and the reports.
+    detector
+        Makes the detector of burned-in text.
+
+    Returns
+    -------
+    pathlib.Path
+        The report of both turns.
     """
-    vault_folder.mkdir(parents=True, exist_ok=True)
-    store = SqliteVaultStore(vault_folder / "vault.sqlite")
-    counts: Counter[str] = Counter()
-    try:
-        vault = IdentityVault(store, master_key_from_file(vault_folder / "vault.key"))
-        for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
-            target = io.BytesIO()
-            try:
-                _one(path, vault, target, gated=gated)
-            except QuarantineError as error:
-                counts[error.reason.value] += 1
-                continue
-            counts["deidentified"] += 1
-            written = outputs / path.relative_to(inputs)
-            written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_bytes(target.getvalue())
-    finally:
-        store.close()
-    return counts
-
-
-def _one(path: Path, vault: IdentityVault, target: io.BytesIO, *, gated: bool) -> None:
-    with path.open("rb") as source, read(source) as file:
-        if gated and gate.look(file, file.digest, frozenset()) is gate.Look.DETECTOR:
-            raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
-        write(clean_header(file, vault, rules(Profile.LONGITUDINAL.options)), file, target)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Let the library sit an exam."""
-    parser = argparse.ArgumentParser(prog="python -m tests.exam.engine", description=__doc__)
-    parser.add_argument("--in", type=Path, required=True, dest="inputs")
-    parser.add_argument("--out", type=Path, required=True, dest="outputs")
-    parser.add_argument("--vault", type=Path, required=True)
-    parser.add_argument("--gated", action="store_true")
-    chosen = parser.parse_args(arguments)
-    counts = sit(chosen.inputs, chosen.outputs, chosen.vault, gated=chosen.gated)
-    sys.stdout.write(", ".join(f"{reason} {count}" for reason, count in sorted(counts.items())) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    files = []
+    profile = Profile.LONGITUDINAL
+    for turn in (FIRST, RESEND):
+        report = folder / f"{turn}.json"
+        places = (inputs / turn, folder / "out", folder / "key", folder / "link", report)
+        Job(*places, profile, profile.options, detector=detector).run()
+        files += json.loads(report.read_text("utf-8"))["files"]
+    both = folder / "report.json"
+    both.write_text(json.dumps({"files": files}), "utf-8")
+    return both

@@ -111,7 +111,7 @@ def test_a_link_of_another_key_is_wrong_usage(world: World) -> None:
     (world.folder / "key").write_bytes(os.urandom(32))
     done = deid(world)
     assert done.exit_code == 2
-    assert "another key" in done.stderr
+    assert "the key is not the one" in done.stderr
 
 
 def test_a_failure_is_told_with_code_1_and_without_names(

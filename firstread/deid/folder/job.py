@@ -20,9 +20,8 @@ from firstread.deid.folder.pool import in_order
 from firstread.deid.folder.report import write_report
 from firstread.deid.folder.tree import walk
 from firstread.deid.folder.worker import Done, Settings, Task, installed_detector
-from firstread.deid.link import VaultKeyError, open_vault
 from firstread.deid.options import Option, Profile
-from firstread.deid.vault import IdentityVault
+from firstread.deid.vault import IdentityVault, VaultKeyError, open_vault
 from firstread.errors import Reason
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ class Job:
         """Yield what must be opened; settle what must not."""
         top = os.path.realpath(self.source)
         for number, (path, refusal) in enumerate(walk(self.source)):
-            key = vault.keyed_digest(os.path.relpath(path, top))
+            key = vault.keyed_digest(os.fsencode(os.path.relpath(path, top)).hex())
             if refusal is not None:
                 journal.settle(key, number, Entry(None, Outcome.QUARANTINED, reason=refusal.value))
                 settled()

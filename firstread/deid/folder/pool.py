@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -14,7 +14,9 @@ from firstread.deid.folder.errors import JobError
 from firstread.deid.folder.worker import Done, Settings, Task, Worker, sha256_of
 from firstread.errors import Reason
 
-_WAITING_PER_WORKER = 16
+_WAITING_PER_WORKER = 3
+_GROUP = 8  # files that wait for the disk together
+_Group = tuple[Task, ...]
 _settings: Settings
 _worker: Worker | None = None
 
@@ -39,30 +41,37 @@ def in_order(tasks: Iterable[Task], settings: Settings, jobs: int) -> Generator[
     JobError
         If the disk or the vault fails, or no process can be started.
     """
+    groups = _groups(tasks)
     if jobs == 1:
         worker = Worker(settings)
-        yield from ((task, worker(task)) for task in tasks)
+        for group in groups:
+            yield from zip(group, worker(group), strict=True)
         return
     pool = _pool(jobs, settings)
-    waiting: deque[tuple[Task, Future[Done]]] = deque()
-    source = iter(tasks)
+    waiting: deque[tuple[_Group, Future[list[Done]]]] = deque()
     try:
         while True:
-            for task in islice(source, jobs * _WAITING_PER_WORKER - len(waiting)):
-                waiting.append((task, _submit(pool, task)))
+            for group in islice(groups, jobs * _WAITING_PER_WORKER - len(waiting)):
+                waiting.append((group, _submit(pool, group)))
             if not waiting:
                 return
-            task, future = waiting.popleft()
+            group, future = waiting.popleft()
             try:
                 done = future.result()
             except BrokenProcessPool:
                 pool.shutdown()
-                done = _by_itself(task, settings)
+                done = [_by_itself(task, settings) for task in group]
                 pool = _pool(jobs, settings)
                 waiting = deque((each, _again(pool, each, before)) for each, before in waiting)
-            yield task, done
+            yield from zip(group, done, strict=True)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _groups(tasks: Iterable[Task]) -> Iterator[_Group]:
+    source = iter(tasks)
+    while group := tuple(islice(source, _GROUP)):
+        yield group
 
 
 def _pool(jobs: int, settings: Settings) -> ProcessPoolExecutor:
@@ -70,17 +79,17 @@ def _pool(jobs: int, settings: Settings) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (settings,))
 
 
-def _submit(pool: ProcessPoolExecutor, task: Task) -> Future[Done]:
+def _submit(pool: ProcessPoolExecutor, group: _Group) -> Future[list[Done]]:
     try:
-        return pool.submit(_work, task)
+        return pool.submit(_work, group)
     except BrokenProcessPool as error:
-        failed: Future[Done] = Future()
+        failed: Future[list[Done]] = Future()
         failed.set_exception(error)
         return failed
 
 
-def _again(pool: ProcessPoolExecutor, task: Task, before: Future[Done]) -> Future[Done]:
-    return before if before.done() and before.exception() is None else _submit(pool, task)
+def _again(pool: ProcessPoolExecutor, group: _Group, before: Future[list[Done]]) -> Future[list[Done]]:
+    return before if before.done() and before.exception() is None else _submit(pool, group)
 
 
 def _by_itself(task: Task, settings: Settings) -> Done:
@@ -91,7 +100,7 @@ def _by_itself(task: Task, settings: Settings) -> Done:
         except BrokenProcessPool:
             raise JobError("no process can be started; memory may be short: try --jobs 1") from None
         try:
-            return pool.submit(_work, task).result()
+            return pool.submit(_work, (task,)).result()[0]
         except BrokenProcessPool:
             with open(task.path, "rb") as source:  # noqa: PTH123
                 return Done(sha256_of(source), Reason.UNREADABLE)
@@ -112,8 +121,8 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _work(task: Task) -> Done:
+def _work(group: _Group) -> list[Done]:
     global _worker
     if _worker is None:  # not in `_start`: an error there would only say that the process ended
         _worker = Worker(_settings)
-    return _worker(task)
+    return _worker(group)

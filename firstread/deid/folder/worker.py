@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import IO, TYPE_CHECKING
 
 from firstread.deid.folder.errors import JobError
 from firstread.deid.folder.tree import Refusal
-from firstread.deid.link import open_vault
 from firstread.deid.options import Option
 from firstread.deid.process import process
 from firstread.deid.rules import rules
+from firstread.deid.vault import IdentityVault
+from firstread.deid.vault.keys import master_key_from_file
+from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import read
 from firstread.errors import FirstReadError, QuarantineError, Reason
 
@@ -127,19 +129,27 @@ class Worker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._vault = open_vault(settings.link, settings.key)
+        self._store = SqliteVaultStore(settings.link)
+        self._vault = IdentityVault(self._store, master_key_from_file(settings.key))
         self._rules = rules(settings.options)
         self._detector = settings.detector()
         self._drafts = settings.drafts
 
-    def __call__(self, task: Task) -> Done:
-        """De-identify a file.
+    def __call__(self, tasks: Sequence[Task]) -> list[Done]:
+        """De-identify some files; their pseudonyms are on the disk when this returns.
 
         Raises
         ------
         JobError
             If the disk or the vault fails.
         """
+        try:
+            with self._store.group():
+                return [self._one(task) for task in tasks]
+        except sqlite3.Error as error:
+            raise JobError(f"the link file cannot be used now ({type(error).__name__})") from None
+
+    def _one(self, task: Task) -> Done:
         sha256 = None
         try:
             with open(task.path, "rb") as source:  # noqa: PTH123
@@ -156,8 +166,8 @@ class Worker:
             if error.errno is None:  # no error of the system: decoders raise these about damaged pixels
                 return Done(sha256, Reason.UNREADABLE)
             raise JobError(f"the output cannot be written: {os.strerror(error.errno)}") from None
-        except sqlite3.Error as error:
-            raise JobError(f"the link file cannot be used now ({type(error).__name__})") from None
+        except sqlite3.Error:
+            raise
         except FirstReadError as error:  # the vault's
             raise JobError(str(error)) from None
         except Exception:

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from firstread.deid import Profile
-from firstread.deid.burned_in import TextBox, TextDetector
 from firstread.deid.folder import Job
+from tests.exam.engine import no_detector
 from tests.support.dicoms import encode, header
 
 NAMES = ("Quimby", "Theodora", "MRN-998877", "ACC4711", "1.2.826.0.1.3680043.8.498")
@@ -21,19 +21,6 @@ def slice_of(number: int, **values: object) -> bytes:
     return encode(
         header(SOPInstanceUID=f"1.2.826.0.1.3680043.8.498.9.{number}", InstanceNumber=number, **values)
     )
-
-
-class NoText:
-    """A detector that finds nothing."""
-
-    def find(self, _image: object) -> Sequence[TextBox]:
-        """Find nothing."""
-        return []
-
-
-def no_detector() -> TextDetector | None:
-    """As where the packages are not installed."""
-    return None
 
 
 @dataclass(frozen=True)

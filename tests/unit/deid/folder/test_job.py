@@ -18,8 +18,9 @@ from firstread.deid.folder import worker as worker_module
 from firstread.deid.folder.worker import Worker
 from firstread.deid.process import process
 from firstread.errors import FirstReadError
+from tests.exam.engine import NoText
 from tests.support.dicoms import PIXELS, encode, header
-from tests.unit.deid.folder.jobs import NAMES, NoText, World, slice_of
+from tests.unit.deid.folder.jobs import NAMES, World, slice_of
 
 
 @pytest.fixture
@@ -367,7 +368,7 @@ def test_a_link_file_opens_with_its_key_only(world: World) -> None:
     world.put("a", slice_of(1))
     world.run()
     (world.folder / "other").write_bytes(bytes(32))
-    with pytest.raises(UsageError, match="another key"):
+    with pytest.raises(UsageError, match="the key is not the one"):
         world.run("again", key=world.folder / "other")
     with pytest.raises(UsageError, match="its key is not"):
         world.run("again", key=world.folder / "new")
