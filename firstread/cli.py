@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from firstread import __version__
+from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
 from firstread.local.home import Home, Ports, activate
 from firstread.local.logs import follow
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with values could show patient data
 )
 app.add_typer(vault, name="vault")
+app.command()(deid)
 console = Console()
 errors = Console(stderr=True)
 

@@ -1,7 +1,8 @@
 """Write firstread/deid/data/iod_types.json: what each IOD wants of the attributes that Table E.1-1 leaves a choice for.
 
 Source: the tables of PS3.3 as the package `highdicom` (MIT) carries them, generated from innolitics/dicom-standard
-(MIT). Type 1 and 2 are kept per SOP class, attribute and enclosing sequence; everything else is type 3. Text that some object must have is listed by itself.
+(MIT). Type 1 and 2 are kept per SOP class, attribute and enclosing sequence; everything else is type 3. Text that some
+object must have is listed by itself.
 
     python scripts/build_iod_types.py
 """
@@ -59,7 +60,10 @@ def main() -> None:
         f"{tag_for_keyword(attribute['keyword']):08x}"
         for module in attributes.values()
         for attribute in module
-        if attribute["type"] == "1" and _vr(attribute["keyword"]) in _TEXT
+        if attribute["type"] == "1"
+        and _vr(attribute["keyword"]) in _TEXT
+        # An annotation without its text goes as a whole (firstread/deid/objects).
+        and attribute["keyword"] != "UnformattedTextValue"
     }
     document = {
         "title": "Types of attributes in IODs of DICOM PS3.3, for rows of PS3.15 Table E.1-1 with a choice of actions",

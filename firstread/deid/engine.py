@@ -1,8 +1,9 @@
 """Apply the rules to one file and write what may be passed on; pixel bytes are copied, never decoded."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO
 
@@ -47,6 +48,8 @@ class Deidentified:
         The pseudonymous UIDs.
     patient
         The patient's pseudonym.
+    actions
+        How often each `Action` was taken, at every depth; "blank" counts texts blanked in pixels.
     """
 
     dataset: FileDataset
@@ -54,6 +57,7 @@ class Deidentified:
     series_uid: str
     sop_uid: str
     patient: str
+    actions: Mapping[str, int]
 
 
 def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
@@ -106,6 +110,7 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
             series_uid=text(dataset, "SeriesInstanceUID"),
             sop_uid=text(dataset, "SOPInstanceUID"),
             patient=patient.code,
+            actions={action.value: count for action, count in Counter(cleaner.taken).items()},
         )
     vault.keep(modules, patient, result.study_uid)
     return result
@@ -160,6 +165,7 @@ class _Cleaner:
     uids: Mapping[str, str]
     values: Values
     sweep: Sweep
+    taken: list[Action] = field(default_factory=list)
 
     def item(self, item: Dataset, parent: int = 0) -> None:
         for tag, element in list(item.items()):
@@ -167,30 +173,31 @@ class _Cleaner:
             vr = vr_of(element, tag)
             action = self.rules.action(number, vr, parent)
             if number >> 16 & 1 and (safe := self._safe(item, number)):
-                self._private(item, tag, safe, element)
+                action = self._private(item, tag, safe, element)
             elif action is Action.REMOVE:
                 del item[tag]
             elif vr == "SQ":
                 self._sequence(item, tag, action)
             elif action is Action.KEEP and vr not in TEXTUAL:
-                self._binary(item, tag, element)
+                action = self._binary(item, tag, element)
             else:
-                self._element(item, tag, vr, action, element)
+                action = self._element(item, tag, vr, action, element)
+            self.taken.append(action)
 
     def _safe(self, item: Dataset, tag: int) -> str | None:
         return safe_vr(item, tag) if Option.RETAIN_SAFE_PRIVATE in self.rules.options else None
 
-    def _private(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> None:
+    def _private(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> Action:
         """Keep a safe private element, if its value is what it should be; its text is swept like any other."""
         if isinstance(element, RawDataElement) and element.VR in (None, "UN"):
             element = element._replace(VR=vr)
             item[tag] = element
         if element.VR != vr:
             del item[tag]
-        elif vr in TEXTUAL:
-            self._element(item, tag, vr, Action.SWEEP, element)
-        else:
-            self._binary(item, tag, element)
+            return Action.REMOVE
+        if vr in TEXTUAL:
+            return self._element(item, tag, vr, Action.SWEEP, element)
+        return self._binary(item, tag, element)
 
     def _sequence(self, item: Dataset, tag: BaseTag, action: Action) -> None:
         if action is Action.EMPTY:
@@ -200,14 +207,17 @@ class _Cleaner:
         for child in item[tag].value or ():
             self.item(child, int(tag))
 
-    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> None:
+    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> Action:
         if isinstance(element.value, bytes) and self.sweep.names_in(element.value):
             del item[tag]
+            return Action.REMOVE
+        return Action.KEEP
 
-    def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> None:
+    def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> Action:
+        """Do what the rules say with a value; return what was done."""
         if action is Action.EMPTY:
             item[tag] = _plain(tag, vr, "")
-            return
+            return action
         before = values_of(item, tag, element, vr)
         if action is Action.DUMMY:
             stands_in = dummy(vr, (before or [""])[0])
@@ -215,12 +225,14 @@ class _Cleaner:
             item[tag] = _plain(tag, vr, str(stands_in)) if plain else DataElement(tag, vr, stands_in)
         elif before is None:
             del item[tag]  # bytes that were not decoded, whatever their VR says
+            return Action.REMOVE
         else:
             after = [self._changed(part, vr, action) for part in before]
             if after != before and not any(after) and int(tag) in text_that_must_be():
                 after = [str(dummy(vr))]
             if after != before:
                 item[tag] = _with_values(element, vr, after)
+        return action
 
     def _changed(self, value: str, vr: str, action: Action) -> str:
         return new_uid(value, self.uids) if action is Action.UID else self.values.changed(value, vr, action)

@@ -1,7 +1,7 @@
 """One file in, one de-identified file out: pixels judged and cleaned, header cleaned, both written."""
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -75,7 +75,8 @@ def process(
             copyfileobj(pixels, target)
         else:
             write(result, file, target)
-        return result
+        blanked = looked.cleaned.blanked if looked.cleaned else 0
+        return replace(result, actions={**result.actions, "blank": blanked})
 
 
 @dataclass(frozen=True)

@@ -1,67 +1,45 @@
-"""``python -m tests.exam.engine --in DIR --out DIR --vault FOLDER``: let FirstRead's library sit the exam."""
+"""FirstRead sits the exam: as `firstread deid` does, what is sent again in a run of its own."""
 
-import argparse
-import io
-import sys
-from collections import Counter
+import json
+from collections.abc import Callable
 from pathlib import Path
 
-from firstread.deid import IdentityVault, Profile, rules
-from firstread.deid.process import default_detector, process
-from firstread.deid.vault.keys import master_key_from_file
-from firstread.deid.vault.sqlite import SqliteVaultStore
-from firstread.dicom import read
-from firstread.errors import QuarantineError
+from firstread.deid import Profile
+from firstread.deid.burned_in import TextDetector
+from firstread.deid.folder import Job
+from firstread.deid.process import default_detector
+from tests.exam.generate import FIRST, RESEND
 
 
-def sit(inputs: Path, outputs: Path, vault_folder: Path) -> Counter[str]:
-    """De-identify every file below a folder; return how many came out, and why others did not.
+def no_detector() -> TextDetector | None:
+    """As where the packages are not installed."""
+    return None
+
+
+def sit(inputs: Path, folder: Path, detector: Callable[[], TextDetector | None] = default_detector) -> Path:
+    """De-identify an exam.
 
     Parameters
     ----------
-    inputs, outputs
-        Folders; names are kept.
-    vault_folder
-        Where the vault's file and key are. It is opened anew, as a fresh process would.
+    inputs
+        The exam's input folder, with what is sent first and what is sent again.
+    folder
+        Gets ``out``, key and link file, and the reports.
+    detector
+        Makes the detector of burned-in text.
+
+    Returns
+    -------
+    pathlib.Path
+        The report of both turns.
     """
-    vault_folder.mkdir(parents=True, exist_ok=True)
-    store = SqliteVaultStore(vault_folder / "vault.sqlite")
-    counts: Counter[str] = Counter()
-    try:
-        vault = IdentityVault(store, master_key_from_file(vault_folder / "vault.key"))
-        for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
-            target = io.BytesIO()
-            try:
-                _one(path, vault, target)
-            except QuarantineError as error:
-                counts[error.reason.value] += 1
-                continue
-            counts["deidentified"] += 1
-            written = outputs / path.relative_to(inputs)
-            written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_bytes(target.getvalue())
-    finally:
-        store.close()
-    return counts
-
-
-def _one(path: Path, vault: IdentityVault, target: io.BytesIO) -> None:
-    with path.open("rb") as source, read(source) as file:
-        chosen = rules(Profile.LONGITUDINAL.options)
-        process(file, target, vault=vault, rules=chosen, detector=default_detector())
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Let the library sit an exam."""
-    parser = argparse.ArgumentParser(prog="python -m tests.exam.engine", description=__doc__)
-    parser.add_argument("--in", type=Path, required=True, dest="inputs")
-    parser.add_argument("--out", type=Path, required=True, dest="outputs")
-    parser.add_argument("--vault", type=Path, required=True)
-    chosen = parser.parse_args(arguments)
-    counts = sit(chosen.inputs, chosen.outputs, chosen.vault)
-    sys.stdout.write(", ".join(f"{reason} {count}" for reason, count in sorted(counts.items())) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    files = []
+    profile = Profile.LONGITUDINAL
+    for turn in (FIRST, RESEND):
+        report = folder / f"{turn}.json"
+        places = (inputs / turn, folder / "out", folder / "key", folder / "link", report)
+        Job(*places, profile, profile.options, detector=detector).run()
+        files += json.loads(report.read_text("utf-8"))["files"]
+    both = folder / "report.json"
+    both.write_text(json.dumps({"files": files}), "utf-8")
+    return both

@@ -14,6 +14,7 @@ from firstread.deid import Profile, rules
 from firstread.deid.process import process
 from firstread.dicom import read
 from firstread.errors import QuarantineError
+from tests.support.detectors import NoText
 from tests.support.vaults import memory_vault
 
 VALIDATOR = shutil.which("dciodvfy")
@@ -23,13 +24,6 @@ pytestmark = [
 ]
 FOLDER = Path(pydicom.data.__file__).parent / "test_files"
 SAMPLES = sorted(path.name for path in FOLDER.glob("*.dcm"))
-
-
-class Blind:
-    """Sees no text: here the header is examined."""
-
-    def find(self, _image: object) -> list[object]:
-        return []
 
 
 def errors(path: Path) -> Iterator[str]:
@@ -47,7 +41,7 @@ def test_no_error_is_new(name: str, profile: Profile, tmp_path: Path) -> None:
     target = io.BytesIO()
     try:
         with (FOLDER / name).open("rb") as source, read(source) as file:
-            process(file, target, vault=memory_vault(), rules=rules(profile.options), detector=Blind())
+            process(file, target, vault=memory_vault(), rules=rules(profile.options), detector=NoText())
     except QuarantineError as error:
         pytest.skip(f"quarantined: {error.reason}")
     written = tmp_path / "out.dcm"

@@ -10,9 +10,9 @@ import pytest
 
 from tests.exam import __main__ as command
 from tests.exam import score as scoring
-from tests.exam.engine import sit
+from tests.exam.engine import no_detector, sit
 from tests.exam.evidence import collect
-from tests.exam.generate import FIRST, RESEND, generate
+from tests.exam.generate import generate
 from tests.exam.key import MIDI, Action, Key, load
 from tests.exam.oracle import Oracle
 from tests.exam.rows import rows
@@ -52,18 +52,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Key]:
     return folder, generate(folder, SEED + 1, 5)
 
 
-def graded(exam: tuple[Path, Key], outputs: Path) -> Score:
+def graded(exam: tuple[Path, Key], outputs: Path, report: Path | None = None) -> Score:
     folder, key = exam
-    return score(key, collect(key, folder / "input", outputs, None))
+    return score(key, collect(key, folder / "input", outputs, report))
 
 
 @pytest.fixture(scope="module")
 def library(exam: tuple[Path, Key], tmp_path_factory: pytest.TempPathFactory) -> Score:
     """The library's result; what is sent later meets a vault that was opened anew."""
     folder = tmp_path_factory.mktemp("library")
-    for turn in (FIRST, RESEND):
-        sit(exam[0] / "input" / turn, folder / "out" / turn, folder / "vault")
-    return graded(exam, folder / "out")
+    return graded(exam, folder / "out", sit(exam[0] / "input", folder))
 
 
 @pytest.mark.parametrize("action", list(FLOORS))
@@ -78,6 +76,13 @@ def test_the_library_leaks_no_more_than_it_did(library: Score) -> None:
 
 def test_nothing_is_withheld(library: Score) -> None:
     assert library.withheld == []
+
+
+def test_the_gate_holds_every_image_with_burned_in_text(exam: tuple[Path, Key], tmp_path: Path) -> None:
+    report = sit(exam[0] / "input", tmp_path, no_detector)
+    outputs = collect(exam[1], exam[0] / "input", tmp_path / "out", report)
+    assert any(output.released for output in outputs)
+    assert not [output.key.name for output in outputs if output.key.boxes and output.released]
 
 
 def test_doing_nothing_scores_low_and_leaks_everywhere(small: tuple[Path, Key]) -> None:

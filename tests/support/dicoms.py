@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from firstread.dicom.reader import quiet
 
-PIXELS = bytes(range(128, 192)) * 2
+PIXELS = b"".join(value.to_bytes(2, "little") for value in range(128, 192))  # a ramp: no stroke, no hidden bit
 UNDEFINED = 0xFFFFFFFF
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 

@@ -403,3 +403,19 @@ def test_a_file_with_every_text_attribute_of_the_standard_loses_the_name_in_each
     assert len(dataset) > 1500
     assert b"quimby" not in found.lower()
     assert pydicom.dcmread(io.BytesIO(found)).Rows == 8
+
+
+def test_actions_are_counted_at_every_depth() -> None:
+    nested = Dataset()
+    nested.ReferencedSOPInstanceUID = "1.2.3.4"
+    data = encode(header(ReferencedImageSequence=[nested], PatientAddress="7 Elm"))
+    with read(io.BytesIO(data)) as file:
+        before = sum(len(item) for item in (file.dataset, nested))
+        actions = clean_header(file, memory_vault(), rules(Profile.LONGITUDINAL.options)).actions
+    assert sum(actions.values()) == before
+    assert {key: actions[key] for key in ("uid", "shift", "recurse", "remove")} == {
+        "uid": 5,  # SOP Class UID is one that PS3.6 lists, and stays
+        "shift": 1,
+        "recurse": 1,
+        "remove": 1,
+    }

@@ -13,6 +13,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from firstread import messages
 from firstread.cli import app
+from firstread.deid import folder
 from firstread.deid.options import METHOD_CODES, Option, Profile
 from firstread.deid.rules import Action, rules
 from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerSettings, ModelsSettings
@@ -129,6 +130,7 @@ def test_the_example_of_a_message(name: str, kind: type[BaseModel]) -> None:
     ("heading", "reasons"),
     [
         ("Quarantine reasons", {reason.value for reason in Reason}),
+        ("Reasons of deid", {refusal.value for refusal in folder.Refusal}),
         ("Refusals of push", {refusal.value for refusal in Refusal}),
         ("Reasons of a failed result", {reason.value for reason in PixelReason} | {"unexpected_error"}),
     ],
@@ -167,6 +169,14 @@ def test_the_options_of_a_command(name: str, command: Any) -> None:  # noqa: ANN
     }
     options = [each for each in command.params if each.param_type_name == "option" and each.name != "help"]
     assert told == {name for each in options for name in (*each.opts, *each.secondary_opts)}
+
+
+def test_the_options_and_outcomes_of_deid_are_all_there() -> None:
+    section = pages.sections(COMMANDS)["firstread deid"]
+    (line,) = re.findall(r"^Options: (.+?)\.$", section, re.MULTILINE | re.DOTALL)
+    assert pages.code(line) == {option.replace("_", "-") for option in Option}
+    told = pages.rows(pages.sections(COMMANDS, level=3, within="firstread deid")["Outcomes of a file"])
+    assert {row[0].strip("`") for row in told} == {outcome.value for outcome in folder.Outcome}
 
 
 def test_attributes_are_treated_as_told() -> None:
