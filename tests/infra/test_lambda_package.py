@@ -12,7 +12,8 @@ from infra.config import REPOSITORY
 # What the Lambda runtime itself brings.
 RUNTIME_BRINGS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 OFFLINE = ("NameResolutionError", "NewConnectionError", "Failed to establish a new connection", "ProxyError")
-HANDLERS = sorted(path.parent.name for path in (REPOSITORY / "functions").glob("*/handler.py"))
+IMAGES = {path.parent.name for path in (REPOSITORY / "functions").glob("*/Dockerfile")}
+HANDLERS = sorted({path.parent.name for path in (REPOSITORY / "functions").glob("*/handler.py")} - IMAGES)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,7 @@ def test_the_zip_holds_no_sdk_no_tests_and_fits(package: Path) -> None:
     assert not names & set(RUNTIME_BRINGS)
     assert {"firstread", "functions"} <= names
     assert not (package / "firstread" / "local").exists()
+    assert not any((package / "functions" / name).exists() for name in IMAGES)
     size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
     assert size < 150 * 1024 * 1024  # of 250 MB, unzipped
 
