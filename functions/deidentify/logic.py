@@ -43,4 +43,4 @@ class Deidentify:
 
 
 def _may_carry_text(file: DicomFile) -> bool:
-    return gate.look(file, "", frozenset()) is gate.Look.DETECTOR
+    return gate.look(file) is gate.Look.DETECTOR
