@@ -7,19 +7,20 @@ written is either deterministic under a key of its own (the studies object) or c
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import SEEK_END
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from firstread.clock import from_text, now, to_text
 from firstread.deid import IdentityVault, Profile, Rules, rules
-from firstread.deid.engine import Deidentified, clean_header, header, write
+from firstread.deid.engine import Deidentified, clean_header, header, understood, write
+from firstread.deid.process import Looked
 from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import DicomFile, Limits, Timing, facts, read
 from firstread.dicom.metadata import text
-from firstread.dicom.reader import quiet
 from firstread.environment import (
     IncomingSettings,
     InstancesSettings,
@@ -34,27 +35,8 @@ from firstread.records.vault_store import DynamoVaultStore
 from firstread.storage import Bucket, instance_key
 from firstread.study import Instance, InstanceState, Outcome, Receipt
 
-if TYPE_CHECKING:
-    from firstread.deid.burned_in import CleanResult  # numpy, which only the step that cleans pixels has
-
 IN_MEMORY_BYTES = 64 * 1024 * 1024
 """How much of an object is kept in memory before it is kept on disk."""
-
-
-@dataclass(frozen=True)
-class CleanedPixels:
-    """Pixel data that was looked at.
-
-    Parameters
-    ----------
-    element
-        The pixel data element, header of the element included, in place of the bytes of `DicomFile.pixels`.
-    result
-        What was found, and what it changes in the header.
-    """
-
-    element: IO[bytes]
-    result: "CleanResult"
 
 
 Work = Callable[[Receipt, DicomFile], Receipt | None]
@@ -146,22 +128,27 @@ class Intake:
             return None
         return self._second(receipt, existing, self.vault.keyed_digest(file.digest()))
 
-    def pass_on(self, receipt: Receipt, file: DicomFile, pixels: CleanedPixels | None = None) -> Receipt:
+    def pass_on(
+        self, receipt: Receipt, file: DicomFile, looked: Looked, pixels: IO[bytes] | None = None
+    ) -> Receipt:
         """De-identify the header, store the instance and settle the receipt.
 
         Parameters
         ----------
         receipt, file
             As `object` gave them; the dataset is changed.
+        looked
+            What is known of the pixels.
         pixels
-            Go in place of the file's; None copies the file's byte for byte.
+            The pixel data element that goes in place of the file's; where it is None or empty, the file's is copied
+            byte for byte.
 
         Raises
         ------
         QuarantineError
             If the header cannot be understood.
         """
-        return self._take(receipt, file, pixels=pixels)
+        return self._take(receipt, file, looked, pixels=pixels)
 
     def hold(self, receipt: Receipt, file: DicomFile, reason: Reason) -> Receipt:
         """Record the instance without its pixels and settle the receipt as quarantined: its study shows it as held.
@@ -178,22 +165,22 @@ class Intake:
         QuarantineError
             If the header cannot be understood.
         """
-        return self._take(receipt, file, reason=reason)
+        return self._take(receipt, file, Looked(checked=False), reason=reason)
 
     def _take(
         self,
         receipt: Receipt,
         file: DicomFile,
-        pixels: CleanedPixels | None = None,
+        looked: Looked,
+        pixels: IO[bytes] | None = None,
         reason: Reason | None = None,
     ) -> Receipt:
         digest = self.vault.keyed_digest(file.digest())
         # Before the dates are shifted, and before cleaning changes the dataset in place.
         timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
         result = clean_header(file, self.vault, self.rules)
-        if pixels is not None:
-            with quiet():
-                pixels.result.update(result.dataset)
+        with understood():
+            looked.update(result.dataset)
         new = Instance(
             study_uid=result.study_uid,
             sop_uid=result.sop_uid,
@@ -243,14 +230,14 @@ class Intake:
         self.ledger.settle(settled)
         return settled
 
-    def _upload(self, key: str, file: DicomFile, result: Deidentified, pixels: CleanedPixels | None) -> None:
+    def _upload(self, key: str, file: DicomFile, result: Deidentified, pixels: IO[bytes] | None) -> None:
         with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as target:
-            if pixels is None:
-                write(result, file, target)
-            else:
+            if pixels is not None and pixels.seek(0, SEEK_END):
                 target.write(header(result, file.transfer_syntax))
-                pixels.element.seek(0)
-                copyfileobj(pixels.element, target)
+                pixels.seek(0)
+                copyfileobj(pixels, target)
+            else:
+                write(result, file, target)
             target.seek(0)
             self.studies.put(key, target, "application/dicom")
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from time import monotonic
 
-from firstread.deid.burned_in import TextBox, TextDetector, clean
+from firstread.deid.burned_in import TextBox, TextDetector
 from firstread.deid.burned_in.boxes import Image
+from firstread.deid.engine import understood
+from firstread.deid.process import look_at_pixels
 from firstread.dicom import DicomFile
 from firstread.errors import QuarantineError, Reason
-from firstread.intake import IN_MEMORY_BYTES, CleanedPixels, Intake
+from firstread.intake import IN_MEMORY_BYTES, Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.study import Receipt
 
@@ -51,13 +53,14 @@ class CleanPixels:
         return self.intake.object(request.object_key, request.version_id, request.received_at, work)
 
     def _cleaned(self, receipt: Receipt, file: DicomFile, detector: TextDetector) -> Receipt:
-        with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as element:
+        with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as pixels:
             try:
-                result = clean(file, element, detector, prefilter=True)
+                with understood():
+                    looked = look_at_pixels(file, pixels, self.intake.rules, detector)
             except QuarantineError as error:
                 # The header is understood: its facts show the study, and what of it is held.
                 return self.intake.hold(receipt, file, error.reason)
-            return self.intake.pass_on(receipt, file, CleanedPixels(element, result))
+            return self.intake.pass_on(receipt, file, looked, pixels)
 
 
 @dataclass(frozen=True)

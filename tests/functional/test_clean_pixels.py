@@ -68,6 +68,24 @@ def test_an_object_that_may_carry_text_is_handed_over_and_stays_pending(hospital
     assert hospital.cloud.rows("instances_table") == []
 
 
+def test_images_of_a_detector_are_looked_at_cheaply_where_no_codec_is_needed(hospital: Hospital) -> None:
+    hospital.put(encode(header()))
+    assert handed_over(hospital)["Records"] == []
+    assert outcomes(hospital) == {"stored": 1}
+    assert stored(hospital).BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [encode(header(), pixels=bytes(range(128, 192)) * 2), encode(header(), JPEGBaseline8Bit)],
+    ids=["a trace of text", "compressed"],
+)
+def test_images_of_a_detector_that_need_more_are_handed_over(hospital: Hospital, data: bytes) -> None:
+    hospital.put(data)
+    assert len(handed_over(hospital)["Records"]) == 1
+    assert outcomes(hospital) == {"pending": 1}
+
+
 def test_a_name_in_the_pixels_is_blanked_and_the_rest_travels(hospital: Hospital) -> None:
     hospital.detector.where = [NAME]
     hospital.put(ultrasound())

@@ -46,7 +46,9 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_handler_imports_in_a_clean_environment(package: Path, runtime: Path, name: str) -> None:
     code = (
         f"import sys; sys.path[:0] = [{str(package)!r}, {str(runtime)!r}]; "
-        f"import functions.{name}.handler as module; assert callable(module.handle); print(module.__file__)"
+        f"import functions.{name}.handler as module; assert callable(module.handle); print(module.__file__); "
+        # what `deidentify` imports with its first image
+        "import firstread.deid.burned_in.scan"
     )
     # -I and -S: no site-packages, no environment, no working directory
     command = [sys.executable, "-I", "-S", "-c", code]
