@@ -24,7 +24,7 @@ def _json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a te
 
 
 class IncomingSettings(Environment):
-    """The bucket with identified objects; only `deidentify` may name it."""
+    """The bucket with identified objects; only `deidentify` and `clean_pixels` may read it."""
 
     incoming_bucket: str = Field(description="Bucket of objects as they arrived.")
 
@@ -105,6 +105,12 @@ class VaultSettings(Environment):
         if missing:
             raise ValueError(f"the vault in {self.vault} needs {' and '.join(missing)}")
         return self
+
+
+class CleanPixelsQueueSettings(Environment):
+    """Where objects go whose pixels must be looked at."""
+
+    clean_pixels_queue_url: str = Field(description="Queue of objects that may carry burned-in text.")
 
 
 class QuietSettings(Environment):

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     INFLATES_TOO_FAR = "inflates_too_far"
     NOT_AN_IMAGE = "not_an_image"
     MAY_CONTAIN_BURNED_IN_TEXT = "may_contain_burned_in_text"
+    PIXELS_TAKE_TOO_LONG = "pixels_take_too_long"
     CONFLICT = "conflict"
 
 

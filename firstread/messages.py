@@ -16,6 +16,14 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class CleanPixelsRequest(Message):
+    """Asks `clean_pixels` to look at the pixels of an object that arrived, and to take it to its outcome."""
+
+    object_key: str
+    version_id: str
+    received_at: str
+
+
 class QuietTimer(Message):
     """Asks `complete_study` to look whether the study has been quiet since `last_arrival`."""
 

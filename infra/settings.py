@@ -46,6 +46,8 @@ class Setting(Enum):
     VAULT_KEY_ID = "VaultKeyId"
     INGEST_QUEUE_URL = "IngestQueueUrl"
     INGEST_DLQ_URL = "IngestDlqUrl"
+    CLEAN_PIXELS_QUEUE_URL = "CleanPixelsQueueUrl"
+    CLEAN_PIXELS_DLQ_URL = "CleanPixelsDlqUrl"
     QUIET_TIMER_QUEUE_URL = "QuietTimerQueueUrl"
     QUIET_TIMER_DLQ_URL = "QuietTimerDlqUrl"
     ANALYZE_QUEUE_URL = "AnalyzeQueueUrl"

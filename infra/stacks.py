@@ -81,6 +81,8 @@ class PipelineStack(Stack):
             {
                 Setting.INGEST_QUEUE_URL: arrivals.ingest.queue.queue_url,
                 Setting.INGEST_DLQ_URL: arrivals.ingest.dead_letters.queue_url,
+                Setting.CLEAN_PIXELS_QUEUE_URL: arrivals.pixels.queue.queue_url,
+                Setting.CLEAN_PIXELS_DLQ_URL: arrivals.pixels.dead_letters.queue_url,
                 Setting.QUIET_TIMER_QUEUE_URL: gathering.quiet_timer.queue.queue_url,
                 Setting.QUIET_TIMER_DLQ_URL: gathering.quiet_timer.dead_letters.queue_url,
                 Setting.ANALYZE_QUEUE_URL: delivery.analyze.queue.queue_url,

@@ -9,6 +9,7 @@ from pytest_socket import socket_allow_hosts
 from firstread import queues, storage
 from firstread.records import tables
 from functions.alert import handler as alert
+from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
@@ -20,7 +21,10 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     queues._sqs.cache_clear,
     queues._sns.cache_clear,
     queues._events.cache_clear,
-    *(handler.bootstrap.cache_clear for handler in (alert, complete_study, deidentify, deliver, gather)),
+    *(
+        handler.bootstrap.cache_clear
+        for handler in (alert, clean_pixels, complete_study, deidentify, deliver, gather)
+    ),
 )
 
 

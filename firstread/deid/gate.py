@@ -3,7 +3,6 @@
 Burned In Annotation (0028,0301) is believed when it says YES and never when it says NO.
 """
 
-from collections.abc import Callable, Set
 from enum import StrEnum
 
 from pydicom.dataset import Dataset
@@ -48,7 +47,7 @@ _GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 class Look(StrEnum):
     """How closely pixels must be looked at.
 
-    `NOTHING_TO_SEE`: no pixels, or a person has looked at them. `PREFILTER`: text would be an exception; the cheap look
+    `NOTHING_TO_SEE`: no pixels. `PREFILTER`: text would be an exception; the cheap look
     at every frame decides, and the detector of text sees what it stops. `DETECTOR`: the detector sees every frame.
     """
 
@@ -57,22 +56,15 @@ class Look(StrEnum):
     DETECTOR = "detector"
 
 
-def look(file: DicomFile, digest: str | Callable[[], str], inspected: Set[str]) -> Look:
+def look(file: DicomFile) -> Look:
     """Decide how closely the pixels of an object must be looked at.
 
     Parameters
     ----------
     file
         As it arrived.
-    digest
-        `DicomFile.digest` of the object, or what computes it: it costs a pass over the pixels, and is not asked for
-        where nothing is inspected.
-    inspected
-        Digests of objects whose pixels a person has looked at and found free of identifying text.
     """
     if not file.has_pixels:
-        return Look.NOTHING_TO_SEE
-    if inspected and (digest if isinstance(digest, str) else digest()) in inspected:
         return Look.NOTHING_TO_SEE
     return Look.PREFILTER if is_acquired(file.dataset) else Look.DETECTOR
 

@@ -35,7 +35,6 @@ def process(
     vault: IdentityVault,
     rules: Rules,
     detector: "TextDetector | None" = None,
-    inspected: Set[str] = frozenset(),
 ) -> Deidentified:
     """De-identify a file, pixels included.
 
@@ -49,8 +48,6 @@ def process(
         Pseudonyms and profile.
     detector
         Looks for text in the pixels of images that may carry some; None where no such image may pass.
-    inspected
-        Digests of files whose pixels a person has looked at.
 
     Returns
     -------
@@ -65,7 +62,7 @@ def process(
     # In memory up to a size: the new pixel data element, where it is not the old one.
     with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as pixels:
         with understood():
-            looked = look_at_pixels(file, pixels, rules, detector, inspected)
+            looked = look_at_pixels(file, pixels, rules, detector)
         result = clean_header(file, vault, rules)
         with understood():
             looked.update(result.dataset)
@@ -86,7 +83,7 @@ class Looked:
     Parameters
     ----------
     checked
-        Whether every frame was looked at, by a machine or a person.
+        Whether every frame was looked at.
     cleaned
         What changed in the pixel data element; None where nobody had to look closely.
     """
@@ -108,7 +105,6 @@ def look_at_pixels(
     pixels: IO[bytes],
     rules: Rules,
     detector: "TextDetector | None" = None,
-    inspected: Set[str] = frozenset(),
 ) -> Looked:
     """Look for burned-in text as closely as an image needs it.
 
@@ -118,7 +114,7 @@ def look_at_pixels(
         Before its header is cleaned.
     pixels
         Empty file; receives the pixel data element where it is not to be passed on as it is.
-    rules, detector, inspected
+    rules, detector
         As for `process`.
 
     Raises
@@ -128,14 +124,9 @@ def look_at_pixels(
     """
     if not file.has_pixels:
         return Looked(checked=False)
-    from firstread.deid.burned_in import clean, encapsulated, scan  # numpy, decoders
+    from firstread.deid.burned_in import clean, scan  # numpy, decoders
 
-    look = gate.look(file, file.digest, inspected)
-    if look is gate.Look.NOTHING_TO_SEE:
-        if file.pixels.length is None:
-            encapsulated.drop_offsets(file)
-            encapsulated.copy(file, pixels)
-        return Looked(checked=True)
+    look = gate.look(file)
     is_native = file.pixels.length is not None
     if is_native and look is gate.Look.PREFILTER and scan.scan(file) is scan.Trace.NONE:
         return Looked(checked=True)

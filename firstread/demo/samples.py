@@ -43,7 +43,7 @@ class Sample:
 SAMPLES = (
     Sample("RG1_J2KI.dcm", "CR chest, adult, 1955x1841, JPEG 2000"),
     Sample("RG3_J2KI.dcm", "CR lower leg, 1760x1760, JPEG 2000"),
-    Sample("US1_J2KI.dcm", "US lymph node; text burned into its pixels"),
+    Sample("US1_J2KI.dcm", "US lymph node; an institution's name in its pixels, which is blanked"),
     Sample("693_J2KR.dcm", "CT head, 512x512, JPEG 2000"),
     Sample("CT_small.dcm", "CT, 128x128"),
     Sample("MR_small.dcm", "MR, 64x64"),

@@ -202,7 +202,8 @@ def in_flight(settings: Mapping[str, str]) -> int:
     """Return how many messages the functions are working on."""
     client: Any = boto3.client("sqs")
     name = "ApproximateNumberOfMessagesNotVisible"
-    urls = [settings[key] for key in ("FIRSTREAD_INGEST_QUEUE_URL", "FIRSTREAD_RESULTS_QUEUE_URL")]
+    steps = ("INGEST", "CLEAN_PIXELS", "RESULTS")
+    urls = [settings[f"FIRSTREAD_{step}_QUEUE_URL"] for step in steps]
     return sum(
         int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"].get(name, 0))
         for url in urls

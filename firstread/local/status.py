@@ -16,12 +16,14 @@ from firstread.study import Outcome
 
 _QUEUE_SETTINGS = {
     "ingest": "FIRSTREAD_INGEST_QUEUE_URL",
+    "clean pixels": "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL",
     "quiet timer": "FIRSTREAD_QUIET_TIMER_QUEUE_URL",
     "analyze": "FIRSTREAD_ANALYZE_QUEUE_URL",
     "results": "FIRSTREAD_RESULTS_QUEUE_URL",
 }
 _DEAD_LETTER_SETTINGS = {
     "ingest": "FIRSTREAD_INGEST_DLQ_URL",
+    "clean pixels": "FIRSTREAD_CLEAN_PIXELS_DLQ_URL",
     "gather": "FIRSTREAD_GATHER_DLQ_URL",
     "quiet timer": "FIRSTREAD_QUIET_TIMER_DLQ_URL",
     "deliver": "FIRSTREAD_DELIVER_DLQ_URL",

@@ -84,6 +84,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
         "FIRSTREAD_QUIET_SECONDS": json.dumps(QUIET_SECONDS),
         "FIRSTREAD_PORTAL_URL": portal_url(ports),
     }
+    _run_images_from_here(body)
     vault_only = {"FIRSTREAD_VAULT_PATH", "FIRSTREAD_VAULT_KEY_FILE"}
     for resource in body["Resources"].values():
         if resource["Type"] != "AWS::Lambda::Function":
@@ -94,6 +95,29 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
             if name in variables or (has_vault and name in vault_only):
                 variables[name] = value
     return body
+
+
+def _run_images_from_here(body: dict[str, Any]) -> None:
+    """Turn functions with a container image into functions like the others: there is no Docker here.
+
+    What the image brings is installed, and the image's command is the handler. One at a time, as each takes a
+    gigabyte of memory.
+    """
+    found = [
+        each["Properties"] for each in body["Resources"].values() if each["Type"] == "AWS::Lambda::Function"
+    ]
+    shims = [each for each in found if "Handler" in each]
+    for properties in found:
+        if properties.get("PackageType") != "Image":
+            continue
+        del properties["PackageType"]
+        (handler,) = properties.pop("ImageConfig")["Command"]
+        properties |= {
+            "Handler": handler,
+            "Runtime": shims[0]["Runtime"],
+            "Code": shims[0]["Code"],
+            "ReservedConcurrentExecutions": 1,
+        }
 
 
 def _sources_digest() -> str:

@@ -2,59 +2,28 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from firstread.deid import IdentityVault, Profile, rules
-from firstread.deid.inspected import inspected_digests
-from firstread.deid.vault.keys import master_key_from_file
-from firstread.deid.vault.sqlite import SqliteVaultStore
-from firstread.environment import (
-    IncomingSettings,
-    InstancesSettings,
-    LedgerSettings,
-    StudiesBucketSettings,
-    VaultSettings,
-)
+from firstread.environment import CleanPixelsQueueSettings
 from firstread.handling import Event, batch, logger
+from firstread.intake import IntakeSettings, open_intake
 from firstread.messages import ObjectCreated
-from firstread.records import tables
-from firstread.records.instances import InstanceRepository, LedgerRepository
-from firstread.records.vault_store import DynamoVaultStore
-from firstread.storage import Bucket
+from firstread.queues import Queue
 from functions.deidentify.logic import Deidentify
 
 
-class Settings(IncomingSettings, StudiesBucketSettings, LedgerSettings, InstancesSettings, VaultSettings):
+class Settings(IntakeSettings, CleanPixelsQueueSettings):
     """The environment of `deidentify`."""
-
-
-def open_vault(settings: VaultSettings) -> IdentityVault:
-    """Open the identity vault that the environment names."""
-    if settings.vault == "sqlite":
-        key = master_key_from_file(Path(settings.vault_key_file))
-        return IdentityVault(SqliteVaultStore(Path(settings.vault_path)), key)
-    store = DynamoVaultStore(settings.vault_table)
-    return IdentityVault(store, lambda: store.master_key(settings.vault_key_id))
 
 
 @lru_cache(maxsize=1)
 def bootstrap() -> Deidentify:
     """Wire the logic to its environment, once per execution environment."""
     settings = Settings()
-    tables.bind(settings)
-    return Deidentify(
-        incoming=Bucket(settings.incoming_bucket),
-        studies=Bucket(settings.studies_bucket),
-        ledger=LedgerRepository(),
-        instances=InstanceRepository(),
-        vault=open_vault(settings),
-        rules=rules(Profile.LONGITUDINAL.options),
-        inspected=inspected_digests(),
-    )
+    return Deidentify(intake=open_intake(settings), pixels=Queue(settings.clean_pixels_queue_url))
 
 
 def handle_record(record: Event) -> None:

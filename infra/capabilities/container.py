@@ -1,12 +1,13 @@
 """What the containers of FirstRead have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -14,7 +15,7 @@ from infra.config import REPOSITORY
 from infra.guard import acknowledge
 from infra.settings import ENV_PREFIX
 
-PROGRAMS: Final = ("model_service", "portal")
+PROGRAMS: Final = ("functions", "model_service", "portal")
 _SCRATCH: Final = "scratch"
 
 
@@ -24,9 +25,24 @@ def image(program: str) -> ecs.ContainerImage:
         str(REPOSITORY),
         file=f"{program}/Dockerfile",
         platform=ecr_assets.Platform.LINUX_AMD64,
-        # On top of .dockerignore: a change of the portal must not roll the workers, nor the other way round.
-        exclude=[other for other in PROGRAMS if other != program],
+        exclude=_others(program),
     )
+
+
+def function_image(name: str) -> lambda_.AssetImageCode:
+    """Return the image of a function that is too large for a zip, with its handler as command."""
+    return lambda_.Code.from_asset_image(
+        str(REPOSITORY),
+        file=f"functions/{name}/Dockerfile",
+        platform=ecr_assets.Platform.LINUX_AMD64,
+        exclude=_others("functions"),
+        cmd=[f"functions.{name}.handler.handle"],
+    )
+
+
+def _others(program: str) -> Sequence[str]:
+    """Leave out, on top of .dockerignore: a change of the portal must not roll the workers, nor the other way round."""
+    return [other for other in PROGRAMS if other != program]
 
 
 def log_driver(scope: Construct, *, program: str, key: kms.IKey) -> ecs.LogDriver:

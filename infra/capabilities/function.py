@@ -44,6 +44,8 @@ class Function(Construct):
     ----------
     name
         Folder below ``functions/``; the handler is its ``handler.handle``.
+    code
+        The zip that functions share, or an image of the function's own.
     environment
         Settings without their prefix; the function gets these and nothing else.
     key
@@ -72,14 +74,16 @@ class Function(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self.role)
         use_key(self.role, key)
+        is_image = isinstance(code, lambda_.AssetImageCode)
         self.function = lambda_.Function(
             self,
             "Function",
             description=f"FirstRead: {name}",
-            runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
+            runtime=lambda_.Runtime.FROM_IMAGE if is_image else RUNTIME,
+            # Images are built for the processor of the machines that build them.
+            architecture=lambda_.Architecture.X86_64 if is_image else lambda_.Architecture.ARM_64,
             code=code,
-            handler=f"functions.{name}.handler.handle",
+            handler=lambda_.Handler.FROM_IMAGE if is_image else f"functions.{name}.handler.handle",
             environment={
                 **{ENV_PREFIX + setting: value for setting, value in environment.items()},
                 "POWERTOOLS_SERVICE_NAME": name,
@@ -99,8 +103,9 @@ class Function(Construct):
             "IAM5[Resource::*]",
             reason="Only PutTraceSegments (X-Ray) and ListStreams (DynamoDB): neither knows a resource.",
         )
-        acknowledge(
-            self.function,
-            "L1",
-            reason="Pinned to Python 3.13, which the hashed wheels are chosen for; moved on purpose.",
-        )
+        if not is_image:
+            acknowledge(
+                self.function,
+                "L1",
+                reason="Pinned to Python 3.13, which the hashed wheels are chosen for; moved on purpose.",
+            )

@@ -18,8 +18,8 @@ from infra.config import REPOSITORY, LambdaAssets
 REQUIREMENTS: Final = REPOSITORY / "infra" / "lambda-requirements.txt"
 SHIM: Final = REPOSITORY / "infra" / "lambda_shim"
 PACKAGES: Final = ("firstread", "functions")
-# The command, the local engine and the demonstration are for a laptop; no function imports them.
-_NOT_DEPLOYED: Final = ("__pycache__", "*.pyc", "local", "demo", "cli.py")
+# The command, the local engine and the demonstration are for a laptop; `clean_pixels` has an image of its own.
+_NOT_DEPLOYED: Final = ("__pycache__", "*.pyc", "local", "demo", "cli.py", "clean_pixels")
 
 
 @dataclass(frozen=True)

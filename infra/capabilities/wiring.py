@@ -25,9 +25,21 @@ def event_to_queue(work: WorkQueue) -> targets.SqsQueue:
     )
 
 
-def queue_to_function(work: WorkQueue, function: Function) -> None:
-    """Feed a function from a queue; one bad message does not fail the batch."""
-    source = sources.SqsEventSource(work.queue, batch_size=BATCH, report_batch_item_failures=True)
+def queue_to_function(
+    work: WorkQueue, function: Function, *, batch: int = BATCH, at_once: int | None = None
+) -> None:
+    """Feed a function from a queue; one bad message does not fail the batch.
+
+    Parameters
+    ----------
+    batch
+        Messages per invocation at most.
+    at_once
+        Invocations at the same time at most; None for what the account allows.
+    """
+    source = sources.SqsEventSource(
+        work.queue, batch_size=batch, max_concurrency=at_once, report_batch_item_failures=True
+    )
     function.function.add_event_source(source)
 
 

@@ -10,7 +10,8 @@ from typing import IO, Literal, Protocol
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from firstread.imaging import PixelError, to_png
+from firstread.imaging.pixels import PixelError
+from firstread.imaging.render import to_png
 from portal.errors import CannotRenderError
 
 _CACHED_BYTES = 512 * 1024 * 1024

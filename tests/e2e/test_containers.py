@@ -19,21 +19,26 @@ import pytest
 
 from firstread.records.tables import TABLES
 from tests.e2e.conftest import free_port, wait_for
+from tests.support import events
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-@contextmanager
-def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run the command of a program's Dockerfile on a copy of what the image holds."""
+def unpack(program: str, folder: Path) -> list[str]:
+    """Copy what a program's Dockerfile copies, and return its command."""
     text = (REPOSITORY / program / "Dockerfile").read_text()
     for source in re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE):
         shutil.copytree(REPOSITORY / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
-    command = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
-    assert command[0] == "python"
+    command: list[str] = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
+    return command
+
+
+def surroundings(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a program that runs in a folder."""
     libraries = sysconfig.get_paths()["purelib"]
-    environment = {
+    buckets = ("incoming_bucket", "studies_bucket", "results_bucket")
+    return {
         # -S: no .pth file, so that the editable install cannot lend what the image lacks.
         "PYTHONPATH": os.pathsep.join([str(folder), libraries]),
         "PYTHONUNBUFFERED": "1",
@@ -44,16 +49,23 @@ def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",  # nobody answers
-        **{f"FIRSTREAD_{name.upper()}": name for name in (*TABLES, "studies_bucket", "results_bucket")},
+        **{f"FIRSTREAD_{name.upper()}": name for name in (*TABLES, *buckets)},
         **settings,
     }
+
+
+@contextmanager
+def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run the command of a program's Dockerfile on a copy of what the image holds."""
+    command = unpack(program, folder)
+    assert command[0] == "python"
     log = folder / "log"
     with (
         log.open("w") as output,
         subprocess.Popen(
             [sys.executable, "-S", *command[1:]],
             cwd=folder,
-            env=environment,
+            env=surroundings(folder, settings),
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
@@ -93,3 +105,46 @@ def test_the_workers_image_loads_its_models_and_stops_on_sigterm(tmp_path: Path)
         process.terminate()
         assert process.wait(60) == 0
     assert "worker stopped" in log.read_text()
+
+
+LAMBDA = """
+import importlib, json, sys
+import numpy
+from PIL import Image, ImageDraw, ImageFont
+
+module = importlib.import_module(sys.argv[1])
+canvas = Image.new("L", (640, 480))
+ImageDraw.Draw(canvas).text((40, 40), "QUIMBY THEODORA", fill=230, font=ImageFont.load_default(28))
+found = module.bootstrap().detector.find(numpy.asarray(canvas))
+
+class Context:
+    function_name = aws_request_id = invoked_function_arn = "x"
+    memory_limit_in_mb = 3008
+    get_remaining_time_in_millis = staticmethod(lambda: 900_000)
+
+answer = getattr(module, sys.argv[2])(json.load(sys.stdin), Context)
+print(json.dumps([module.__file__, len(found), len(answer["batchItemFailures"])]))
+"""
+
+
+def test_the_image_of_clean_pixels_finds_text_and_answers_events(tmp_path: Path) -> None:
+    (handler,) = unpack("functions/clean_pixels", tmp_path)
+    module, _, name = handler.rpartition(".")
+    settings = {
+        "FIRSTREAD_VAULT": "sqlite",
+        "FIRSTREAD_VAULT_PATH": str(tmp_path / "vault.sqlite"),
+        "FIRSTREAD_VAULT_KEY_FILE": str(tmp_path / "vault.key"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAMBDA, module, name],
+        cwd=tmp_path,
+        env=surroundings(tmp_path, settings),
+        input=json.dumps(events.sqs("{")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    place, found, failed = json.loads(done.stdout.splitlines()[-1])
+    assert place.startswith(str(tmp_path))
+    assert (found > 0, failed) == (True, 1)

@@ -1,5 +1,6 @@
 """The whole way through the engine that runs the deployed template: good files, bad files, faults."""
 
+import io
 import os
 import signal
 import socket
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
+import pydicom
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 
 from firstread.demo.simulate import write_radiograph
@@ -21,11 +25,12 @@ from firstread.environment import InstancesSettings, LedgerSettings, ResultsSett
 from firstread.local.home import Home, activate
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
-from firstread.records.instances import LedgerRepository
+from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import AlertState, AnalysisStatus, Outcome, Receipt, Risk
 from tests.e2e.conftest import FIRSTREAD, Run, wait_for
+from tests.support.dicoms import encode, header
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -101,6 +106,42 @@ def test_bad_files_are_quarantined_with_their_reason_and_a_good_one_among_them_g
         assert ways[-1].study is not None
         assert ways[-1].study.status is AnalysisStatus.NO_MODEL
     assert run.status()["pending"] == 0
+
+
+def test_a_name_in_the_pixels_of_an_ultrasound_is_blanked_on_its_way(run: Run, tmp_path: Path) -> None:
+    rows, columns = 480, 640
+    canvas = Image.fromarray(np.random.default_rng(3).integers(0, 60, (rows, columns), dtype=np.uint8))
+    place = (40, 30, 400, 70)
+    ImageDraw.Draw(canvas).text(place[:2], "QUIMBY^THEODORA", fill=230, font=ImageFont.load_default(28))
+    before = np.asarray(canvas)
+    described = header(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.6.1",
+        Modality="US",
+        Rows=rows,
+        Columns=columns,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        BurnedInAnnotation="NO",
+    )
+    path = tmp_path / "us.dcm"
+    path.write_bytes(encode(described, pixels=before.tobytes()))
+    sent = run.push(path)
+    with records(run) as tracker:
+        (way,) = ways_at_rest(tracker, sent)
+        assert way.receipt.outcome is Outcome.STORED
+        (instance,) = InstanceRepository().of_study(way.receipt.study_uid)
+        bucket = os.environ["FIRSTREAD_STUDIES_BUCKET"]
+        data = boto3.client("s3").get_object(Bucket=bucket, Key=instance.studies_key)["Body"].read()
+    found = pydicom.dcmread(io.BytesIO(data))
+    after = found.pixel_array
+    left, top, right, bottom = place
+    assert after[top:bottom, left:right].max() < 200 <= before[top:bottom, left:right].max()
+    assert np.array_equal(after[200:], before[200:])
+    assert (found.BurnedInAnnotation, found.PatientIdentityRemoved) == ("NO", "YES")
+    assert "clean_pixels" in run.firstread("logs", "--once").stdout
+    state = run.status()
+    assert (state["pending"], state["waiting"]["clean pixels"]) == (0, 0)
 
 
 def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_status_says_so(run: Run) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from firstread import push
+from firstread.deid.burned_in import TextBox
 from firstread.deid.vault import identity
 from firstread.deid.vault.rows import Name, Payload
 from firstread.records.vault_store import DynamoVaultStore
@@ -26,6 +27,7 @@ from tests.support.wire import CrashError, dying_after_write
 STEPS = ("deidentify", "gather", "complete_study", "deliver", "analyse", "alert")
 FILES = {
     "good": {},
+    "pixels": {"BurnedInAnnotation": "YES"},
     "held": {"BurnedInAnnotation": "YES"},
     "conflict": {"StudyDescription": "another text"},
 }
@@ -58,6 +60,8 @@ class Run:
                 self._patch.setenv(name, value)
             _forget()
             hospital = Hospital(cloud, self._patch)
+            hospital.detector.where = [TextBox(0, 0, 2, 2)]
+            hospital.detector.stubborn = self._kind == "held"
             paths = [self._file("good")] + ([self._file(self._kind)] if self._kind != "good" else [])
             for path in paths:
                 hospital.push(path)
@@ -122,7 +126,11 @@ def comparable(state: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     ("step", "kind"),
-    [*((step, "good") for step in STEPS), ("deidentify", "held"), ("deidentify", "conflict")],
+    [
+        *((step, "good") for step in STEPS),
+        *((step, kind) for step in ("deidentify", "clean_pixels") for kind in ("pixels", "held")),
+        ("deidentify", "conflict"),
+    ],
 )
 def test_dying_behind_any_write_changes_nothing(run: Callable[[str], Run], step: str, kind: str) -> None:
     undisturbed, _ = run(kind).state("none", 1)

@@ -19,6 +19,7 @@ from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
 from firstread.dicom.reader import quiet
+from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
 from model_service import worker
 from tests.support import events
@@ -39,7 +40,7 @@ ORDINARY = {"chest", "phantom", "simulated", "test", "unknown", "anonymous", "an
 LONG = 6
 
 
-def planted() -> Dataset:
+def planted(**values: object) -> Dataset:
     """Return a header with identifiers wherever somebody might put them."""
     inner = Dataset()
     with quiet():
@@ -64,6 +65,7 @@ def planted() -> Dataset:
             PatientTelephoneNumbers="+49 30 901820",
             PerformedStationName="QUIMBY",
             SoftwareVersions="OTHER-5511",
+            **values,
         )
         found.private_block(0x0029, "Quimby Systems", create=True).add_new(1, "LO", "Theodora")
     return found
@@ -175,6 +177,9 @@ def inputs(folder: Path, hospital: Hospital) -> dict[Path, set[str]]:
     extra = {"Quimby", "Theodora", "19620503", "1962-05-03", "3 May 1962", "26.08.2004", "20040826", "901820"}
     extra |= {"t.quimby", "example.org", "Saint Nowhere", "31337", "774411", "SPS88123", "998877"}
     found[named] = identifiers(data) | extra
+    screen = folder / "Quimby_screen.dcm"
+    screen.write_bytes(encode(planted(SOPInstanceUID="1.2.3.4.5.79", BurnedInAnnotation="YES")))
+    found[screen] = identifiers(screen.read_bytes()) | extra
     archive = folder / "Grandville^Peregrine.zip"
     scan = encode(header(SOPInstanceUID="1.2.3.4.5.77", PatientName="Grandville^Peregrine"))
     with zipfile.ZipFile(archive, "w") as target:
@@ -200,13 +205,15 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
     assert len(sent) == len(pushed) + 1 and all(each.receipt for each in sent)
     hospital.pump(seed=1, times=2)
     poisoned = events.sqs('{"Quimby": "Theodora"')
-    assert len(deidentify.handle(poisoned, events.CONTEXT)["batchItemFailures"]) == 1
+    for step in (deidentify, clean_pixels):
+        assert len(step.handle(poisoned, events.CONTEXT)["batchItemFailures"]) == 1
     captured = capfd.readouterr()
     everything = Everything(hospital.cloud, log.getvalue() + captured.out + captured.err)
     secrets = set().union(*pushed.values())
     assert len(secrets) > 60
     assert everything.holding(secrets) == {}
     # The run was a real one.
+    assert any("object_key" in each["MessageBody"] for each in hospital.cloud.wire.sent("SendMessage"))
     assert "object settled" in log.getvalue() and "record failed" in log.getvalue()
     assert len(hospital.cloud.objects("studies")) >= 6
     assert len(hospital.cloud.rows("alerts_table")) >= 1

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
+from firstread.deid.burned_in import TextBox
 from firstread.study import AlertState, AnalysisStatus, InstanceState, Outcome, Risk
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.hospital import Hospital
+
+CORNER = TextBox(0, 0, 2, 2)
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_every_object_has_one_outcome_and_none_is_pending(
     assert found.total() == 7
     assert found == {"stored": 3, "duplicate": 1, "quarantined": 3}
     reasons = sorted(row.reason for row in hospital.ledger.needing_attention(Outcome.QUARANTINED))
-    assert reasons == ["conflict", "may_contain_burned_in_text", "not_dicom"]
+    assert reasons == ["conflict", "not_dicom", "unreadable"]
     (study,) = hospital.studies.worklist()
     assert (study.gathering.stored_count, study.gathering.held_count) == (3, 1)
     assert study.version_count == 4
@@ -110,10 +113,14 @@ def test_a_late_image_makes_a_version_and_no_second_alert(hospital: Hospital, tm
 def test_a_study_of_held_images_stays_on_the_worklist_and_is_not_called_normal(
     hospital: Hospital, tmp_path: Path
 ) -> None:
+    hospital.detector.where = [CORNER]
+    hospital.detector.stubborn = True
     hospital.push(file(tmp_path, BurnedInAnnotation="YES"))
     hospital.pump()
     (study,) = hospital.studies.worklist()
     assert (study.status, study.risk) == (AnalysisStatus.HELD, Risk.UNKNOWN)
+    (instance,) = hospital.instances.of_study(study.study_uid)
+    assert (instance.reason, instance.facts.modality) == ("may_contain_burned_in_text", "CR")
     assert hospital.cloud.objects("studies") == {}
     assert study.not_applicable == {hospital.model_id: "no instance could be passed on"}
 
@@ -171,6 +178,8 @@ def test_an_old_study_does_not_alert(hospital: Hospital, tmp_path: Path) -> None
 
 def test_an_unflagged_study_of_which_a_part_is_held_is_unknown(hospital: Hospital, tmp_path: Path) -> None:
     hospital.model.probability = 0.1
+    hospital.detector.where = [CORNER]
+    hospital.detector.stubborn = True
     hospital.push(
         file(tmp_path), file(tmp_path, "held.dcm", SOPInstanceUID="1.2.3.8", BurnedInAnnotation="YES")
     )

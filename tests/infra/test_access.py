@@ -6,7 +6,7 @@ import pytest
 
 from tests.infra.account import Account
 
-DEIDENTIFY = "ArrivalsDeidentifyRole"
+DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
 SERVICE_ROLES = ("NetworkVpc", "WorkerCapacity", "WorkerTaskExecutionRole", "PortalTaskExecutionRole")
 
 
@@ -21,8 +21,14 @@ SERVICE_ROLES = ("NetworkVpc", "WorkerCapacity", "WorkerTaskExecutionRole", "Por
         ("s3:PutObject", "BucketsStudies"),
     ],
 )
-def test_only_deidentify(account: Account, action: str, resource: str) -> None:
-    assert account.who_may(action, resource) == {DEIDENTIFY}
+def test_only_what_deidentifies(account: Account, action: str, resource: str) -> None:
+    assert account.who_may(action, resource) == {DEIDENTIFY, CLEAN_PIXELS}
+
+
+def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account) -> None:
+    assert account.who_may("sqs:SendMessage", "ArrivalsPixelsQueue") == {DEIDENTIFY}
+    assert account.who_may("sqs:ReceiveMessage", "ArrivalsPixelsQueue") == {CLEAN_PIXELS}
+    assert not {r for a, r in account.allowed(CLEAN_PIXELS) if a == "sqs:SendMessage"}
 
 
 def test_nobody_writes_or_deletes_what_arrived(account: Account) -> None:
@@ -31,8 +37,9 @@ def test_nobody_writes_or_deletes_what_arrived(account: Account) -> None:
     assert not account.who_may("dynamodb:Delete", "Tables")
 
 
-def test_the_incoming_key_only_decrypts(account: Account) -> None:
-    actions = {a for a, r in account.allowed(DEIDENTIFY) if r.startswith("KeysIncoming")}
+@pytest.mark.parametrize("role", [DEIDENTIFY, CLEAN_PIXELS])
+def test_the_incoming_key_only_decrypts(account: Account, role: str) -> None:
+    actions = {a for a, r in account.allowed(role) if r.startswith("KeysIncoming")}
     assert actions == {"kms:Decrypt", "kms:DescribeKey"}
 
 
@@ -73,6 +80,7 @@ def test_the_portal(account: Account) -> None:
     ("role", "tables"),
     [
         (DEIDENTIFY, {"Ledger", "Instances", "Vault"}),
+        (CLEAN_PIXELS, {"Ledger", "Instances", "Vault"}),
         ("GatheringGatherRole", {"Studies"}),
         ("GatheringCompleteStudyRole", {"Studies", "Outbox"}),
         ("AlertingAlertRole", {"Studies", "Alerts"}),
@@ -123,5 +131,5 @@ def test_no_managed_policies_but_the_one_of_ecs(account: Account) -> None:
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 7
+    assert len(users) == 8
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

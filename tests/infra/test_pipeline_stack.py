@@ -4,25 +4,29 @@ import importlib
 
 import pytest
 
+from infra.config import REPOSITORY
 from tests.infra.account import Account, Json
 
 QUEUE, FUNCTION, MAPPING = "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
 WORK = {
     "ArrivalsIngest": 1800,
+    "ArrivalsPixels": 5400,
     "GatheringQuietTimer": 360,
     "DeliveryAnalyze": 900,
     "AlertingResults": 360,
 }
+INTAKE = {
+    "INCOMING_BUCKET": "BucketsIncoming",
+    "STUDIES_BUCKET": "BucketsStudies",
+    "LEDGER_TABLE": "TablesLedger",
+    "INSTANCES_TABLE": "TablesInstances",
+    "VAULT": "dynamodb",
+    "VAULT_TABLE": "TablesVault",
+    "VAULT_KEY_ID": "KeysVault",
+}
 PROGRAMS = {
-    "deidentify": {
-        "INCOMING_BUCKET": "BucketsIncoming",
-        "STUDIES_BUCKET": "BucketsStudies",
-        "LEDGER_TABLE": "TablesLedger",
-        "INSTANCES_TABLE": "TablesInstances",
-        "VAULT": "dynamodb",
-        "VAULT_TABLE": "TablesVault",
-        "VAULT_KEY_ID": "KeysVault",
-    },
+    "deidentify": {**INTAKE, "CLEAN_PIXELS_QUEUE_URL": "ArrivalsPixelsQueue"},
+    "clean_pixels": INTAKE,
     "gather": {
         "INSTANCES_TABLE": "TablesInstances",
         "STUDIES_TABLE": "TablesStudies",
@@ -54,7 +58,10 @@ PROGRAMS = {
 
 def _functions(account: Account) -> dict[str, tuple[str, Json]]:
     found = account.properties(FUNCTION)
-    return {function["Handler"].split(".")[1]: (name, function) for name, function in found.items()}
+    return {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: (name, function)
+        for name, function in found.items()
+    }
 
 
 @pytest.mark.parametrize("name", sorted(WORK))
@@ -139,17 +146,21 @@ def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
     assert rule["EventPattern"] == {"source": ["firstread"], "detail-type": ["ResultRecorded"]}
 
 
-@pytest.mark.parametrize(("function", "queue"), [
-    ("deidentify", "ArrivalsIngestQueue"),
-    ("complete_study", "GatheringQuietTimerQueue"),
-    ("alert", "AlertingResultsQueue"),
+@pytest.mark.parametrize(("function", "queue", "batch"), [
+    ("deidentify", "ArrivalsIngestQueue", 10),
+    ("clean_pixels", "ArrivalsPixelsQueue", 1),
+    ("complete_study", "GatheringQuietTimerQueue", 10),
+    ("alert", "AlertingResultsQueue", 10),
 ])  # fmt: skip
-def test_queue_feeds_function(account: Account, function: str, queue: str) -> None:
+def test_queue_feeds_function(account: Account, function: str, queue: str, batch: int) -> None:
     name, _ = _functions(account)[function]
     (mapping,) = [m for m in account.properties(MAPPING).values() if account.text(m["FunctionName"]) == name]
     assert account.text(mapping["EventSourceArn"]).startswith(queue)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["BatchSize"] == 10
+    assert mapping["BatchSize"] == batch
+    assert mapping.get("ScalingConfig") == (
+        {"MaximumConcurrency": 100} if function == "clean_pixels" else None
+    )
 
 
 @pytest.mark.parametrize(("function", "table", "pattern", "dead"), [
@@ -169,21 +180,40 @@ def test_stream_feeds_function(account: Account, function: str, table: str, patt
     assert mapping["BisectBatchOnFunctionError"] is True
 
 
+SMALL = (512, 512, 60)
+SIZES = {"deidentify": (2048, 4096, 300), "clean_pixels": (3008, 4096, 900)}
+
+
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_function(account: Account, name: str) -> None:
     _, function = _functions(account)[name]
-    assert function["Handler"] == f"functions.{name}.handler.handle"
-    assert function["Runtime"] == "python3.13"
-    assert function["Architectures"] == ["arm64"]
-    assert function["MemorySize"] == (2048 if name == "deidentify" else 512)
-    assert function["EphemeralStorage"]["Size"] == (4096 if name == "deidentify" else 512)
-    assert function["Timeout"] == (300 if name == "deidentify" else 60)
+    size = function["MemorySize"], function["EphemeralStorage"]["Size"], function["Timeout"]
+    assert size == SIZES.get(name, SMALL)
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert function["LoggingConfig"]["LogFormat"] == "JSON"
     assert account.text(function["KmsKeyArn"]).startswith("KeysData")
     group = account.properties("AWS::Logs::LogGroup")[account.text(function["LoggingConfig"]["LogGroup"])]
     assert group["RetentionInDays"] == 90
     assert account.text(group["KmsKeyId"]).startswith("KeysData")
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"clean_pixels"}))
+def test_functions_share_a_zip(account: Account, name: str) -> None:
+    _, function = _functions(account)[name]
+    assert function["Handler"] == f"functions.{name}.handler.handle"
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["arm64"]
+
+
+def test_clean_pixels_is_an_image_whose_command_is_its_handler(account: Account) -> None:
+    _, function = _functions(account)["clean_pixels"]
+    assert function["PackageType"] == "Image"
+    assert function["ImageConfig"] == {"Command": ["functions.clean_pixels.handler.handle"]}
+    assert function["Architectures"] == ["x86_64"]
+    assert not {"Handler", "Runtime"} & function.keys()
+    lines = (REPOSITORY / "functions" / "clean_pixels" / "Dockerfile").read_text().splitlines()
+    assert lines[-1] == 'CMD ["functions.clean_pixels.handler.handle"]'
+    assert "FROM public.ecr.aws/lambda/python:3.13" in lines
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))

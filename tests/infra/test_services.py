@@ -192,10 +192,6 @@ def test_an_image_holds_only_its_own_program(account: Account) -> None:
         for folder in account.folder.glob("asset.*")
         if (folder / ".dockerignore").exists()
     ]
-    assert sorted(sorted(names & {"model_service", "portal"}) for names in held) == [
-        ["model_service"],
-        ["portal"],
-    ]
-    assert not any(
-        names - {".dockerignore", "firstread", "infra", "model_service", "portal"} for names in held
-    )
+    programs = {"functions", "model_service", "portal"}
+    assert sorted(sorted(names & programs) for names in held) == [[name] for name in sorted(programs)]
+    assert not any(names - {".dockerignore", "firstread", "infra", *programs} for names in held)

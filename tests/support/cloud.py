@@ -13,7 +13,7 @@ from firstread.records.tables import TABLES, bind
 from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results")
-QUEUES = ("arrivals", "quiet-timers", "analyze", "result-events", "alert-subscriber")
+QUEUES = ("arrivals", "clean-pixels", "quiet-timers", "analyze", "result-events", "alert-subscriber")
 LINKS = "https://portal.example"
 
 
@@ -79,6 +79,7 @@ class Cloud:
             "FIRSTREAD_VAULT": "dynamodb",
             "FIRSTREAD_VAULT_TABLE": "vault",
             "FIRSTREAD_VAULT_KEY_ID": self.key_id,
+            "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL": self.urls["clean-pixels"],
             "FIRSTREAD_QUIET_TIMER_QUEUE_URL": self.urls["quiet-timers"],
             "FIRSTREAD_QUIET_SECONDS": '{"*": 60, "CT": 2000}',
             "FIRSTREAD_ANALYZE_QUEUE_URL": self.urls["analyze"],

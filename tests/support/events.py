@@ -24,6 +24,11 @@ class Context:
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        """Return what is left of the longest time there is."""
+        return 900_000
+
 
 CONTEXT = cast(LambdaContext, Context())
 

@@ -23,7 +23,7 @@ def copy(file: DicomFile, target: IO[bytes]) -> None:
         As `firstread.dicom.read` gave it.
     target
         Seekable binary file, at the place of the element. The header that was written before it must not have
-        an Extended Offset Table (PS3.3 C.7.6.3.1.8), which would be wrong: `drop_offsets` takes it out.
+        an Extended Offset Table (PS3.3 C.7.6.3.1.8), which would be wrong.
 
     Raises
     ------
@@ -40,13 +40,6 @@ def copy(file: DicomFile, target: IO[bytes]) -> None:
     extended = file.pixels.stop - file.pixels.start > _LARGEST_OFFSET
     frames = _frames(file, groups, pixels)
     fragments.write(target, frames, count, extended=extended)
-
-
-def drop_offsets(file: DicomFile) -> None:
-    """Take the Extended Offset Table out of a header whose pixel data will be written by `copy`."""
-    for keyword in fragments.OFFSET_TABLES:
-        if keyword in file.dataset:
-            delattr(file.dataset, keyword)
 
 
 def _frames(file: DicomFile, groups: list[list[fragments.Fragment]], pixels: int) -> Iterator[list[bytes]]:

@@ -11,9 +11,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
-from firstread.imaging import PixelError, frame_count, grayscale, to_png
-from firstread.imaging.pixels import PixelReason
-from firstread.imaging.render import modality_values
+from firstread.imaging.pixels import PixelError, PixelReason, frame_count
+from firstread.imaging.render import grayscale, modality_values, to_png
 
 Array = npt.NDArray[Any]
 

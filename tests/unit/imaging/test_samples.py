@@ -8,7 +8,8 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
-from firstread.imaging import frame_count, grayscale, to_png
+from firstread.imaging.pixels import frame_count
+from firstread.imaging.render import grayscale, to_png
 
 
 def sample(name: str) -> Dataset:

@@ -25,6 +25,7 @@ def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
         functions = {
             "Deidentify": function({"FIRSTREAD_VAULT": "dynamodb", "FIRSTREAD_VAULT_TABLE": "t"}),
+            "CleanPixels": image({"FIRSTREAD_VAULT": "dynamodb"}),
             "Gather": function({"FIRSTREAD_QUIET_SECONDS": "{}"}),
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": {}},
         }
@@ -35,7 +36,27 @@ def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def function(variables: dict[str, str]) -> dict[str, Any]:
-    return {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": variables}}}
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"S3Bucket": "b", "S3Key": "k.zip"},
+            "Handler": "functions.gather.handler.handle",
+            "Runtime": "python3.13",
+            "Environment": {"Variables": variables},
+        },
+    }
+
+
+def image(variables: dict[str, str]) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"ImageUri": "r:tag"},
+            "PackageType": "Image",
+            "ImageConfig": {"Command": ["functions.clean_pixels.handler.handle"]},
+            "Environment": {"Variables": variables},
+        },
+    }
 
 
 def asset() -> dict[str, Any]:
@@ -57,6 +78,23 @@ def test_only_the_function_with_the_vault_learns_where_the_vault_is(assembly: Pa
     assert deidentify["FIRSTREAD_VAULT_PATH"] == str(assembly / "vault.sqlite")
     assert set(gather) == {"FIRSTREAD_QUIET_SECONDS"}
     assert json.loads(gather["FIRSTREAD_QUIET_SECONDS"]) == template.QUIET_SECONDS
+
+
+def test_a_function_in_an_image_runs_as_the_others_do(assembly: Path) -> None:
+    (first, _) = template.templates(Home(assembly), Ports())
+    assert first.body["Resources"]["CleanPixels"]["Properties"] == {
+        "Code": {"S3Bucket": "b", "S3Key": "k.zip"},
+        "Handler": "functions.clean_pixels.handler.handle",
+        "Runtime": "python3.13",
+        "ReservedConcurrentExecutions": 1,
+        "Environment": {
+            "Variables": {
+                "FIRSTREAD_VAULT": "sqlite",
+                "FIRSTREAD_VAULT_PATH": str(assembly / "vault.sqlite"),
+                "FIRSTREAD_VAULT_KEY_FILE": str(assembly / "vault.key"),
+            }
+        },
+    }
 
 
 def test_the_digest_follows_the_content(assembly: Path) -> None:
