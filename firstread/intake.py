@@ -178,7 +178,7 @@ class Intake:
         digest = self.vault.keyed_digest(file.digest())
         # Before the dates are shifted, and before cleaning changes the dataset in place.
         timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
-        result = clean_header(file, self.vault, self.rules)
+        result = clean_header(file, self.vault, self.rules, checked=looked.checked)
         with understood():
             looked.update(result.dataset)
         new = Instance(

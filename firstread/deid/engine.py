@@ -8,9 +8,7 @@ from functools import lru_cache
 from typing import IO
 
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
@@ -18,8 +16,9 @@ from firstread import __version__
 from firstread.deid.elements import Element, values_of, vr_of
 from firstread.deid.encode import encode
 from firstread.deid.iods import text_that_must_be
+from firstread.deid.marks import encoded_meta, mark, new_meta, plain
 from firstread.deid.objects import clean_document, finish_document, removed_content
-from firstread.deid.options import METHOD_CODES, Option
+from firstread.deid.options import Option
 from firstread.deid.rules import TEXTUAL, Action, Rules, dictionary_vr
 from firstread.deid.safe_private import safe_vr
 from firstread.deid.survey import survey
@@ -33,7 +32,6 @@ from firstread.dicom.reader import DicomFile, chunks, quiet
 from firstread.errors import QuarantineError, Reason
 
 _METHOD = f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"
-IMPLEMENTATION_CLASS_UID = UID("2.25.323842716104098423017206171418463372143")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,9 @@ class Deidentified:
     actions: Mapping[str, int]
 
 
-def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deidentified:
+def clean_header(
+    file: DicomFile, vault: IdentityVault, rules: Rules, *, checked: bool = False
+) -> Deidentified:
     """De-identify the header of a file in place.
 
     Parameters
@@ -71,6 +71,8 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         Gives pseudonyms, new UIDs and the date shift.
     rules
         The profile.
+    checked
+        Whether somebody has looked at every frame; the output says so.
 
     Returns
     -------
@@ -100,15 +102,16 @@ def clean_header(file: DicomFile, vault: IdentityVault, rules: Rules) -> Deident
         if rules.overlay is not None:
             for tag, value in rules.overlay.values.items():
                 dataset[tag] = DataElement(tag, dictionary_vr(tag), value)
-        _mark(dataset, rules, patient.code, method)
+        mark(dataset, rules.options, patient.code, method, checked=checked)
         finish_document(dataset)
-        dataset.file_meta = _new_meta(dataset, file.transfer_syntax)
+        sop_uid = text(dataset, "SOPInstanceUID")
+        dataset.file_meta = new_meta(text(dataset, "SOPClassUID"), sop_uid, file.transfer_syntax)
         dataset.preamble = bytes(128)
         result = Deidentified(
             dataset=dataset,
             study_uid=text(dataset, "StudyInstanceUID"),
             series_uid=text(dataset, "SeriesInstanceUID"),
-            sop_uid=text(dataset, "SOPInstanceUID"),
+            sop_uid=sop_uid,
             patient=patient.code,
             actions={action.value: count for action, count in Counter(cleaner.taken).items()},
         )
@@ -216,13 +219,13 @@ class _Cleaner:
     def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> Action:
         """Do what the rules say with a value; return what was done."""
         if action is Action.EMPTY:
-            item[tag] = _plain(tag, vr, "")
+            item[tag] = plain(tag, vr, "")
             return action
         before = values_of(item, tag, element, vr)
         if action is Action.DUMMY:
             stands_in = dummy(vr, (before or [""])[0])
-            plain = isinstance(stands_in, str)
-            item[tag] = _plain(tag, vr, str(stands_in)) if plain else DataElement(tag, vr, stands_in)
+            is_text = isinstance(stands_in, str)
+            item[tag] = plain(tag, vr, str(stands_in)) if is_text else DataElement(tag, vr, stands_in)
         elif before is None:
             del item[tag]  # bytes that were not decoded, whatever their VR says
             return Action.REMOVE
@@ -242,74 +245,7 @@ def _with_values(element: Element, vr: str, values: list[str]) -> Element:
     text = "\\".join(values)
     if plain_text(element) is None or not text.isascii():
         return DataElement(element.tag, vr, values if len(values) > 1 else text)
-    return _plain(element.tag, vr, text)
-
-
-def _plain(tag: BaseTag | int, vr: str, text: str) -> RawDataElement:
-    """Return an element as a file would hold it: spares pydicom's checks of the value, and its encoding later."""
-    value = text.encode("ascii")
-    value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)  # PS3.5 6.2
-    return RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
-
-
-def _mark(dataset: FileDataset, rules: Rules, patient: str, method: str) -> None:
-    """Say what was done (PS3.15 E.1.1 and E.3; codes of CID 7050)."""
-    implicit, little = dataset.original_encoding
-    marks = [
-        _plain(0x00100010, "PN", patient),
-        _plain(0x00100020, "LO", patient),
-        _plain(0x00100030, "DA", ""),
-        _plain(0x00120062, "CS", "YES"),
-        _plain(0x00120063, "LO", method),
-        RawDataElement(
-            BaseTag(0x00120064),
-            "SQ",
-            *_method(rules.options, bool(implicit), bool(little)),
-            0,
-            bool(implicit),
-            bool(little),
-        ),
-    ]
-    if Option.RETAIN_FULL_DATES not in rules.options:
-        modified = Option.RETAIN_MODIFIED_DATES in rules.options
-        marks.append(_plain(0x00280303, "CS", "MODIFIED" if modified else "REMOVED"))
-    for mark in marks:
-        dataset[mark.tag] = mark
-    # Who has looked at the pixels says so afterwards; what the sender said of them is not believed.
-    dataset.pop(BaseTag(0x00280301), None)
-
-
-@lru_cache(maxsize=64)
-def _method(options: frozenset[Option], implicit: bool, little: bool) -> tuple[int, bytes]:
-    """Return De-identification Method Code Sequence as a file holds it, without what concerns pixels."""
-    applied = [None, *sorted(options - {Option.CLEAN_PIXEL_DATA})]
-    dataset = Dataset()
-    dataset.DeidentificationMethodCodeSequence = [method_code(option) for option in applied]
-    start = 8 if implicit else 12
-    value = encode(dataset, implicit=implicit, little=little)[start:]
-    return len(value), value
-
-
-def method_code(option: Option | None) -> Dataset:
-    """Return an item of De-identification Method Code Sequence (0012,0064)."""
-    code = METHOD_CODES[option]
-    item = Dataset()
-    item.CodeValue = code.value
-    item.CodingSchemeDesignator = code.scheme
-    item.CodeMeaning = code.meaning
-    return item
-
-
-def _new_meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
-    # Made anew: the old one may name application entities and carry private information (PS3.10 7.1).
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = "FIRSTREAD"
-    return meta
+    return plain(element.tag, vr, text)
 
 
 def header(result: Deidentified, syntax: UID) -> bytes:
@@ -322,8 +258,6 @@ def header(result: Deidentified, syntax: UID) -> bytes:
     """
     dataset = result.dataset
     with understood():
-        meta = DicomBytesIO()
-        meta.is_little_endian, meta.is_implicit_VR = True, False
-        write_file_meta_info(meta, dataset.file_meta)
+        meta = encoded_meta(dataset.file_meta)
         body = encode(dataset, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
-    return bytes(128) + b"DICM" + meta.getvalue() + body
+    return bytes(128) + b"DICM" + meta + body

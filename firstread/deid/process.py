@@ -14,7 +14,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
 from firstread.deid import gate
-from firstread.deid.engine import Deidentified, clean_header, header, method_code, understood, write
+from firstread.deid.engine import Deidentified, clean_header, header, understood, write
 from firstread.deid.options import Option, Profile
 from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
@@ -63,7 +63,7 @@ def process(
     with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as pixels:
         with understood():
             looked = look_at_pixels(file, pixels, rules, detector)
-        result = clean_header(file, vault, rules)
+        result = clean_header(file, vault, rules, checked=looked.checked)
         with understood():
             looked.update(result.dataset)
         if pixels.tell():
@@ -92,12 +92,9 @@ class Looked:
     cleaned: "CleanResult | None" = None
 
     def update(self, dataset: FileDataset) -> None:
-        """Make a new header describe the pixels: what was done to them, and that somebody has looked."""
+        """Make a new header describe what was done to the pixels."""
         if self.cleaned is not None:
             self.cleaned.update(dataset)
-        if self.checked:
-            dataset.BurnedInAnnotation = "NO"
-            dataset.DeidentificationMethodCodeSequence.append(method_code(Option.CLEAN_PIXEL_DATA))
 
 
 def look_at_pixels(
