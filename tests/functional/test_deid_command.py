@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from firstread.cli import app
+from firstread.deid import Option, Profile
 from tests.support.dicoms import encode, header
 from tests.unit.deid.folder.jobs import NAMES, World, slice_of
 from tests.unit.docs import pages
@@ -36,6 +37,12 @@ def arguments(world: World, *more: str, profile: str = "longitudinal") -> list[s
 
 def deid(world: World, *more: str, profile: str = "longitudinal") -> Result:
     return CliRunner().invoke(app, arguments(world, "--jobs", "1", *more, profile=profile))
+
+
+@pytest.fixture(autouse=True)
+def _no_text_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for text takes its time, and is not what is asked here."""
+    monkeypatch.setattr("firstread.deid.folder.worker.find_spec", lambda _name: None)
 
 
 def names_in(*texts: str | bytes) -> list[str]:
@@ -143,11 +150,8 @@ def test_options_are_added_and_left_out(world: World) -> None:
     assert "retain_device_identity" not in report["options"]
 
 
-def test_who_lacks_the_text_networks_is_told_which_extra_brings_them(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_lacks_the_text_networks_is_told_which_extra_brings_them(world: World) -> None:
     world.put("1", slice_of(1, BurnedInAnnotation="YES"))
-    monkeypatch.setattr("firstread.deid.folder.worker.find_spec", lambda _name: None)
     done = deid(world)
     assert done.exit_code == 0
     assert "firstread[pixels]" in done.stdout
@@ -170,7 +174,7 @@ def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals
     world.put("300", slice_of(7))
     world.put("301", slice_of(8, Modality="DX"))
     environment = os.environ | {"PYTHONPATH": str(pages.REPOSITORY)}
-    typed = command(*arguments(world, "--jobs", "2"))
+    typed = command(*arguments(world, "--jobs", "2", "--without", "clean-pixel-data"))
     with subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE) as process:
         while settled(world) < 20:
             assert process.poll() is None
@@ -182,7 +186,8 @@ def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals
     assert before < 300, "it was too fast to be killed"
     done = subprocess.run(typed, env=environment, capture_output=True, check=True, text=True)
     assert not done.stderr
-    world.job("whole").run()
+    options = Profile.LONGITUDINAL.options - {Option.CLEAN_PIXEL_DATA}
+    world.job("whole", options=options).run()
     assert timeless(world.report()) == timeless(world.report("whole"))
     assert world.outputs() == world.outputs("whole")
     assert not [path for path in world.folder.iterdir() if path.name.startswith(".")]
