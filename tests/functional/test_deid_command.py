@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from typer.testing import CliRunner, Result
 
 from firstread.cli import app
 from firstread.deid import Option, Profile
+from firstread.deid.process import default_detector
 from tests.support.dicoms import encode, header
-from tests.unit.deid.folder.jobs import NAMES, World, slice_of
+from tests.unit.deid.folder.jobs import BLACK, NAMES, World, slice_of
 from tests.unit.docs import pages
 
 HOW_TO = "docs/how-to/deidentify-a-folder.md"
@@ -40,9 +42,12 @@ def deid(world: World, *more: str, profile: str = "longitudinal") -> Result:
 
 
 @pytest.fixture(autouse=True)
-def _no_text_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_text_networks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Looking for text takes its time, and is not what is asked here."""
-    monkeypatch.setattr("firstread.deid.folder.worker.find_spec", lambda _name: None)
+    monkeypatch.setattr("firstread.deid.process.find_spec", lambda _name: None)
+    default_detector.cache_clear()
+    yield
+    default_detector.cache_clear()
 
 
 def names_in(*texts: str | bytes) -> list[str]:
@@ -200,7 +205,7 @@ def timeless(report: dict[str, Any]) -> dict[str, Any]:
 def test_the_commands_of_the_how_to_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(world.folder)
     (world.folder / "incoming").mkdir()
-    (world.folder / "incoming" / "one.dcm").write_bytes(encode(header()))
+    (world.folder / "incoming" / "one.dcm").write_bytes(encode(header(), pixels=BLACK))
     (world.folder / "secret").mkdir()
     lines = [
         line.removeprefix("$ .venv/bin/firstread ").split()

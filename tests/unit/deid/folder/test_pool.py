@@ -14,7 +14,7 @@ from firstread.deid.folder.pool import in_order
 from firstread.deid.folder.worker import Settings, Task
 from firstread.errors import Reason
 from tests.support.dicoms import PIXELS
-from tests.unit.deid.folder.jobs import World, slice_of
+from tests.unit.deid.folder.jobs import BLACK, World, slice_of
 
 COUNT = 40
 DEADLY = 7
@@ -44,8 +44,7 @@ def settings(world: World) -> Settings:
 def test_a_file_that_kills_its_process_is_quarantined_and_the_others_come_in_order(tmp_path: Path) -> None:
     world = World(tmp_path)
     for number in range(COUNT):
-        black = bytes(len(PIXELS))  # where no detector needs to look
-        world.put(f"{number}", slice_of(number, PIXELS if number == DEADLY else black))
+        world.put(f"{number}", slice_of(number, PIXELS if number == DEADLY else BLACK))
     taken = []
 
     def tasks() -> Iterator[Task]:
