@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from firstread.deid import Profile
 from firstread.deid.burned_in import TextBox
@@ -44,7 +45,9 @@ def settings(world: World) -> Settings:
 def test_a_file_that_kills_its_process_is_quarantined_and_the_others_come_in_order(tmp_path: Path) -> None:
     world = World(tmp_path)
     for number in range(COUNT):
-        world.put(f"{number}", slice_of(number, PIXELS if number == DEADLY else BLACK))
+        # Whatever is no acquired image is shown to the detector.
+        kind = {"SOPClassUID": SecondaryCaptureImageStorage} if number == DEADLY else {}
+        world.put(f"{number}", slice_of(number, PIXELS if number == DEADLY else BLACK, **kind))
     taken = []
 
     def tasks() -> Iterator[Task]:
