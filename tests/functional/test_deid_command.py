@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from firstread.cli import app
+from firstread.deid import Option, Profile
+from firstread.deid.process import default_detector
 from tests.support.dicoms import encode, header
-from tests.unit.deid.folder.jobs import NAMES, World, slice_of
+from tests.unit.deid.folder.jobs import BLACK, NAMES, World, slice_of
 from tests.unit.docs import pages
 
 HOW_TO = "docs/how-to/deidentify-a-folder.md"
@@ -36,6 +39,15 @@ def arguments(world: World, *more: str, profile: str = "longitudinal") -> list[s
 
 def deid(world: World, *more: str, profile: str = "longitudinal") -> Result:
     return CliRunner().invoke(app, arguments(world, "--jobs", "1", *more, profile=profile))
+
+
+@pytest.fixture(autouse=True)
+def _no_text_networks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Looking for text takes its time, and is not what is asked here."""
+    monkeypatch.setattr("firstread.deid.process.find_spec", lambda _name: None)
+    default_detector.cache_clear()
+    yield
+    default_detector.cache_clear()
 
 
 def names_in(*texts: str | bytes) -> list[str]:
@@ -143,11 +155,8 @@ def test_options_are_added_and_left_out(world: World) -> None:
     assert "retain_device_identity" not in report["options"]
 
 
-def test_who_lacks_the_text_networks_is_told_which_extra_brings_them(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_lacks_the_text_networks_is_told_which_extra_brings_them(world: World) -> None:
     world.put("1", slice_of(1, BurnedInAnnotation="YES"))
-    monkeypatch.setattr("firstread.deid.folder.worker.find_spec", lambda _name: None)
     done = deid(world)
     assert done.exit_code == 0
     assert "firstread[pixels]" in done.stdout
@@ -170,7 +179,7 @@ def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals
     world.put("300", slice_of(7))
     world.put("301", slice_of(8, Modality="DX"))
     environment = os.environ | {"PYTHONPATH": str(pages.REPOSITORY)}
-    typed = command(*arguments(world, "--jobs", "2"))
+    typed = command(*arguments(world, "--jobs", "2", "--without", "clean-pixel-data"))
     with subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE) as process:
         while settled(world) < 20:
             assert process.poll() is None
@@ -182,7 +191,8 @@ def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals
     assert before < 300, "it was too fast to be killed"
     done = subprocess.run(typed, env=environment, capture_output=True, check=True, text=True)
     assert not done.stderr
-    world.job("whole").run()
+    options = Profile.LONGITUDINAL.options - {Option.CLEAN_PIXEL_DATA}
+    world.job("whole", options=options).run()
     assert timeless(world.report()) == timeless(world.report("whole"))
     assert world.outputs() == world.outputs("whole")
     assert not [path for path in world.folder.iterdir() if path.name.startswith(".")]
@@ -195,7 +205,7 @@ def timeless(report: dict[str, Any]) -> dict[str, Any]:
 def test_the_commands_of_the_how_to_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(world.folder)
     (world.folder / "incoming").mkdir()
-    (world.folder / "incoming" / "one.dcm").write_bytes(encode(header()))
+    (world.folder / "incoming" / "one.dcm").write_bytes(encode(header(), pixels=BLACK))
     (world.folder / "secret").mkdir()
     lines = [
         line.removeprefix("$ .venv/bin/firstread ").split()

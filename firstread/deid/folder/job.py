@@ -19,8 +19,9 @@ from firstread.deid.folder.journal import Entry, Journal, Outcome, Totals
 from firstread.deid.folder.pool import in_order
 from firstread.deid.folder.report import write_report
 from firstread.deid.folder.tree import walk
-from firstread.deid.folder.worker import Done, Settings, Task, installed_detector
+from firstread.deid.folder.worker import Done, Settings, Task
 from firstread.deid.options import Option, Profile
+from firstread.deid.process import default_detector
 from firstread.deid.vault import IdentityVault, VaultKeyError, open_vault
 from firstread.errors import Reason
 
@@ -60,7 +61,7 @@ class Job:
     profile: Profile
     options: frozenset[Option]
     jobs: int = 1
-    detector: "Callable[[], TextDetector | None]" = installed_detector
+    detector: "Callable[[], TextDetector | None]" = default_detector
 
     def check(self) -> None:
         """Judge what can be judged before anything is written.

@@ -6,14 +6,13 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from firstread.deid.folder.errors import JobError
 from firstread.deid.folder.tree import Refusal
 from firstread.deid.options import Option
-from firstread.deid.process import process
+from firstread.deid.process import default_detector, process
 from firstread.deid.rules import rules
 from firstread.deid.vault import IdentityVault
 from firstread.deid.vault.keys import master_key_from_file
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
     from firstread.deid.engine import Deidentified
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.]{0,62}[A-Za-z0-9])?", re.ASCII)
-_TEXT_NETWORKS = ("rapidocr", "onnxruntime", "cv2")
-
-
-def installed_detector() -> "TextDetector | None":
-    """Return the detector of burned-in text, which loads with its first image; None without its packages."""
-    if not all(find_spec(package) for package in _TEXT_NETWORKS):
-        return None
-    from firstread.deid.burned_in import RapidTextDetector
-
-    return RapidTextDetector(threads=1)
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Settings:
     link: Path
     options: frozenset[Option]
     drafts: Path
-    detector: "Callable[[], TextDetector | None]" = installed_detector
+    detector: "Callable[[], TextDetector | None]" = default_detector
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,18 @@ from typing import Any
 from firstread.deid import Profile
 from firstread.deid.folder import Job
 from tests.exam.engine import no_detector
-from tests.support.dicoms import encode, header
+from tests.support.dicoms import PIXELS, encode, header
 
+BLACK = bytes(len(PIXELS))
+"""Pixels in which nobody needs to look for text."""
 NAMES = ("Quimby", "Theodora", "MRN-998877", "ACC4711", "1.2.826.0.1.3680043.8.498")
 """What a file of `slice_of` tells of its patient."""
 
 
-def slice_of(number: int, **values: object) -> bytes:
+def slice_of(number: int, pixels: bytes = BLACK, **values: object) -> bytes:
     """Return a file of a series."""
-    return encode(
-        header(SOPInstanceUID=f"1.2.826.0.1.3680043.8.498.9.{number}", InstanceNumber=number, **values)
-    )
+    uid = f"1.2.826.0.1.3680043.8.498.9.{number}"
+    return encode(header(SOPInstanceUID=uid, InstanceNumber=number, **values), pixels=pixels)
 
 
 @dataclass(frozen=True)

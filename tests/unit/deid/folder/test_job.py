@@ -19,8 +19,8 @@ from firstread.deid.folder.worker import Worker
 from firstread.deid.process import process
 from firstread.errors import FirstReadError
 from tests.support.detectors import NoText
-from tests.support.dicoms import PIXELS, encode, header
-from tests.unit.deid.folder.jobs import NAMES, World, slice_of
+from tests.support.dicoms import encode, header
+from tests.unit.deid.folder.jobs import BLACK, NAMES, World, slice_of
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_the_same_content_twice_is_a_duplicate(world: World) -> None:
 @pytest.mark.parametrize("other", [{"Modality": "DX"}, {"PatientID": "MRN-1"}, {"StudyDate": "20040827"}])
 def test_another_content_of_the_same_instance_is_a_conflict(world: World, other: dict[str, object]) -> None:
     world.put("a", slice_of(1))
-    before = world.put("b", slice_of(1, **other))
+    before = world.put("b", slice_of(1, BLACK, **other))
     files = world.run()
     assert outcomes(files) == [("deidentified", None), ("quarantined", "conflict")]
     assert files[1]["input_sha256"] == before
@@ -109,8 +109,8 @@ def test_another_content_of_the_same_instance_is_a_conflict(world: World, other:
 
 def test_other_pixels_of_the_same_instance_are_a_conflict(world: World) -> None:
     dataset = header()
-    world.put("a", encode(dataset))
-    world.put("b", encode(dataset, pixels=PIXELS[2:] + PIXELS[:2]))
+    world.put("a", encode(dataset, pixels=BLACK))
+    world.put("b", encode(dataset, pixels=b"\1\0" * (len(BLACK) // 2)))
     assert outcomes(world.run()) == [("deidentified", None), ("quarantined", "conflict")]
 
 

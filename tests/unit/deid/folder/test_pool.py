@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from firstread.deid import Profile
 from firstread.deid.burned_in import TextBox
@@ -13,7 +14,8 @@ from firstread.deid.folder import JobError
 from firstread.deid.folder.pool import in_order
 from firstread.deid.folder.worker import Settings, Task
 from firstread.errors import Reason
-from tests.unit.deid.folder.jobs import World, slice_of
+from tests.support.dicoms import PIXELS
+from tests.unit.deid.folder.jobs import BLACK, World, slice_of
 
 COUNT = 40
 DEADLY = 7
@@ -43,8 +45,9 @@ def settings(world: World) -> Settings:
 def test_a_file_that_kills_its_process_is_quarantined_and_the_others_come_in_order(tmp_path: Path) -> None:
     world = World(tmp_path)
     for number in range(COUNT):
-        deadly = {"BurnedInAnnotation": "YES"} if number == DEADLY else {}
-        world.put(f"{number}", slice_of(number, **deadly))
+        # Whatever is no acquired image is shown to the detector.
+        kind = {"SOPClassUID": SecondaryCaptureImageStorage} if number == DEADLY else {}
+        world.put(f"{number}", slice_of(number, PIXELS if number == DEADLY else BLACK, **kind))
     taken = []
 
     def tasks() -> Iterator[Task]:
