@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import os
-import resource
 import sys
 import time
 import warnings
@@ -117,8 +116,14 @@ def measure(tool: str, source: Path, out: Path) -> dict[str, float]:
         "bytes": size,
         "wall": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": _peak(),
     }
+
+
+def _peak() -> float:
+    """Return the most memory this process has held, in MiB; `ru_maxrss` would count that of its parent at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _try(step: Step, path: Path, out: Path) -> bool:
