@@ -28,7 +28,8 @@ from firstread.deid.vault import IdentityVault
 from firstread.deid.vault.modules import Modules
 from firstread.dicom.metadata import text
 from firstread.dicom.peek import plain_text
-from firstread.dicom.reader import DicomFile, chunks, quiet
+from firstread.dicom.reader import DicomFile, quiet
+from firstread.dicom.spans import copy_span
 from firstread.errors import QuarantineError, Reason
 
 _METHOD = f"FirstRead {__version__}, DICOM PS3.15 2026c Annex E"
@@ -152,8 +153,7 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
         If the header cannot be encoded; nothing has been written then.
     """
     target.write(header(result, file.transfer_syntax))
-    for chunk in chunks(file.source, file.pixels.start, file.pixels.stop):
-        target.write(chunk)
+    copy_span(file.source, file.pixels.start, file.pixels.stop, target)
 
 
 @lru_cache(maxsize=32)

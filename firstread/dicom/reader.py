@@ -39,6 +39,7 @@ from firstread.dicom.guard import (
 )
 from firstread.dicom.peek import peek
 from firstread.dicom.pixels import PixelSpan, check, locate
+from firstread.dicom.spans import chunks
 from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
@@ -98,18 +99,6 @@ class DicomFile:
         for chunk in chunks(self.source, self.dataset_start, self.pixels.stop):
             digest.update(chunk)
         return digest.hexdigest()
-
-
-def chunks(source: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
-    """Yield the bytes of a span of a seekable file."""
-    source.seek(start)
-    left = stop - start
-    while left > 0:
-        chunk = source.read(min(_CHUNK, left))
-        if not chunk:
-            raise QuarantineError(Reason.TRUNCATED)
-        left -= len(chunk)
-        yield chunk
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from firstread.deid.burned_in.layout import Array, Layout, Palette, blank
 from firstread.deid.burned_in.native import NativeFrames
 from firstread.deid.burned_in.plan import Inspector, Plan, plan
 from firstread.deid.gate import is_acquired, is_projection
-from firstread.dicom.reader import DicomFile, chunks
+from firstread.dicom.reader import DicomFile
+from firstread.dicom.spans import copy_span
 from firstread.errors import QuarantineError, Reason
 from firstread.imaging.pixels import MAX_FRAME_PIXELS
 
@@ -248,5 +249,4 @@ class _Writer:
 
 
 def _copy(file: DicomFile, target: IO[bytes], start: int, stop: int) -> None:
-    for chunk in chunks(file.source, start, stop):
-        target.write(chunk)
+    copy_span(file.source, start, stop, target)
