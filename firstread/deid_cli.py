@@ -65,6 +65,9 @@ def deid(
         list[str] | None,
         typer.Option("--without", metavar="NAME", help="Option of the profile to leave out."),
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A site's own rules, as a recipe of the package deid.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per processor.")] = None,
 ) -> None:
     """De-identify a folder of DICOM files.
@@ -76,7 +79,7 @@ def deid(
 
     chosen = _profile(profile)
     options = (chosen.options | _options(added)) - _options(dropped)
-    job = Job(source, target, key, link, report, chosen, options, jobs or _processors())
+    job = Job(source, target, key, link, report, chosen, options, jobs or _processors(), recipe=recipe)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as cleanly as on Ctrl-C
     with _told(report):
         job.check()

@@ -22,6 +22,7 @@ from firstread.deid.folder.tree import walk
 from firstread.deid.folder.worker import Done, Settings, Task
 from firstread.deid.options import Option, Profile
 from firstread.deid.process import default_detector
+from firstread.deid.recipe import RecipeError, read_recipe
 from firstread.deid.vault import IdentityVault, VaultKeyError, open_vault
 from firstread.errors import Reason
 
@@ -51,6 +52,8 @@ class Job:
         Number of processes.
     detector
         Makes the detector of burned-in text; called in every process.
+    recipe
+        A site's own rules (`firstread.deid.recipe`); None for the profile's alone.
     """
 
     source: Path
@@ -62,6 +65,7 @@ class Job:
     options: frozenset[Option]
     jobs: int = 1
     detector: "Callable[[], TextDetector | None]" = default_detector
+    recipe: Path | None = None
 
     def check(self) -> None:
         """Judge what can be judged before anything is written.
@@ -80,16 +84,22 @@ class Job:
             raise UsageError("--in and --out must not lie in one another")
         for option, path in (("--key", self.key), ("--link", self.link), ("--report", self.report)):
             place = path.resolve()
-            if not place.parent.is_dir() and place.parent != target:
-                raise UsageError(f"the folder of {option} does not exist")
             if place.is_dir():
                 raise UsageError(f"{option} is a folder")
             if place.is_relative_to(source):
                 raise UsageError(f"{option} must not lie in --in")
-            if place.is_relative_to(target) and option != "--report":
-                raise UsageError(f"{option} leads back to the patients and must not lie in --out")
+            if place.is_relative_to(target) and option == "--key":
+                raise UsageError("--key leads back to the patients and must not lie in --out")
+        self._check_recipe()
         if self.link.exists() and self.link.stat().st_size and not self.key.exists():
             raise UsageError("the link file is there, and its key is not")
+
+    def _check_recipe(self) -> None:
+        if self.recipe is not None:
+            try:
+                read_recipe(self.recipe)
+            except RecipeError as error:
+                raise UsageError(f"--recipe: {error}") from None
 
     def run(self, settled: Callable[[], object] = lambda: None) -> Totals:
         """Do the job, or the rest of it.
@@ -115,8 +125,9 @@ class Job:
         """
         self.check()
         try:
+            for folder in (self.target, self.key.parent, self.link.parent, self.report.parent):
+                folder.mkdir(parents=True, exist_ok=True)
             vault = open_vault(self.link, self.key)
-            self.target.mkdir(parents=True, exist_ok=True)
             with self._alone(), self._journal(vault) as journal:
                 return self._run(vault, journal, settled)
         except VaultKeyError as error:
@@ -130,7 +141,7 @@ class Job:
         drafts = self.target / _DRAFTS
         shutil.rmtree(drafts, ignore_errors=True)  # of a run that was killed
         drafts.mkdir()
-        settings = Settings(self.key, self.link, self.options, drafts, self.detector)
+        settings = Settings(self.key, self.link, self.options, drafts, self.detector, self.recipe)
         for path in self.target.glob("*/*/*/*.dcm"):
             journal.add_output(path.stem, path.relative_to(self.target).as_posix())
         complete = False
@@ -212,6 +223,7 @@ class Job:
             __version__,
             self.profile.value,
             sorted(self.options),
+            "" if self.recipe is None else self.recipe.read_text(encoding="utf-8"),
             *map(os.path.realpath, (self.source, self.target)),
         ]
         path = self.report.with_name(f".{self.report.name}.unfinished")

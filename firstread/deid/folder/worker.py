@@ -13,6 +13,7 @@ from firstread.deid.folder.errors import JobError
 from firstread.deid.folder.tree import Refusal
 from firstread.deid.options import Option
 from firstread.deid.process import default_detector, process
+from firstread.deid.recipe import read_recipe
 from firstread.deid.rules import rules
 from firstread.deid.vault import IdentityVault
 from firstread.deid.vault.keys import master_key_from_file
@@ -41,6 +42,8 @@ class Settings:
         Folder for what is not finished, on the disk of the output.
     detector
         Makes the detector of burned-in text.
+    recipe
+        A site's own rules.
     """
 
     key: Path
@@ -48,6 +51,7 @@ class Settings:
     options: frozenset[Option]
     drafts: Path
     detector: "Callable[[], TextDetector | None]" = default_detector
+    recipe: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,8 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self._store = SqliteVaultStore(settings.link)
         self._vault = IdentityVault(self._store, master_key_from_file(settings.key))
-        self._rules = rules(settings.options)
+        overlay = None if settings.recipe is None else read_recipe(settings.recipe)
+        self._rules = rules(settings.options, overlay=overlay)
         self._detector = settings.detector()
         self._drafts = settings.drafts
 

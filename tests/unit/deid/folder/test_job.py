@@ -345,8 +345,7 @@ def test_usage(world: World, tmp_path: Path) -> None:
         "must not lie in one another": replace(job, target=job.source / "sub"),
         "lie in one another": replace(job, target=tmp_path),
         "--in and --out must not": replace(job, target=tmp_path / "linked"),
-        "the folder of --key": replace(job, key=tmp_path / "nowhere" / "key"),
-        "the folder of --report": replace(job, report=tmp_path / "nowhere" / "report"),
+        "--recipe: the recipe cannot be read": replace(job, recipe=tmp_path / "nowhere"),
         "--report is a folder": replace(job, report=tmp_path),
         "--link must not lie in --in": replace(job, link=job.source / "link"),
         "--key leads back": replace(job, key=job.target / "key"),
@@ -362,6 +361,22 @@ def test_a_report_may_lie_in_a_new_output_folder(world: World) -> None:
     world.put("a", slice_of(1))
     world.job(report=world.folder / "out" / "report.json").run()
     assert "report.json" in world.outputs()
+
+
+def test_folders_that_are_missing_are_made(world: World) -> None:
+    world.put("a", slice_of(1))
+    key, link, report = (world.folder / "new" / name / name for name in ("key", "link", "report"))
+    replace(world.job(), key=key, link=link, report=report).run()
+    assert key.is_file() and link.is_file() and report.is_file()
+
+
+def test_a_recipe_is_laid_over_the_profile(world: World) -> None:
+    pytest.importorskip("deid.config", reason="the package deid is not installed")
+    recipe = world.folder / "deid.site"
+    recipe.write_text("FORMAT dicom\n\n%header\nREMOVE BodyPartExamined\n")
+    world.put("a", slice_of(1))
+    world.job(recipe=recipe).run()
+    assert "BodyPartExamined" not in pydicom.dcmread(next((world.folder / "out").rglob("*.dcm")))
 
 
 def test_a_link_file_opens_with_its_key_only(world: World) -> None:
