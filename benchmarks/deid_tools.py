@@ -87,10 +87,18 @@ def _deid(out: Path) -> Step:
     return step
 
 
+def _firstread_of_lambda(out: Path) -> Step:
+    # `import pydicom` imports every decoder that is installed; the function's package has none of them.
+    decoders = ("PIL", "gdcm", "jpeg_ls", "openjpeg", "pylibjpeg", "rle")
+    sys.modules.update(dict.fromkeys(decoders))  # type: ignore[arg-type]
+    return _firstread(out)
+
+
 TOOLS: dict[str, Callable[[Path], Step]] = {
     "copy": _copy,
     "pydicom read+write": _pydicom,
     "FirstRead": _firstread,
+    "FirstRead, packages of its Lambda": _firstread_of_lambda,
     "dicognito": _dicognito,
     "dicom-anonymizer 2026c": _dicom_anonymizer,
     "deid, default recipe": _deid,
