@@ -3,37 +3,45 @@
 Letters are thin strokes: darker or brighter than what lies two pixels to both sides, many of them beside each other,
 and all of one brightness, for they were written and not measured. Anatomy and noise have strokes too, but not as
 many in the width of a few letters, and of every brightness. Every second row is looked at, which no letter slips
-through; large letters are looked for in every third and every ninth pixel. `benchmarks/burned_in.py` measures what
-is missed and what is stopped for nothing; the limits below were chosen on images of the same sets, not on others.
+through; large letters are looked for in every third and every ninth pixel.
+
+For speed there are two looks. The first counts strokes of any brightness on the stored values; the second, at
+brightness, sees only the places where the first found enough of them to be letters, and misses nothing by that.
+`benchmarks/burned_in.py` measures what is missed and what is stopped for nothing.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.deid.burned_in.layout import Array
+from firstread.deid.burned_in.sheets import AROUND, TILE, Sheet, sheets
+
+Limits = tuple[int, int]
+"""The lowest and the highest value of a frame."""
 
 _Bytes = npt.NDArray[np.uint8]
+_Places = npt.NDArray[np.intp]
 
-_SCALES = (1, 3, 9)
-_SMALLEST = 60  # rows and columns that a reduced frame must have left
-_REACH = 2  # pixels between the middle of a stroke and what is not stroke
-_RUN = 32  # pixels in which strokes must be as bright as the brightest to be of one brightness
-_BAND = 2**17  # pixels worked on together: what a processor's second cache holds
 _SAMPLES = 64  # rows and columns looked at for the range of the frame
 # Strokes counted, per eight columns: at least a sixteenth of the range; the same of one brightness; half of it.
 _STRONG, _FAINT = 16, 32
 _ALIKE = 2  # bits: how much less than its own height a stroke may differ from the most extreme one beside it
 _FEWEST = 8  # gray levels that an image has at least
-_APART = 6  # eights of columns between two rows
 _MOST = 4  # strokes that eight columns can have
-# Limits for 48 columns.
+_LETTERS = 6  # eights of columns: the width of a few letters
+_REACH = 2  # pixels between the middle of a stroke and what is not stroke
+_RUN = 32  # pixels in which strokes must be as bright as the brightest to be of one brightness
+# Limits for the width of a few letters.
 _STRONG_ONES, _EVEN, _FAINT_IN_TWO_ROWS, _ANY, _EVEN_AND_LARGE = 11, 6, 11, 20, 7
+_WORD = 15  # bits whose differences fit into a word of 16
+# A place: a tile, the letters that begin in it, and what their strokes are compared with.
+_PLACE = AROUND + TILE + 8 * (_LETTERS - 1) + AROUND
+_BEGIN = slice(AROUND // 8, (AROUND + TILE) // 8)
 
 
-def may_have_text(frame: Array, *, turned: bool = False) -> bool:
+def may_have_text(frame: Array, *, turned: bool = False, limits: Limits | None = None) -> bool:
     """Tell whether a frame has anything like a line of letters.
 
     Parameters
@@ -42,26 +50,32 @@ def may_have_text(frame: Array, *, turned: bool = False) -> bool:
         Integers of any width and byte order, rows x columns: the stored values, not windowed.
     turned
         Look for lines that run from top to bottom as well, which takes twice as long.
+    limits
+        `extremes` of the frame, where the caller has them.
 
     Returns
     -------
     bool
         True where a detector must look.
     """
-    scale = _Scale.of(frame)
-    if scale is None:
+    if not frame.size:
         return False
-    return _has_lines(frame, scale) or (turned and _has_lines(np.ascontiguousarray(frame.T), scale))
+    scale = _Scale.of(frame, limits or extremes(frame))
+    return scale is not None and (_has_lines(frame, scale) or (turned and _has_lines(frame.T, scale)))
+
+
+def extremes(frame: Array) -> Limits:
+    """Return the lowest and the highest value of a frame that is not empty."""
+    return int(frame.min()), int(frame.max())
 
 
 def _has_lines(frame: Array, scale: "_Scale") -> bool:
-    for step in _SCALES:
-        part = frame if step == 1 else frame[::step, ::step]
-        if step > 1 and min(part.shape) < _SMALLEST:
-            break
-        if any(_has_line(_gray(band, scale), scale, small=step == 1) for band in _bands(part)):
-            return True
-    return False
+    return any(_has_line(sheet, scale) for sheet in sheets(frame, scale.surplus))
+
+
+def _has_line(sheet: Sheet, scale: "_Scale") -> bool:
+    places = _with_strokes(sheet, scale)
+    return bool(places.size) and _is_line(sheet, places, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,132 +84,165 @@ class _Scale:
 
     Parameters
     ----------
+    surplus
+        Bits to drop first, so that differences fit into a word.
     low, high
         Values that become 0 and the largest; what lies outside is cut off.
     shift
         Bits to drop.
-    spread
-        The range of the image, in the reduced values.
     gain
         Factor for images of very few values, such as masks.
+    strong, faint
+        Heights of strokes that count, in the reduced values.
     """
 
+    surplus: int
     low: int
     high: int
     shift: int
-    spread: int
     gain: int
+    strong: int
+    faint: int
 
     @classmethod
-    def of(cls, frame: Array) -> "_Scale | None":
+    def of(cls, frame: Array, limits: Limits) -> "_Scale | None":
         """Return the scale of a frame, or None for one of a single value."""
-        if not frame.size:
-            return None
-        low, high = int(frame.min()), int(frame.max())
+        surplus = max(0, (limits[1] - limits[0]).bit_length() - _WORD)
+        low, high = (limit >> surplus for limit in limits)
         if high <= low:
             return None
         rows, columns = frame.shape
-        few = frame[:: max(1, rows // _SAMPLES), :: max(1, columns // _SAMPLES)].ravel()
+        few = frame[:: max(1, rows // _SAMPLES), :: max(1, columns // _SAMPLES)].flatten()
         first, last = len(few) // 100, len(few) - 1 - len(few) // 200
-        sorted_at = np.partition(few, (first, last))
-        least, most = int(sorted_at[first]), int(sorted_at[last])
+        few.partition((first, last))
+        least, most = int(few[first]) >> surplus, int(few[last]) >> surplus
         spread = max(most - least, (high - low) >> 4, 1)
         low, high = max(low, least - spread // 4), min(high, most + spread // 4 + 1)
         shift = max(0, (high - low).bit_length() - 8)
         gain = max(1, _FEWEST // (high - low))
-        return cls(low, high, shift, max(1, spread * gain >> shift), gain)
+        reduced = max(1, spread * gain >> shift)
+        strong, faint = max(3, -(-reduced // _STRONG)), max(2, -(-reduced // _FAINT))
+        return cls(surplus, low, high, shift, gain, strong, faint)
+
+    def before(self, height: int) -> int:
+        """Return what two values differ by, at least, that differ by a height after they were reduced."""
+        return ((height - 1) << self.shift) // self.gain + 1
+
+    def reduced(self, words: npt.NDArray[np.int16]) -> _Bytes:
+        """Return words of a sheet in 8 bits."""
+        low = (self.low + 0x8000 & 0xFFFF) - 0x8000  # as words wrap; the difference is right again
+        values = words - np.int16(low)
+        values.clip(0, self.high - self.low, out=values)
+        values >>= self.shift
+        if self.gain > 1:
+            values *= self.gain
+        return values.astype(np.uint8)
 
 
-def _bands(part: Array) -> Iterator[Array]:
-    """Yield every second row, in bands that share a row."""
-    rows = part[1::2] if part.shape[0] > 1 else part
-    height = max(2, _BAND // rows.shape[1])
-    for top in range(0, max(1, rows.shape[0] - 1), height - 1):
-        yield rows[top : top + height]
-
-
-def _gray(band: Array, scale: _Scale) -> _Bytes:
-    """Return a band in 8 bits, a row of zeros above and below, and at the right its border for some eights of columns.
-
-    The rows are worked on end to end, as one, and that keeps them apart.
-    """
-    rows, columns = band.shape
-    cut = np.clip(band, scale.low, scale.high)
-    if cut.dtype.byteorder not in "=|":
-        cut = cut.astype(cut.dtype.newbyteorder("="))
-    cut = cut.view(f"u{cut.dtype.itemsize}")  # differences of signed values may not fit into their own width
-    cut -= cut.dtype.type(scale.low & ((1 << cut.dtype.itemsize * 8) - 1))
-    if scale.shift:
-        cut >>= scale.shift
-    if scale.gain > 1:
-        cut *= scale.gain
-    gray = np.zeros((rows + 2, (columns // 8 + _APART) * 8), dtype=np.uint8)
-    gray[1:-1, :columns] = cut
-    gray[1:-1, columns:] = gray[1:-1, columns - 1 : columns]
-    return gray
-
-
-def _has_line(gray: _Bytes, scale: _Scale, *, small: bool) -> bool:
-    """Tell whether strokes stand beside each other as letters do, in a band from `_gray`."""
-    heights, offs = _strokes(gray)
-    strong = heights >= max(3, -(-scale.spread // _STRONG))
-    alike = offs <= heights >> _ALIKE
-    width = gray.shape[1] // 8
-    even = _counts(strong & alike)
-    if not small:
-        return _most(even) >= _EVEN_AND_LARGE
-    many = _counts(strong)
-    faint = _counts(alike & (heights >= max(2, -(-scale.spread // _FAINT))))
-    return (
-        _most(even) >= _EVEN
-        or _most(many) >= _STRONG_ONES
-        or _most(faint[:-width] + faint[width:]) >= _FAINT_IN_TWO_ROWS
-        or _most(faint + even + many) >= _ANY
-    )
-
-
-def _strokes(gray: _Bytes) -> tuple[_Bytes, _Bytes]:
-    """Return how far each pixel stands out from both sides, and how far it is off the most extreme pixel near.
+def _with_strokes(sheet: Sheet, scale: _Scale) -> _Places:
+    """Return the places of a sheet that may be part of a line: with as many strokes as one has, of any brightness.
 
     Returns
     -------
-    tuple
-        Two arrays of 2 x pixels: as bright strokes, and as dark ones.
+    numpy.ndarray
+        Numbers of tiles; for dark strokes, the number of all tiles more.
     """
-    flat, width = gray.reshape(-1), gray.shape[1]
-    count = len(flat) - 2 * width
-    here = flat[width : width + count]
-    left, right = (flat[width + by : width + by + count] for by in (-_REACH, _REACH))
-    heights, offs = np.empty((2, count), np.uint8), np.empty((2, count), np.uint8)
-    bright, dark = heights
-    np.maximum(left, right, out=bright)
-    np.minimum(bright, here, out=bright)  # so that the difference does not wrap
-    np.subtract(here, bright, out=bright)
-    np.minimum(left, right, out=dark)
-    np.maximum(dark, here, out=dark)
-    np.subtract(dark, here, out=dark)
-    highest, lowest = flat, flat
-    reach = 1
+    height = scale.before(scale.faint)
+    rising = sheet.words[_REACH:] - sheet.words[:-_REACH]
+    rising = rising[AROUND : AROUND + sheet.tiles * TILE]
+    steps = np.empty((2, len(rising)), np.bool_)
+    np.greater_equal(rising, height, out=steps[0])
+    np.less_equal(rising, -height, out=steps[1])
+    bits = np.packbits(steps, bitorder="little").view("<u8").reshape(2, -1)
+    earlier = bits << _REACH
+    earlier[:, 1:] |= bits[:, :-1] >> (TILE - _REACH)
+    counts = _capped(np.bitwise_count((earlier & bits[::-1]).reshape(-1).view(np.uint8)))
+    found = np.zeros(len(counts), np.bool_)
+    sums = _sums(counts)
+    np.greater_equal(sums, _EVEN, out=found[: len(sums)])
+    _add_pairs(sums, found, sheet)
+    return np.flatnonzero(found.view(np.uint64) != 0)  # eight eights are a tile
+
+
+def _add_pairs(sums: _Bytes, found: npt.NDArray[np.bool_], sheet: Sheet) -> None:
+    """Add places that have strokes enough only together with the row below."""
+    pitch = sheet.pitch * 8
+    both = sums[:-pitch] + sums[pitch:] >= _FAINT_IN_TWO_ROWS
+    found[: len(both)] |= both
+    found[pitch : pitch + len(both)] |= both
+
+
+def _is_line(sheet: Sheet, places: _Places, scale: _Scale) -> bool:
+    """Tell whether strokes stand beside each other as letters do, at any of some places."""
+    bright = int(places.searchsorted(sheet.tiles))
+    # Places overlap; `as_strided` does the same and takes five times as long.
+    every = np.ndarray((sheet.tiles, _PLACE), np.int16, sheet.words, strides=(2 * TILE, 2))
+    gray = scale.reduced(every[places % sheet.tiles])
+    np.invert(gray[bright:], out=gray[bright:])  # what was dark is bright
+    heights, offs = _strokes(gray.reshape(-1))
+    flags = np.empty((3, len(heights)), np.bool_)
+    even, many, faint = flags
+    np.greater_equal(heights, scale.strong, out=many)
+    np.greater_equal(heights, scale.faint, out=faint)
+    heights >>= _ALIKE
+    faint &= offs <= heights
+    np.logical_and(many, faint, out=even)
+    sums = np.zeros((3, len(places), _PLACE // 8), np.uint8)
+    counts = _capped(np.bitwise_count(np.packbits(flags)))
+    sums.reshape(-1)[: 1 - _LETTERS] = _sums(counts)
+    return _are_letters(sums[..., _BEGIN].copy(), places, sheet)
+
+
+def _are_letters(sums: _Bytes, places: _Places, sheet: Sheet) -> bool:
+    """Tell whether there are as many strokes as letters have.
+
+    Parameters
+    ----------
+    sums
+        Of even, of strong and of faint strokes x places x where the letters begin.
+    places, sheet
+        As `_with_strokes` returned them.
+    """
+    large = np.flatnonzero(places % sheet.tiles >= sheet.small)
+    if large.size:
+        if sums[0, large].max() >= _EVEN_AND_LARGE:
+            return True
+        sums[:, large] = 0
+    even, many, faint = sums.reshape(3, -1).max(axis=1)
+    if even >= _EVEN or many >= _STRONG_ONES or sums.sum(axis=0, dtype=np.uint8).max() >= _ANY:
+        return True
+    return 2 * int(faint) >= _FAINT_IN_TWO_ROWS and _is_faint_line(sums[2], places, sheet)
+
+
+def _is_faint_line(faint: _Bytes, places: _Places, sheet: Sheet) -> bool:
+    below = places.searchsorted(places + sheet.pitch)
+    paired = np.flatnonzero(places.take(below, mode="clip") == places + sheet.pitch)
+    return bool((faint[paired] + faint[below[paired]]).max(initial=0) >= _FAINT_IN_TWO_ROWS)
+
+
+def _strokes(flat: _Bytes) -> tuple[_Bytes, _Bytes]:
+    """Return how far each pixel stands out from both sides, and how far it is below the brightest pixel near."""
+    heights, offs = np.zeros((2, len(flat)), np.uint8)
+    here, height = flat[_REACH:-_REACH], heights[_REACH:-_REACH]
+    np.maximum(flat[: -2 * _REACH], flat[2 * _REACH :], out=height)
+    np.minimum(height, here, out=height)  # so that the difference does not wrap
+    np.subtract(here, height, out=height)
+    highest, reach = flat, 1
     while reach < _RUN:
         highest = np.maximum(highest[:-reach], highest[reach:])
-        lowest = np.minimum(lowest[:-reach], lowest[reach:])
         reach *= 2
-    start = width - _RUN // 2
-    if start < 0 or start + count > len(highest):
-        highest, lowest = np.pad(highest, _RUN, "edge"), np.pad(lowest, _RUN, "edge")
-        start += _RUN
-    np.subtract(highest[start : start + count], here, out=offs[0])
-    np.subtract(here, lowest[start : start + count], out=offs[1])
+    inside = slice(_RUN // 2, _RUN // 2 + len(highest))
+    np.subtract(highest, flat[inside], out=offs[inside])
     return heights, offs
 
 
-def _counts(found: npt.NDArray[np.bool_]) -> _Bytes:
-    """Count in eights of columns, both polarities one behind the other."""
-    counts = np.bitwise_count(np.packbits(found))
-    return np.minimum(counts, np.full_like(counts, _MOST))  # ten times as fast as with a number
+def _capped(counts: _Bytes) -> _Bytes:
+    most = np.empty(counts.shape, np.uint8)
+    most.fill(_MOST)
+    return np.minimum(counts, most)  # ten times as fast as with a number
 
 
-def _most(counts: _Bytes) -> int:
-    """Return the largest sum of six eights beside each other: the width of a few letters."""
+def _sums(counts: _Bytes) -> _Bytes:
+    """Return the sums of six eights beside each other: the width of a few letters."""
     pairs = counts[:-1] + counts[1:]
-    return int((pairs[:-4] + pairs[2:-2] + pairs[4:]).max(initial=0))
+    return pairs[:-4] + pairs[2:-2] + pairs[4:]
