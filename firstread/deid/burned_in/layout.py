@@ -145,7 +145,16 @@ def hidden_bits(stored: Array, layout: Layout) -> Array:
     return extra
 
 
-def hides_bits(stored: Array, layout: Layout) -> bool:
+Limits = tuple[int, int]
+"""The lowest and the highest value of a frame."""
+
+
+def extremes(frame: Array) -> Limits:
+    """Return the lowest and the highest value of a frame that is not empty."""
+    return int(frame.min()), int(frame.max())
+
+
+def hides_bits(stored: Array, layout: Layout, limits: Limits | None = None) -> bool:
     """Tell, without a copy of the frame, whether any bit is set that no viewer shows; a wrong yes is possible.
 
     Parameters
@@ -154,12 +163,14 @@ def hides_bits(stored: Array, layout: Layout) -> bool:
         Words as they lie in the file.
     layout
         How they are stored.
+    limits
+        `extremes` of the words, where the caller has them.
     """
     if layout.bits_stored == layout.bits_allocated:
         return False
     if layout.shift:
         return True
-    low, high = int(stored.min()), int(stored.max())
+    low, high = limits or extremes(stored)
     if layout.signed:  # extended signs hide nothing, and zeros above the sample neither
         half = 1 << (layout.bits_stored - 1)
         return not (-half <= low and high < half) and not (low >= 0 and high < 2 * half)

@@ -15,11 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from firstread.deid.burned_in.layout import Array
+from firstread.deid.burned_in.layout import Array, Limits, extremes
 from firstread.deid.burned_in.sheets import AROUND, TILE, Sheet, sheets
-
-Limits = tuple[int, int]
-"""The lowest and the highest value of a frame."""
 
 _Bytes = npt.NDArray[np.uint8]
 _Places = npt.NDArray[np.intp]
@@ -51,7 +48,7 @@ def may_have_text(frame: Array, *, turned: bool = False, limits: Limits | None =
     turned
         Look for lines that run from top to bottom as well, which takes twice as long.
     limits
-        `extremes` of the frame, where the caller has them.
+        `firstread.deid.burned_in.layout.extremes` of the frame, where the caller has them.
 
     Returns
     -------
@@ -62,11 +59,6 @@ def may_have_text(frame: Array, *, turned: bool = False, limits: Limits | None =
         return False
     scale = _Scale.of(frame, limits or extremes(frame))
     return scale is not None and (_has_lines(frame, scale) or (turned and _has_lines(frame.T, scale)))
-
-
-def extremes(frame: Array) -> Limits:
-    """Return the lowest and the highest value of a frame that is not empty."""
-    return int(frame.min()), int(frame.max())
 
 
 def _has_lines(frame: Array, scale: "_Scale") -> bool:
@@ -245,4 +237,4 @@ def _capped(counts: _Bytes) -> _Bytes:
 def _sums(counts: _Bytes) -> _Bytes:
     """Return the sums of six eights beside each other: the width of a few letters."""
     pairs = counts[:-1] + counts[1:]
-    return pairs[:-4] + pairs[2:-2] + pairs[4:]
+    return np.asarray(pairs[:-4] + pairs[2:-2] + pairs[4:])

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from pydicom.dataset import Dataset
 
-from firstread.deid.burned_in.layout import Array, Layout, hides_bits
+from firstread.deid.burned_in.layout import Array, Layout, extremes, hides_bits
 from firstread.deid.burned_in.native import NativeFrames
 from firstread.deid.burned_in.prefilter import may_have_text
 from firstread.deid.gate import is_acquired, is_projection
@@ -58,7 +58,8 @@ def scan(file: DicomFile) -> Trace:
         raw = native.read(index)
         if raw != before:
             stored = native.view(raw)
-            if hides_bits(stored, layout) or may_have_text(stored, turned=turned):
+            limits = extremes(stored)
+            if hides_bits(stored, layout, limits) or may_have_text(stored, turned=turned, limits=limits):
                 return Trace.SOME
         before = raw
     return Trace.NONE
