@@ -74,7 +74,9 @@ def run() -> None:
             "",
             *_section("Images on which the limits were chosen", chosen, _same),
             *_section("Other images", others, _same),
-            *_section(f"Other images, JPEG of quality {QUALITY} after the line was drawn", others, _compressed),
+            *_section(
+                f"Other images, JPEG of quality {QUALITY} after the line was drawn", others, _compressed
+            ),
             page.table(["frame", "ms, fastest", "ms, median"], _speed(chosen)),
         ]
     )
@@ -149,7 +151,8 @@ def _timed(sets: dict[str, list[Array]]) -> Iterator[tuple[str, Array, bool]]:
         (2000, "uint16", False),
         (2000, "uint16", True),
     ):
-        frame = grid.normal(1000 if dtype != "uint8" else 100, 12, (side, side)).astype(dtype)
+        level, spread = (100, 4) if dtype == "uint8" else (1000, 12)
+        frame = grid.normal(level, spread, (side, side)).astype(dtype)
         frame[: side // 4] = 0
         yield f"noise, {side} x {side} {dtype}{', both ways' * turned}", frame, turned
 

@@ -15,7 +15,8 @@ AROUND = 16
 
 _SCALES = (3, 9)
 _SMALLEST = 60  # rows and columns that a reduced frame must have left
-_WORDS = 2**17  # looked at together: what a processor's second cache holds
+_WORDS = 2**18  # looked at together: more do not fit into the caches, fewer take more calls
+_BLOCK = 256  # columns of a transposed frame that are copied together, for the same reason
 _BEHIND = 2 * TILE  # words that a place has behind its tile, and more
 
 
@@ -53,12 +54,16 @@ def sheets(frame: Array, surplus: int) -> Iterator[Sheet]:
     """
     smallest = min(frame.shape)
     parts = [frame, *(frame[::step, ::step] for step in _SCALES if smallest > step * (_SMALLEST - 1))]
-    if frame.size <= 2 * _WORDS:
-        yield _sheet([part[1::2] if len(part) > 1 else part for part in parts], 1, surplus)
+    small, *large = ([*_bands(part)] for part in parts)
+    rest = [band for bands in large for band in bands]
+    if frame.size <= _WORDS:
+        yield _sheet([*small, *rest], len(small), surplus)
         return
-    for large, part in enumerate(parts):
-        for band in _bands(part):
-            yield _sheet([band], not large, surplus)
+    for band in small:
+        yield _sheet([band], 1, surplus)
+    together = rest and sum(band.size for band in rest) <= _WORDS
+    for bands in [rest] if together else [[band] for band in rest]:
+        yield _sheet(bands, 0, surplus)
 
 
 def _bands(part: Array) -> Iterator[Array]:
@@ -89,6 +94,9 @@ def _fill(rows: npt.NDArray[np.int16], band: Array, surplus: int) -> None:
     """Copy rows, and their first and last pixel into the borders, where no stroke is then."""
     end = AROUND + band.shape[1]
     inside = rows[:, AROUND:end]
-    np.copyto(inside, band >> surplus if surplus else band, casting="unsafe")
+    block = _BLOCK if band.strides[0] < band.strides[1] else end
+    for left in range(0, band.shape[1], block):
+        part = band[:, left : left + block]
+        np.copyto(inside[:, left : left + block], part >> surplus if surplus else part, casting="unsafe")
     rows[:, :AROUND] = inside[:, :1]
     rows[:, end:] = inside[:, -1:]
