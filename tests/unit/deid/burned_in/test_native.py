@@ -192,3 +192,11 @@ def test_prefilter_skips_only_what_comes_from_a_detector() -> None:
     ):
         _, looked_at = cleaned(native(flat, **values), Beacon(), prefilter=True)
         assert (looked_at.skipped, looked_at.looked_at) == (0, 1)
+
+
+def test_lines_that_run_down_a_radiograph_are_shown_to_the_detector() -> None:
+    frame = np.full((200, 128), 30, np.uint8)
+    frame[40:100:7, 50:80] = 200
+    detector = Beacon()
+    data = native(frame, SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1")
+    assert cleaned(data, detector, prefilter=True)[1].looked_at == 1

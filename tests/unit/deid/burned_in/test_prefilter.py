@@ -78,3 +78,22 @@ def test_large_letters_need_the_reduced_rows(height: int, monkeypatch: pytest.Mo
 def test_frames_with_no_room_for_letters(shape: tuple[int, int]) -> None:
     frame = np.arange(shape[0] * shape[1], dtype=np.uint16).reshape(shape)
     assert not may_have_text(frame, turned=True)
+
+
+def _slope() -> Array:
+    return np.asarray(np.mgrid[:120, :320][0] * 8 + 100, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_strokes_of_either_sign_and_no_other(sign: int) -> None:
+    frame = _slope()
+    assert not may_have_text(frame)
+    frame[40:60, 100:160:7] += np.uint16(0xFFFF & sign * 90)
+    assert may_have_text(frame)
+
+
+def test_a_line_fainter_than_one_row_can_tell() -> None:
+    frame = _slope()
+    line = draw(frame.copy(), "QUIMBY^THEODORA", (60, 40), 16, 900)
+    frame[line.ink] += 50
+    assert may_have_text(frame)
