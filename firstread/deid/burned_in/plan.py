@@ -1,10 +1,8 @@
 """Which boxes of which frames are to be blanked: every different frame is looked at, equal frames once.
 
 A cine shows the same text on all of its frames. The detector therefore looks at what was brightest and darkest at
-every pixel over time, where moving anatomy does not disturb it, and those boxes are blanked in every frame. Frames
-in which the cheap look then still finds anything like text, as it does in speckle, are shown to the detector in threes:
-the brightest, the mean and the darkest of three frames as red, green and blue. Where it finds text in them, each is
-shown by itself.
+every pixel over time, where moving anatomy does not disturb it, and those boxes are blanked in every frame; a frame
+in which the cheap look then still finds anything like text is shown to the detector by itself.
 """
 
 import hashlib
@@ -15,15 +13,14 @@ from typing import Protocol
 import numpy as np
 
 from firstread.deid.burned_in.allowed import is_allowed
-from firstread.deid.burned_in.boxes import Image, TextBox, TextDetector, merged
+from firstread.deid.burned_in.boxes import TextBox, TextDetector, merged
 from firstread.deid.burned_in.layout import AS_YBR, Array, Layout, Palette, background, blank, hides_bits
 from firstread.deid.burned_in.prefilter import may_have_text
-from firstread.deid.burned_in.views import over_time, views
+from firstread.deid.burned_in.views import views
 from firstread.errors import QuarantineError, Reason
 
 _ROUNDS = 6  # looks at one frame; each blanked box may bring out what is fainter
 _CINE = 5  # different frames
-_TOGETHER = 3  # frames in one look; with more of them text that only one has is missed too often
 
 
 class Frames(Protocol):
@@ -54,7 +51,7 @@ class Finding:
     kept
         Boxes with text that may stay.
     looked_at
-        Whether the detector has seen the frame, by itself or together with others.
+        Whether the detector has seen the frame itself.
     """
 
     boxes: list[TextBox]
@@ -122,19 +119,11 @@ class Inspector:
         QuarantineError
             With `Reason.MAY_CONTAIN_BURNED_IN_TEXT` if it is never gone.
         """
-        return self.skip(stored, layout) or self.search(stored, layout)
-
-    def skip(self, stored: Array, layout: Layout) -> Finding | None:
-        """Blank the known boxes; return what is then known of a frame the detector need not see, None for others."""
-        blank(stored, list(self.known), self.black(stored, layout))
-        if self.prefilter and not self.has_trace(stored, layout):
-            return Finding(list(self.known), looked_at=False)
-        return None
-
-    def search(self, stored: Array, layout: Layout) -> Finding:
-        """Show a frame from `skip` to the detector, as `look` does."""
         black = self.black(stored, layout)
         boxes = list(self.known)
+        blank(stored, boxes, black)
+        if self.prefilter and not self.has_trace(stored, layout):
+            return Finding(boxes, looked_at=False)
         for _ in range(_ROUNDS):
             found = merged(
                 box for view in views(stored, layout, self.palette) for box in self.detector.find(view)
@@ -145,15 +134,6 @@ class Inspector:
             blank(stored, fresh, black)
             boxes += fresh
         raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
-
-    def search_together(self, frames: Sequence[tuple[Array, Layout]]) -> list[Finding]:
-        """Show frames from `skip` to the detector in one look, and by themselves where it finds anything."""
-        shown: list[list[Image]] = [list(views(stored, layout, self.palette)) for stored, layout in frames]
-        if len(frames) > 1 and all(len(images) == 1 for images in shown):  # more: bits that no viewer shows
-            found = self.detector.find(over_time([images[0] for images in shown]))
-            if all(is_allowed(box) for box in found):
-                return [Finding(list(self.known), kept=len(found)) for _ in frames]
-        return [self.search(stored, layout) for stored, layout in frames]
 
     def has_trace(self, stored: Array, layout: Layout) -> bool:
         """Tell whether a frame has anything like text, in its samples or in bits that no viewer shows."""
@@ -188,20 +168,11 @@ def plan(frames: Frames, inspector: Inspector) -> Plan:
     first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
     different = sorted(first.values())
     findings: dict[bytes, Finding] = {}
-    together = 1
     if len(different) >= _CINE and not inspector.prefilter and inspector.palette is None:
-        inspector, together = _for_cine(frames, different, inspector), _TOGETHER
-    waiting: dict[bytes, tuple[Array, Layout]] = {}
+        inspector = _for_cine(frames, different, inspector)
     for index in different:
         stored, layout = frames.decode(frames.read(index))
-        if (finding := inspector.skip(stored, layout)) is not None:
-            findings[digests[index]] = finding
-        else:
-            waiting[digests[index]] = stored, layout
-        if len(waiting) == together or (waiting and index == different[-1]):
-            found = inspector.search_together(list(waiting.values()))
-            findings.update(zip(waiting, found, strict=True))
-            waiting.clear()
+        findings[digests[index]] = inspector.look(stored, layout)
     return Plan(digests, findings, layout)
 
 

@@ -1,6 +1,6 @@
 """8-bit images of a frame for a text detector: everything a viewer could make visible, text included."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from pydicom.pixels.processing import convert_color_space
@@ -48,18 +48,6 @@ def views(stored: Array, layout: Layout, palette: Palette | None) -> Iterator[Im
         plane = hidden >> bit & 1
         if plane.any():
             yield (plane * 255).astype(np.uint8)
-
-
-def over_time(images: Sequence[Image]) -> Image:
-    """Return the brightest, the mean and the darkest of images, 8 bit, as red, green and blue.
-
-    Text that any of them has stands out in one of the colours; a mean alone would dilute it.
-    """
-    gray = np.stack(
-        [image if image.ndim == 2 else np.mean(image, axis=2).astype(np.uint8) for image in images]
-    )
-    parts = gray.max(axis=0), gray.mean(axis=0).astype(np.uint8), gray.min(axis=0)
-    return np.asarray(np.stack(parts, axis=-1), dtype=np.uint8)
 
 
 def stretched(samples: Array, *, inverted: bool = False) -> Image:
