@@ -73,7 +73,7 @@ def merged(boxes: Iterable[TextBox]) -> list[TextBox]:
     result: list[TextBox] = []
     for box in sorted(boxes, key=lambda one: one.area, reverse=True):
         for index, other in enumerate(result):
-            if _overlap(box, other) * 2 > min(box.area, other.area):
+            if overlap(box, other) * 2 > min(box.area, other.area):
                 result[index] = _union(box, other)
                 break
         else:
@@ -81,7 +81,8 @@ def merged(boxes: Iterable[TextBox]) -> list[TextBox]:
     return result
 
 
-def _overlap(one: TextBox, other: TextBox) -> int:
+def overlap(one: TextBox, other: TextBox) -> int:
+    """Return the pixels that two boxes share."""
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     return max(0, width) * max(0, height)

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from firstread.deid.burned_in.boxes import Image, TextBox, merged
+from firstread.deid.burned_in.boxes import Image, TextBox, merged, overlap
 
 _SURE = 0.9  # below this score a recognised text is no text
 _LEGIBLE = 0.6  # from this score on, there is some text
+_FEW, _GUESSED = 2, 0.5  # letters and score that tell faint letters from speckle
+_AROUND, _RAISED = 8.0, 3.0  # pixels that letters stand out from; how much their contrast is raised
 _WORD = 3  # letters; shapes of anatomy are read as one or two
 _UNREADABLE = 48  # pixels; letters higher than this, or half an image high, are read, or they are no letters
 _EDGE = 3
@@ -110,7 +112,28 @@ class RapidTextDetector:
         boxes = [_box(corners, columns, rows) for corners in found.boxes]
         legible_from = min(_UNREADABLE, shortest // 2)
         read = [self._read(box, image, legible_from) for box in boxes if box.area > 0]
-        return [box for box in read if box is not None]
+        plain = [box for box in read if box is not None]
+        return [*plain, *self._faint(image, plain)]
+
+    def _faint(self, image: Image, plain: Sequence[TextBox]) -> Iterator[TextBox]:
+        """Yield boxes around letters that only a raised local contrast brings out, if some letters can be read there.
+
+        What cannot be read is speckle and tissue, whose contrast was raised as well.
+        """
+        import cv2
+
+        around = cv2.GaussianBlur(image, (0, 0), _AROUND)
+        raised = cv2.addWeighted(image, _RAISED, around, -_RAISED, 128).astype(np.uint8)
+        found = self._engine(raised, use_det=True, use_cls=False, use_rec=False)
+        for corners in () if found.boxes is None else found.boxes:
+            box = _box(corners, image.shape[1], image.shape[0])
+            if box.area == 0 or any(overlap(box, other) * 2 > box.area for other in plain):
+                continue
+            text, score = self._recognised(
+                np.ascontiguousarray(raised[box.top : box.bottom, box.left : box.right])
+            )
+            if sum(letter.isalnum() for letter in text) >= _FEW and score >= _GUESSED:
+                yield box
 
     def _read(self, box: TextBox, image: Image, legible_from: int) -> TextBox | None:
         """Return a box with its text, if it may be one that stays; None for what is surely no text.
