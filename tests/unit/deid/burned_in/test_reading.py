@@ -4,6 +4,7 @@ import warnings
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -120,3 +121,15 @@ def test_nothing_is_blanked_where_nothing_is_written(detector: RapidTextDetector
         cleaned(native(_gray(name)), detector) for name in ("CT_small.dcm", "MR_small.dcm")
     ]
     assert [result.blanked for _, result in results] == [0, 0]
+
+
+def test_faint_letters_on_tissue(detector: RapidTextDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    speckle = np.random.default_rng(0).normal(90, 40, (300, 400)).astype(np.float32)
+    tissue = cv2.GaussianBlur(speckle, (0, 0), 2.0) + np.linspace(0, 60, 400, dtype=np.float32)
+    ink = np.zeros(tissue.shape, np.uint8)
+    draw(ink, "QUIMBY THEODORA", (60, 100), 16, 255)
+    faint = np.clip(tissue + ink.astype(np.float32) * (14 / 255), 0, 255).astype(np.uint8)
+    assert len(detector.find(faint)) == 1
+    assert not detector.find(tissue.clip(0, 255).astype(np.uint8))
+    monkeypatch.setattr(RapidTextDetector, "_faint", lambda *_: ())
+    assert not detector.find(faint)  # without the second look nobody sees them
