@@ -39,16 +39,30 @@ DATES = re.compile(
     ),
     re.IGNORECASE,
 )
-# E-mail addresses, UIDs, addresses in the web.
+# E-mail addresses, UIDs, addresses in the web and in networks.
 ADDRESSES = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.]+|(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])|(?<!\w)(?:https?|ftp)://\S+", re.IGNORECASE
+    r"[\w.+-]+@[\w-]+\.[\w.]+|(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])|(?<!\w)(?:https?|ftp)://\S+"
+    # In networks: four numbers are a version more often, so only what is announced or of a private range (RFC 1918).
+    r"|(?:(?<=\bip )|(?<=\bip:)|(?<=\bip: )|(?<=\bhost ))\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"
+    r"|(?<![\d.])192\.168(?:\.\d{1,3}){2}(?![\d.])",
+    re.IGNORECASE,
 )
+INTERNATIONAL = re.compile(r"(?<![^\W_])\+\d[\d ()/-]{6,}\d")
+"""Telephone numbers with the sign before the country: nothing else looks like them, so no part of them is left."""
 TELEPHONES = re.compile(
-    r"(?<![^\W_])\+\d[\d ()/-]{6,}\d"
-    r"|(?<![\d.])\(?\d{2,5}\)?[ /]\d{3}[ -]?\d{3,4}(?!\d)"
+    r"(?<![\d.])\(?\d{2,5}\)?[ /]\d{3}[ -]?\d{3,4}(?!\d)"
     r"|(?<!\d)\d{3}[.-]\d{3}[.-]\d{4}(?!\d)"
 )
 NUMBERS = re.compile(r"(?<![\d.])\+?\d[\d ()/-]{6,}\d|(?<!\d)\d{6,}(?!\d)")
+
+# Ages above 89 (45 CFR 164.514(b)(2)(i)(C)). "90Y" and "91Y" are yttrium.
+_OLD = r"(?:9\d|1[0-2]\d)"
+AGES = re.compile(
+    rf"(?<![\d.,]){_OLD}[ -]?(?:(?:years?|yrs?|y\.? ?o|y/o|ans|a[nñ]os|Jahre|anni)\b\.?|jähr\w*)(?:[ -]olds?)?"
+    rf"|(?<![\d.,])(?:09\d|9[2-9]|1[0-2]\d)Y(?!\w)"
+    rf"|\baged?[ :=]{{1,2}}{_OLD}(?![.,]?\d|\w)",
+    re.IGNORECASE,
+)
 
 # "MR" and "MS" without a full stop are a modality and a disease.
 _TITLES = (

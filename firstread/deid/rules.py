@@ -236,6 +236,8 @@ class Rules:
             return Action.SCREEN
         if known in _BY_VR:
             return self._by_vr(known)
+        if known == "TM" and not self.options & _DATE_OPTIONS:
+            return Action.EMPTY  # a time of day is an element of a date
         if known in ("AE", "UR") and tag not in _CODING:
             return Action.REMOVE  # addresses of somebody's network
         if known in _TEXT:

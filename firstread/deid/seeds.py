@@ -69,6 +69,11 @@ _LETTERS = str.maketrans(
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _ANYWHERE = 6  # identifiers so long that they are looked for inside words as well
 _JOINT = r"[\s,^._/\\'\u2019-]*"  # between the parts of a name
+# Scripts that put no space between words: Thai and Lao, Han, kana, Hangul (with particles behind a name).
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]+"
+)
 
 
 def hint_kind(tag: int, vr: str) -> str | None:
@@ -107,7 +112,7 @@ def _plain(seeds: Iterable[str]) -> Iterator[str]:
 
 def _bounded(body: str, seed: str) -> str:
     """Return an expression for a seed that is not part of a longer word or number."""
-    if len(seed) >= _ANYWHERE:
+    if len(seed) >= _ANYWHERE or _UNSPACED.fullmatch(seed):
         return body
     before = r"(?<!\d)" if seed[0].isdigit() else r"(?<![^\W\d_])"
     after = r"(?!\d)" if seed[-1].isdigit() else r"(?![^\W\d_])"
@@ -119,7 +124,8 @@ def _forms(seed: str) -> set[str]:
     decomposed = unicodedata.normalize("NFD", seed)
     composed = unicodedata.normalize("NFC", seed)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return {composed, decomposed, plain, plain.translate(_LETTERS), composed.translate(_UMLAUTS)}
+    spelt_out = composed.translate(_LETTERS), decomposed.translate(_LETTERS), composed.translate(_UMLAUTS)
+    return {composed, decomposed, plain, plain.translate(_LETTERS), *spelt_out}
 
 
 def _is_rare(word: str, length: int) -> bool:
@@ -135,6 +141,10 @@ def _names(value: str) -> Iterator[str]:
             yield from _plain([spelling])
         parts = [part for part in _NAME_SEPARATORS.split(spelling) if part]
         yield from _together(parts)
+        if len(parts) > 1 and all(
+            _UNSPACED.fullmatch(part) for part in parts
+        ):  # a family name may be one letter
+            yield from (_JOINT.join(map(_any_of_group, order)) for order in (parts, parts[::-1]))
         pieces = {part.strip() for part in (*parts, *spelling.split("^"))}
         yield from _plain(piece for piece in pieces if _is_name(piece) and not is_word(piece))
         for part in parts:
@@ -159,6 +169,10 @@ def _together(parts: list[str]) -> Iterator[str]:
         if is_word(part):
             yield rf"{TITLE}(?:{bodies})(?![^\W\d_])"
             yield rf"(?<![^\W\d_])(?:{bodies})['\u2019]s(?!\w)"
+
+
+def _any_of_group(part: str) -> str:
+    return f"(?:{_any_of(part)})"
 
 
 def _any_of(part: str) -> str:
@@ -189,6 +203,9 @@ def _identifiers(value: str) -> Iterator[str]:
         digits = re.sub(r"\D", "", part)
         if len(digits) >= _ANYWHERE:  # grouped in another way than in the header
             yield rf"(?<!\d){r'[ ().+/-]{0,2}'.join(digits)}(?!\d)"
+        signs = re.sub(r"[\W_]", "", part)
+        if len(signs) >= _ANYWHERE and digits and digits != signs:
+            yield rf"(?<![^\W_]){r'[ ./_-]?'.join(signs)}(?![^\W_])"
 
 
 # --- places ---

@@ -11,6 +11,10 @@ from firstread.deid.terms import TERMS
 
 _LONG = 5  # shorter ones are ages, sizes and defined terms
 _SPACES = re.compile(r"\s{2,}")
+# What nobody sees, and full-width letters: a name written with them is the same name.
+_READ_AS = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"} | {
+    letter + 0xFEE0: letter for letter in range(0x21, 0x7F)
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class Sweep:
             only lose what the header itself names, UIDs, e-mail addresses and telephone numbers.
         """
         # All on the text as it is, for one may be part of another; then what is told from numbers that stay.
-        swept = _without(value, self.seeds, patterns.ADDRESSES, patterns.DATES if prose else None)
+        seen = value if value.isascii() else value.translate(_READ_AS)
+        typed = (patterns.DATES, patterns.AGES) if prose else ()
+        swept = _without(seen, self.seeds, patterns.ADDRESSES, patterns.INTERNATIONAL, *typed)
         swept = patterns.TELEPHONES.sub(GONE, swept)
         if prose:
             swept = patterns.NUMBERS.sub(GONE, patterns.without_strangers(swept))
-        return value if swept == value else _SPACES.sub(" ", swept.replace(GONE, " ")).strip(" ^,;:-")
+        return value if swept == seen else _SPACES.sub(" ", swept.replace(GONE, " ")).strip(" ^,;:-")
 
     def is_identifier(self, value: str) -> bool:
         """Return whether a structured value as a whole is a long identifier of the header."""

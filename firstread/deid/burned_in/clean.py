@@ -166,7 +166,7 @@ class _Native:
         return self.layout.frames
 
     def read(self, index: int) -> bytes:
-        return self.native.read(index)
+        return self.native.shown(self.native.read(index))
 
     def decode(self, raw: bytes) -> tuple[Array, Layout]:
         return self.native.decode(raw), self.layout
@@ -174,10 +174,11 @@ class _Native:
 
 def _clean_native(file: DicomFile, target: IO[bytes], inspector: Inspector, layout: Layout) -> CleanResult:
     frames = NativeFrames.of(file, layout)
-    found = plan(_Native(frames, layout), inspector)
+    source = _Native(frames, layout)
+    found = plan(source, inspector)
     _copy(file, target, file.pixels.start, frames.start)
     for index in range(layout.frames):
-        raw = frames.read(index)
+        raw = source.read(index)
         if boxes := found.boxes(index):
             raw = frames.blanked(raw, boxes, inspector.black(frames.decode(raw), layout))
         target.write(raw)

@@ -6,7 +6,7 @@ from typing import IO
 import numpy as np
 
 from firstread.deid.burned_in.boxes import TextBox
-from firstread.deid.burned_in.layout import Array, Layout, blank
+from firstread.deid.burned_in.layout import Array, Layout, blank, hidden_bits
 from firstread.dicom.reader import DicomFile
 from firstread.errors import QuarantineError, Reason
 
@@ -74,6 +74,21 @@ class NativeFrames:
         if len(raw) != self.size:
             raise QuarantineError(Reason.TRUNCATED)
         return raw
+
+    def shown(self, raw: bytes) -> bytes:
+        """Return the bytes of a frame without what lies in bits that no viewer shows; the samples stay as they are.
+
+        A retired overlay may be there (PS3.5 8.1.2, retired), or anything else: no detector can tell bytes from noise.
+        """
+        if self.layout.samples > 1 or self.layout.bits_stored == self.layout.bits_allocated:
+            return raw
+        stored = self._view(raw)
+        words = stored.astype(stored.dtype.newbyteorder("="))
+        hidden = hidden_bits(words, self.layout)
+        if not hidden.any():
+            return raw
+        kept = (words ^ hidden.astype(words.dtype)).astype(stored.dtype)
+        return self._pairs(kept).tobytes() if self.swapped else kept.tobytes()
 
     def view(self, raw: bytes) -> Array:
         """Return a frame's words as they lie in the file; no copy where samples are no swapped bytes."""

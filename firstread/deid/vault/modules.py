@@ -9,6 +9,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from firstread.dicom.reader import quiet
+
 # PS3.3 C.7.1.1 without the Patient Group Macro, which names other patients, and without the marks of de-identification.
 PATIENT_MODULE = frozenset(
     Tag(keyword)
@@ -91,7 +93,8 @@ class Modules:
         size = 0
         for tag in sorted(tags & self._elements.keys()):
             try:
-                value = self._dataset[tag].to_json_dict(None, 0)
+                with quiet():
+                    value = self._dataset[tag].to_json_dict(None, 0)
             except Exception:  # noqa: S112 - pydicom may fail in any way on a malformed value; the others are kept
                 continue
             size += len(json.dumps(value))

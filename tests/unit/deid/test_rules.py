@@ -123,3 +123,11 @@ def test_the_pipeline_applies_the_options_of_the_design() -> None:
         Option.RETAIN_PATIENT_CHARACTERISTICS,
         Option.RETAIN_DEVICE_IDENTITY,
     } < Profile.LONGITUDINAL.options
+
+
+@pytest.mark.parametrize("keyword", ["SecondaryReviewTime", "TimeOfGainCalibration"])
+def test_times_of_day_that_the_table_does_not_name_go_with_the_dates(keyword: str) -> None:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    assert rules(Profile.SAFE_HARBOR_STRICT.options).action(tag, "TM") is Action.EMPTY
+    assert rules(Profile.LONGITUDINAL.options).action(tag, "TM") is Action.SWEEP

@@ -202,3 +202,88 @@ def test_numbers_beside_a_removed_number_stay() -> None:
     assert found.clean("axial 512 x 512 5125551234", prose=True) == "axial 512 x 512"
     assert found.clean("TR 4000 123456789", prose=True) == "TR 4000"
     assert found.clean("code 123 45 6789", prose=False) == "code"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("Wang^XiaoDong=王^小东", "患者王小东 复查", "患者 复查"),
+        ("Wang^XiaoDong=王^小东", "小东的胸片", "的胸片"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "患者山田太郎様 胸部CT", "患者 様 胸部CT"),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "홍길동은 재검", "은 재검"),
+        ("นามสกุล^ชื่อจริง", "ผู้ป่วยชื่อจริงนามสกุล CT", "ผู้ป่วย CT"),
+    ],
+)
+def test_names_in_scripts_without_spaces_are_found_inside_a_sentence(name: str, text: str, left: str) -> None:
+    assert sweep(PatientName=name).clean(text, prose=True) == left
+
+
+def test_a_family_name_of_one_sign_does_not_cost_words_their_sign() -> None:
+    assert sweep(PatientName="Gao^X=高^小东").clean("高密度影 6 mm", prose=True) == "高密度影 6 mm"
+
+
+@pytest.mark.parametrize(
+    "spelt", ["Müßiggänger", "Müssiggänger", "MUESSIGGAENGER", "Mussigganger", "Mu\u0308ssigga\u0308nger"]
+)
+def test_sharp_s_is_found_beside_letters_with_accents(spelt: str) -> None:
+    assert sweep(PatientName="Müßiggänger^Jo").clean(f"{spelt} chest", prose=True) == "chest"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Qui\u200bmby chest", "Qui\u00admby chest", "Ｑｕｉｍｂｙ chest", "\ufeffＭＲＮ－９９８８７７ chest"],
+)
+def test_letters_that_only_look_different_do_not_hide_a_name(text: str) -> None:
+    assert sweep().clean(text, prose=True) == "chest"
+
+
+def test_full_width_and_invisible_letters_stay_where_nothing_identifies() -> None:
+    assert sweep().clean("ＣＴ\u200b 胸部", prose=True) == "ＣＴ\u200b 胸部"
+
+
+@pytest.mark.parametrize("spelt", ["AB-CD-77", "abcd77", "AB CD 77", "ab_cd/77", "ABCD-77"])
+def test_an_identifier_of_letters_and_digits_is_found_in_any_grouping(spelt: str) -> None:
+    assert sweep(PatientID="AB-CD-77").clean(f"{spelt} chest", prose=True) == "chest"
+
+
+@pytest.mark.parametrize(
+    "text",
+    "93 year old;93-year-old;95yo;95 y.o.;92 y/o;093Y;093Y;aged 97;age: 94;91 Jahre;101 years;95 ans;94-jährige".split(
+        ";"
+    ),
+)
+def test_ages_above_89_go(text: str) -> None:
+    assert sweep().clean(f"CT {text}, chest", prose=True) in ("CT , chest", "CT chest")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "89 year old",
+        "age 64",
+        "90Y microspheres",
+        "stage 94",
+        "95 % stenosis",
+        "120 ml",
+        "99mTc",
+        "image 94",
+        "1.95 y",
+        "90 sec",
+    ],
+)
+def test_what_is_no_age_above_89_stays(text: str) -> None:
+    assert sweep().clean(text, prose=True) == text
+
+
+@pytest.mark.parametrize("text", ["IP 10.43.12.131", "ip:10.43.12.131", "host 10.1.2.3", "192.168.1.5"])
+def test_network_addresses_go(text: str) -> None:
+    assert "." not in sweep().clean(text, prose=False)
+
+
+def test_versions_stay() -> None:
+    assert sweep().clean("syngo 10.43.12.131, V5.4.1.1", prose=True) == "syngo 10.43.12.131, V5.4.1.1"
+
+
+def test_a_telephone_number_goes_whole_where_the_header_holds_a_part_of_it() -> None:
+    found = sweep(ReferringPhysicianName="+49 30 901820)")
+    assert found.clean("+49 30 901820 chest", prose=False) == "chest"

@@ -123,13 +123,19 @@ def test_palette_gets_the_index_of_its_darkest_colour() -> None:
     _check(frame, dataset.pixel_array, 5)
 
 
-def test_text_in_bits_that_no_viewer_shows() -> None:
-    frame = image((32, 64), "uint16")
-    frame[BOX] |= 0x8000  # a retired overlay, PS3.5 8.1.2
-    dataset, result = cleaned(native(frame, BitsStored=12, HighBit=11), Beacon())
-    after = np.frombuffer(dataset.PixelData, np.uint16).reshape(frame.shape)
-    assert not (after & 0x8000).any()
-    assert result.blanked == 1
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("signed", "hidden"), [(False, 0xF000), (True, 0x7000)])
+def test_bits_that_no_viewer_shows_are_cleared_and_samples_stay(big: bool, signed: bool, hidden: int) -> None:
+    words = image((32, 64), "uint16") & 0x7FF
+    marked = words.copy()
+    marked[BOX] |= hidden  # a retired overlay, PS3.5 8.1.2, or any other bytes
+    frame = marked.astype(">u2" if big else "<u2")
+    syntax = ExplicitVRBigEndian if big else ExplicitVRLittleEndian
+    source = native(frame, BitsStored=12, HighBit=11, PixelRepresentation=int(signed), syntax=syntax)
+    dataset, result = cleaned(source, Beacon())
+    after = np.frombuffer(dataset.PixelData, frame.dtype).reshape(frame.shape)
+    assert (after == words).all()
+    assert result.blanked == 0
 
 
 def test_cine_with_text_on_one_frame_changes_that_frame_only() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.deid.vault import IdentityVault, Modules, PatientPseudonym
@@ -162,3 +164,12 @@ def test_who_is_never_first_is_told_to_try_again() -> None:
     store = Busy()
     with pytest.raises(TransientError):
         IdentityVault(store, KEY).keep(Modules.of(arrived()), PSEUDONYM, STUDY)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_malformed_value_is_kept_and_not_quoted_in_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    dataset = arrived(StudyDescription="CT chest")
+    dataset[0x0020000D] = RawDataElement(Tag(0x0020000D), "UI", 9, b"1.2.Quimb", 0, False, True)
+
+    assert "1.2.Quimb" in Modules.of(dataset).study
+    assert not recwarn.list
