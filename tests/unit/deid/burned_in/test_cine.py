@@ -50,12 +50,3 @@ def test_text_on_few_frames(written: tuple[int, ...], colour: bool) -> None:
         assert not (result.pixel_array[index] == 255).any()
         if index not in written:
             assert np.array_equal(result.pixel_array[index], frames[index])
-
-
-def test_bits_that_no_viewer_shows_are_looked_at_frame_by_frame() -> None:
-    frames = _speckle().astype(np.uint16)
-    frames[7][BOX] |= 0x4000
-    data = native(frames, FRAMES, SOPClassUID=ULTRASOUND, BitsStored=14, HighBit=13)
-    result, counts = cleaned(data, Shy(blind=3))
-    assert counts.touched == 1
-    assert not (result.pixel_array[7][BOX] & 0x4000).any()
