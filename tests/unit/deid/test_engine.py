@@ -163,6 +163,14 @@ def test_items_of_sequences_are_cleaned_at_every_depth(syntax: UID, undefined: b
     assert 0x00091001 not in deepest
 
 
+@pytest.mark.parametrize("patient_id", ["2022", "ISO 2022 IR 87"])
+def test_a_patient_whose_id_is_in_the_name_of_a_character_set_keeps_readable_text(patient_id: str) -> None:
+    kanji = header(SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientID=patient_id, StudyDescription="胸部")
+    found = round_trip(kanji)
+    assert found.SpecificCharacterSet == ["", "ISO 2022 IR 87"]
+    assert found.StudyDescription == "胸部"
+
+
 def test_private_elements_are_gone_at_every_depth() -> None:
     dataset = header()
     block = dataset.private_block(0x0019, "QUIMBY INC", create=True)
