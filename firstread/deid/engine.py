@@ -165,7 +165,7 @@ def _values(sweep: Sweep, shift_days: int) -> Values:
 @dataclass(frozen=True)
 class _Cleaner:
     rules: Rules
-    uids: Mapping[str, str]
+    uids: Mapping[str, str] = field(repr=False)
     values: Values
     sweep: Sweep
     taken: list[Action] = field(default_factory=list)

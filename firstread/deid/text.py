@@ -1,7 +1,7 @@
 """Sweep free text for what the header itself says identifies the patient, and for dates and numbers that may."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from firstread.deid import patterns
@@ -27,7 +27,7 @@ class Sweep:
         One expression that matches any identifier of the header; None where there is none.
     """
 
-    seeds: re.Pattern[str] | None
+    seeds: re.Pattern[str] | None = field(repr=False)
 
     def clean(self, value: str, *, prose: bool) -> str:
         """Return the text without identifiers; unchanged to the letter where there is nothing to remove.

@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Self, cast
 
@@ -70,8 +70,8 @@ class DicomFile:
         Whether `source` was made by the reader, and is closed with the file.
     """
 
-    dataset: FileDataset
-    source: IO[bytes]
+    dataset: FileDataset = field(repr=False)
+    source: IO[bytes] = field(repr=False)
     transfer_syntax: UID
     dataset_start: int
     pixels: PixelSpan

@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import traceback
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -17,9 +18,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from firstread.deid import IdentityVault, Profile, rules
+from firstread.deid import IdentityVault, Profile, deidentify, rules
 from firstread.deid.engine import clean_header, write
 from firstread.deid.rules import _CODES
+from firstread.deid.survey import survey
+from firstread.deid.text import sweep_for
 from firstread.dicom import read
 from firstread.dicom.reader import quiet
 from firstread.errors import QuarantineError, Reason
@@ -427,3 +430,21 @@ def test_actions_are_counted_at_every_depth() -> None:
         "recurse": 1,
         "remove": 1,
     }
+
+
+def test_a_dataset_that_cannot_be_written_is_quarantined_without_its_values() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(encode(header(), ExplicitVRLittleEndian)))
+    with quiet():
+        dataset[0x00280010] = DataElement(0x00280010, "US", "Quimby")
+        with pytest.raises(QuarantineError) as caught:
+            deidentify(dataset, vault=memory_vault())
+    assert caught.value.reason is Reason.UNREADABLE
+    assert "Quimby" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nothing_on_the_way_shows_a_patient_when_it_is_printed() -> None:
+    with read(io.BytesIO(encode(header(), ExplicitVRLittleEndian))) as file:
+        found = survey(file.dataset, rules(frozenset()))
+        shown = repr((file, found, sweep_for(found.hints)))
+    assert "quimby" not in shown.lower()
+    assert "998877" not in shown
