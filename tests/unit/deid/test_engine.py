@@ -1,5 +1,6 @@
 """De-identification of whole files: write, read back, compare."""
 
+import errno
 import io
 import re
 import struct
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.deid import IdentityVault, Profile, deidentify, rules
-from firstread.deid.engine import clean_header, write
+from firstread.deid.engine import clean_header, understood, write
 from firstread.deid.rules import _CODES
 from firstread.deid.survey import survey
 from firstread.deid.text import sweep_for
@@ -448,3 +449,20 @@ def test_nothing_on_the_way_shows_a_patient_when_it_is_printed() -> None:
         shown = repr((file, found, sweep_for(found.hints)))
     assert "quimby" not in shown.lower()
     assert "998877" not in shown
+
+
+@pytest.mark.parametrize(("number", "held"), [(errno.ENOSPC, False), (errno.EIO, False), (None, True)])
+def test_a_full_disk_is_no_fault_of_the_file(number: int | None, held: bool) -> None:
+    error = OSError(number, "what the system says") if number else OSError("what a decoder says")
+    with pytest.raises(QuarantineError if held else OSError) as caught, understood():
+        raise error
+    assert isinstance(caught.value, QuarantineError) is held
+
+
+def test_a_full_disk_is_no_fault_of_a_file_that_is_read() -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "what the system says")
+
+    with pytest.raises(OSError, match="system"):
+        read(Broken(b"something"))
