@@ -28,7 +28,7 @@ from firstread.deid.vault import IdentityVault
 from firstread.deid.vault.modules import Modules
 from firstread.dicom.metadata import text
 from firstread.dicom.peek import plain_text
-from firstread.dicom.reader import DicomFile, quiet
+from firstread.dicom.reader import DicomFile, is_of_the_system, quiet
 from firstread.dicom.spans import copy_span
 from firstread.errors import QuarantineError, Reason
 
@@ -130,7 +130,9 @@ def understood() -> Iterator[None]:
         raise
     except RecursionError:
         raise QuarantineError(Reason.NESTED_TOO_DEEP) from None
-    except Exception:
+    except Exception as error:
+        if is_of_the_system(error):
+            raise
         # pydicom may fail in any way, and its error quotes the value. `from None`: no PHI.
         raise QuarantineError(Reason.UNREADABLE) from None
 
@@ -165,7 +167,7 @@ def _values(sweep: Sweep, shift_days: int) -> Values:
 @dataclass(frozen=True)
 class _Cleaner:
     rules: Rules
-    uids: Mapping[str, str]
+    uids: Mapping[str, str] = field(repr=False)
     values: Values
     sweep: Sweep
     taken: list[Action] = field(default_factory=list)

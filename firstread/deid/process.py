@@ -19,7 +19,7 @@ from firstread.deid.options import Option, Profile
 from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
 from firstread.dicom.guard import Limits
-from firstread.dicom.reader import DicomFile, quiet, read
+from firstread.dicom.reader import DicomFile, read
 from firstread.errors import QuarantineError, Reason
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def deidentify(
 def _opened(source: Dataset | str | Path) -> IO[bytes]:
     if isinstance(source, Dataset):
         written = BytesIO()
-        with quiet():
+        with understood():  # pydicom's errors quote the value that cannot be written
             pydicom.dcmwrite(written, source, enforce_file_format=True)
         written.seek(0)
         return written

@@ -19,6 +19,7 @@ from firstread.errors import FirstReadError
 
 _TAG = re.compile(r"\(?([0-9a-fA-F]{4}),?([0-9a-fA-F]{4})\)?")
 _COMPUTED = ("var:", "func:", "deid_func:")
+_SETTABLE = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 # What every object needs, and what we say of it: no recipe takes it away.
 _PROTECTED = frozenset(
     tag_for_keyword(keyword)
@@ -74,8 +75,13 @@ def read_recipe(path: Path) -> Overlay:
     values: dict[int, str] = {}
     for directive in found.get("header") or ():
         action, expression = str(directive["action"]).upper(), str(directive["field"])
-        tags = [tag for tag in _tags(expression, groups) if tag not in _PROTECTED]
+        try:
+            tags = [tag for tag in _tags(expression, groups) if tag not in _PROTECTED]
+        except re.error:
+            raise RecipeError("the recipe has an expression that cannot be read") from None
         if action in ("ADD", "REPLACE"):
+            if not all(_may_be_set(tag) for tag in tags):
+                raise RecipeError("the recipe sets an attribute that is no text of a dataset")
             values |= dict.fromkeys(tags, _literal(directive))
         elif action in ("REMOVE", "BLANK", "KEEP", "JITTER"):
             actions |= dict.fromkeys(tags, action)
@@ -113,6 +119,11 @@ def _directives(text: str) -> int:
         elif inside and line:
             count += 1
     return count
+
+
+def _may_be_set(tag: int) -> bool:
+    """Tell whether a text can be the value of an attribute, and stays there."""
+    return tag >> 16 >= 0x0008 and tag in DicomDictionary and DicomDictionary[tag][0] in _SETTABLE
 
 
 def _literal(directive: Mapping[str, str]) -> str:

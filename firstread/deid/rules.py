@@ -185,7 +185,7 @@ class Rules:
             return Action.REMOVE
         if directive == "BLANK":
             return Action.EMPTY
-        if directive == "JITTER" and vr in ("DA", "DT"):
+        if directive == "JITTER" and vr in ("DA", "DT") and self.options & _DATE_OPTIONS:
             return Action.SHIFT
         return self._possible(Action.KEEP, vr, known)
 

@@ -66,6 +66,7 @@ _GENERIC = frozenset(
 _LETTERS = str.maketrans(
     {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "AE"}
 )
+_SPELT_OUT = re.compile("([aou])e", re.IGNORECASE)
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _ANYWHERE = 6  # identifiers so long that they are looked for inside words as well
 _JOINT = r"[\s,^._/\\'\u2019-]*"  # between the parts of a name
@@ -120,12 +121,13 @@ def _bounded(body: str, seed: str) -> str:
 
 
 def _forms(seed: str) -> set[str]:
-    """Return a seed composed, decomposed, without accents, in plain letters and with spelt out umlauts."""
+    """Return a seed composed, decomposed, without accents, in plain letters, with umlauts spelt out and not."""
     decomposed = unicodedata.normalize("NFD", seed)
     composed = unicodedata.normalize("NFC", seed)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     spelt_out = composed.translate(_LETTERS), decomposed.translate(_LETTERS), composed.translate(_UMLAUTS)
-    return {composed, decomposed, plain, plain.translate(_LETTERS), *spelt_out}
+    umlauts = _SPELT_OUT.sub(lambda match: unicodedata.normalize("NFC", match[1] + "\u0308"), composed)
+    return {composed, decomposed, plain, plain.translate(_LETTERS), *spelt_out, umlauts}
 
 
 def _is_rare(word: str, length: int) -> bool:
@@ -199,7 +201,8 @@ def _identifiers(value: str) -> Iterator[str]:
         # A short number is a size or a count more often than it is an identifier: "12" and a nodule of 12 mm.
         if _is_rare(part, 4 if part.isdigit() else 3):
             yield from _plain([part])
-        yield from _plain(re.findall(r"\d{4,}", part))
+        for number in re.findall(r"\d{4,}", part):
+            yield from _plain({number, number.lstrip("0")} if len(number.lstrip("0")) >= 4 else [number])
         digits = re.sub(r"\D", "", part)
         if len(digits) >= _ANYWHERE:  # grouped in another way than in the header
             yield rf"(?<!\d){r'[ ().+/-]{0,2}'.join(digits)}(?!\d)"

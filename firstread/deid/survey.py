@@ -1,7 +1,7 @@
 """One walk over a dataset before anything is changed: its UIDs, and what in it says who the patient is."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -27,8 +27,8 @@ class Survey:
         Values that identify, by kind; for the sweep.
     """
 
-    uids: frozenset[str]
-    hints: frozenset[Hint]
+    uids: frozenset[str] = field(repr=False)
+    hints: frozenset[Hint] = field(repr=False)
 
 
 def survey(dataset: Dataset, rules: Rules) -> Survey:

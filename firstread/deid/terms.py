@@ -1,8 +1,10 @@
 """Terms and words that a patient's name or a department may be spelt like: Mr Head, Ms White, the department "CHEST".
 
 `TERMS` are compared with whole values of code strings. Sources: PS3.3 C.7.3.1.1.1 (Modality), PS3.16 Annex L (body
-parts), PS3.3 C.8 (View Position, Image Type, Photometric Interpretation).
+parts), PS3.3 C.8 (View Position, Image Type, Photometric Interpretation), C.12.1.1.2 (character sets, by pydicom).
 """
+
+from pydicom.charset import python_encoding
 
 _MODALITIES = "CR CT DX ES IO IVUS MG MR NM OCT OP OPT OT PT PX RF RG SC SM SR US XA XC"
 _VIEWS = "AP PA LL RL LAO RAO LPO RPO CC ML MLO LM LLO LMO XCC XCCL XCCM SIO AX COR SAG OBL LAT DECUB"
@@ -44,7 +46,7 @@ _PHRASES = frozenset(
 )
 
 _SINGLE = frozenset(" ".join((_MODALITIES, _VIEWS, _BODY, _IMAGES, _VALUES)).split())
-TERMS = _SINGLE | frozenset(_STRUCTURE.split()) | _PHRASES
+TERMS = _SINGLE | frozenset(_STRUCTURE.split()) | _PHRASES | frozenset(python_encoding)
 
 _ORDINARY = (
     # colours, sizes, qualities

@@ -1,7 +1,8 @@
 """Sweep free text for what the header itself says identifies the patient, and for dates and numbers that may."""
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from firstread.deid import patterns
@@ -27,7 +28,7 @@ class Sweep:
         One expression that matches any identifier of the header; None where there is none.
     """
 
-    seeds: re.Pattern[str] | None
+    seeds: re.Pattern[str] | None = field(repr=False)
 
     def clean(self, value: str, *, prose: bool) -> str:
         """Return the text without identifiers; unchanged to the letter where there is nothing to remove.
@@ -72,9 +73,17 @@ def sweep_for(hints: frozenset[Hint]) -> Sweep:
     return Sweep(expression(hints))
 
 
+def _unaccented(text: str) -> str:
+    """Return a text of the same length without accents: a header in plain letters names who is spelt right in it."""
+    bases = ((letter, unicodedata.normalize("NFD", letter)[0]) for letter in text)
+    return "".join(base if base.isascii() else letter for letter, base in bases)
+
+
 def _without(text: str, *searches: re.Pattern[str] | None) -> str:
     """Return a text with the union of all matches gone."""
-    spans = sorted(match.span() for search in searches if search for match in search.finditer(text))
+    spellings = {text} if text.isascii() else {text, _unaccented(text)}
+    found = (search.finditer(each) for search in searches if search for each in spellings)
+    spans = sorted(match.span() for matches in found for match in matches)
     parts: list[str] = []
     end = 0
     for start, stop in spans:

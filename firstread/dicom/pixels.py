@@ -12,6 +12,7 @@ from firstread.dicom.peek import peek
 from firstread.errors import QuarantineError, Reason
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"UN"})
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _DELIMITER = 0xFFFEE0DD
@@ -43,7 +44,8 @@ def locate(source: IO[bytes], size: int, *, implicit: bool, little: bool) -> Pix
     Raises
     ------
     QuarantineError
-        With `Reason.TRUNCATED` if the element does not end inside the file.
+        With `Reason.TRUNCATED` if the element does not end inside the file; with `Reason.UNREADABLE` if its VR is none
+        of pixel data.
     """
     start = source.tell()
     order = "<" if little else ">"
@@ -55,6 +57,9 @@ def locate(source: IO[bytes], size: int, *, implicit: bool, little: bool) -> Pix
     group, element = struct.unpack(f"{order}HH", head[:4])
     if (group << 16 | element) not in PIXEL_TAGS:
         return None
+    if not implicit and head[4:6] not in _VRS:
+        # Its length would be short: what we copy as pixels would be elements to whoever reads the file next.
+        raise QuarantineError(Reason.UNREADABLE)
     (length,) = struct.unpack(f"{order}L", head[-4:])
     if length == _UNDEFINED:
         fragments = _skip_fragments(source, size, order)

@@ -4,6 +4,7 @@ Whatever is wrong with the bytes becomes a `QuarantineError` with a typed reason
 warnings quote values and are therefore dropped here, at the only place where untrusted bytes are parsed.
 """
 
+import errno
 import hashlib
 import logging
 import traceback
@@ -11,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Self, cast
 
@@ -46,6 +47,7 @@ _CHUNK = 1024 * 1024
 _PREAMBLE = 128
 _NO_SEQUENCE = frozenset(str(vr) for vr in VR) - {"SQ", "UN"}
 _NOWHERE = logging.NullHandler()
+_OF_THE_SYSTEM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 _DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
 
@@ -70,8 +72,8 @@ class DicomFile:
         Whether `source` was made by the reader, and is closed with the file.
     """
 
-    dataset: FileDataset
-    source: IO[bytes]
+    dataset: FileDataset = field(repr=False)
+    source: IO[bytes] = field(repr=False)
     transfer_syntax: UID
     dataset_start: int
     pixels: PixelSpan
@@ -137,6 +139,8 @@ def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:
     ------
     QuarantineError
         With the typed reason why the file cannot be passed on.
+    OSError
+        If the disk is full or broken.
     """
     limits = limits or Limits()
     try:
@@ -147,9 +151,16 @@ def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:
     except EOFError:
         raise QuarantineError(Reason.TRUNCATED) from None
     except Exception as error:
+        if is_of_the_system(error):
+            raise
         # A parser of hostile bytes may fail in any way; its message may quote the file. `from None`: no PHI.
         reason = Reason.NESTED_TOO_DEEP if _failed_in_the_depth(error) else Reason.UNREADABLE
         raise QuarantineError(reason) from None
+
+
+def is_of_the_system(error: Exception) -> bool:
+    """Tell whether the disk is full or broken, which is no fault of the file: it may be tried again."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM
 
 
 def _failed_in_the_depth(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from io import BufferedWriter
+from io import BufferedReader, BufferedWriter, FileIO
 from typing import IO
 
 from firstread.errors import QuarantineError, Reason
@@ -44,7 +44,10 @@ def copy_span(source: IO[bytes], start: int, stop: int, target: IO[bytes]) -> No
 def _sent(source: IO[bytes], start: int, stop: int, target: IO[bytes]) -> int:
     """Return how many bytes the system has copied between two plain files; 0 where it cannot."""
     # Asking other objects for a descriptor may have effects: a spooled file would move to the disk.
-    if not isinstance(target, BufferedWriter) or not hasattr(os, "sendfile") or not hasattr(source, "raw"):
+    # What decompresses or cuts out a part has the descriptor of the file below, whose bytes are others.
+    if not (isinstance(target, BufferedWriter) and isinstance(source, BufferedReader)):
+        return 0
+    if not (hasattr(os, "sendfile") and isinstance(source.raw, FileIO)):
         return 0
     done = 0
     try:

@@ -82,6 +82,8 @@ class Job:
         source, target = self.source.resolve(), self.target.resolve()
         if source.is_relative_to(target) or target.is_relative_to(source):
             raise UsageError("--in and --out must not lie in one another")
+        if len({path.resolve() for path in (self.key, self.link, self.report)}) < 3:
+            raise UsageError("--key, --link and --report must be different files")
         for option, path in (("--key", self.key), ("--link", self.link), ("--report", self.report)):
             place = path.resolve()
             if place.is_dir():

@@ -71,7 +71,7 @@ class Task:
     """
 
     number: int
-    path: str
+    path: str = field(repr=False)
     key: str
     known_sha256: str | None = None
 

@@ -6,7 +6,7 @@ with the patient it was first seen under, so that a file that comes again gives 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firstread.clock import now, to_text
 from firstread.deid.vault.errors import MergeError
@@ -27,8 +27,8 @@ class PatientKey:
         Issuer of Patient ID (0010,0021) and Patient ID (0010,0020).
     """
 
-    issuer: str
-    patient_id: str
+    issuer: str = field(repr=False)
+    patient_id: str = field(repr=False)
 
     @property
     def original(self) -> str:

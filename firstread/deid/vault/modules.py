@@ -48,7 +48,7 @@ class Modules:
     Parameters
     ----------
     dataset
-        As it arrived; what is done to it later is not seen here, except inside sequences and decoded values.
+        As it arrived; what is done to it later is not seen here.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Modules:
 
     def __init__(self, dataset: Dataset) -> None:
         self._elements: dict[BaseTag, DataElement | RawDataElement] = {
-            tag: dataset.get_item(tag) for tag in _WANTED & dataset.keys()
+            tag: _as_it_is(dataset.get_item(tag)) for tag in _WANTED & dataset.keys()
         }
         self._encoding = (*dataset.original_encoding, dataset.original_character_set)
         # A value that is decoded already (a name, several values, items) is compared by its text.
@@ -102,3 +102,17 @@ class Modules:
                 break
             module[f"{int(tag):08X}"] = value
         return json.dumps(module, sort_keys=True)
+
+
+def _as_it_is(element: DataElement | RawDataElement) -> DataElement | RawDataElement:
+    """Return an element that stays when the items of its sequence lose or change theirs."""
+    if element.VR != "SQ" or isinstance(element, RawDataElement):
+        return element
+    return DataElement(element.tag, "SQ", [_item(item) for item in element.value or ()])
+
+
+def _item(item: Dataset) -> Dataset:
+    made = Dataset({tag: _as_it_is(each) for tag, each in item.items()})
+    implicit, little = item.original_encoding
+    made.set_original_encoding(implicit, little, item.original_character_set)
+    return made

@@ -1,8 +1,10 @@
 """De-identification of whole files: write, read back, compare."""
 
+import errno
 import io
 import re
 import struct
+import traceback
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -17,9 +19,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from firstread.deid import IdentityVault, Profile, rules
-from firstread.deid.engine import clean_header, write
+from firstread.deid import IdentityVault, Profile, deidentify, rules
+from firstread.deid.engine import clean_header, understood, write
 from firstread.deid.rules import _CODES
+from firstread.deid.survey import survey
+from firstread.deid.text import sweep_for
 from firstread.dicom import read
 from firstread.dicom.reader import quiet
 from firstread.errors import QuarantineError, Reason
@@ -161,6 +165,14 @@ def test_items_of_sequences_are_cleaned_at_every_depth(syntax: UID, undefined: b
         deepest = deepest.RequestAttributesSequence[0]
     assert deepest.RequestedProcedureDescription == "chest of"
     assert 0x00091001 not in deepest
+
+
+@pytest.mark.parametrize("patient_id", ["2022", "ISO 2022 IR 87"])
+def test_a_patient_whose_id_is_in_the_name_of_a_character_set_keeps_readable_text(patient_id: str) -> None:
+    kanji = header(SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientID=patient_id, StudyDescription="胸部")
+    found = round_trip(kanji)
+    assert found.SpecificCharacterSet == ["", "ISO 2022 IR 87"]
+    assert found.StudyDescription == "胸部"
 
 
 def test_private_elements_are_gone_at_every_depth() -> None:
@@ -419,3 +431,38 @@ def test_actions_are_counted_at_every_depth() -> None:
         "recurse": 1,
         "remove": 1,
     }
+
+
+def test_a_dataset_that_cannot_be_written_is_quarantined_without_its_values() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(encode(header(), ExplicitVRLittleEndian)))
+    with quiet():
+        dataset[0x00280010] = DataElement(0x00280010, "US", "Quimby")
+        with pytest.raises(QuarantineError) as caught:
+            deidentify(dataset, vault=memory_vault())
+    assert caught.value.reason is Reason.UNREADABLE
+    assert "Quimby" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nothing_on_the_way_shows_a_patient_when_it_is_printed() -> None:
+    with read(io.BytesIO(encode(header(), ExplicitVRLittleEndian))) as file:
+        found = survey(file.dataset, rules(frozenset()))
+        shown = repr((file, found, sweep_for(found.hints)))
+    assert "quimby" not in shown.lower()
+    assert "998877" not in shown
+
+
+@pytest.mark.parametrize(("number", "held"), [(errno.ENOSPC, False), (errno.EIO, False), (None, True)])
+def test_a_full_disk_is_no_fault_of_the_file(number: int | None, held: bool) -> None:
+    error = OSError(number, "what the system says") if number else OSError("what a decoder says")
+    with pytest.raises(QuarantineError if held else OSError) as caught, understood():
+        raise error
+    assert isinstance(caught.value, QuarantineError) is held
+
+
+def test_a_full_disk_is_no_fault_of_a_file_that_is_read() -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "what the system says")
+
+    with pytest.raises(OSError, match="system"):
+        read(Broken(b"something"))

@@ -5,6 +5,7 @@ from collections.abc import Set
 
 import pydicom
 import pytest
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset, FileDataset
 
 from firstread.deid import METHOD_CODES, Option, Profile, rules
@@ -56,6 +57,13 @@ def test_safe_harbor_leaves_no_date_and_no_device() -> None:
         "113107",
         "113109",
     }
+
+
+def test_safe_harbor_leaves_no_time_of_day_in_any_attribute() -> None:
+    strict = rules(Profile.SAFE_HARBOR_STRICT.options)
+    gone = {Action.REMOVE, Action.EMPTY, Action.DUMMY}
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        assert vr not in ("DA", "DT", "TM") or strict.action(tag, vr) in gone, keyword
 
 
 def test_a_date_that_an_object_needs_is_reduced_to_its_year() -> None:

@@ -94,6 +94,12 @@ def test_what_a_recipe_keeps_is_never_more_than_a_sweep_leaves(tmp_path: Path) -
     assert after.AccessionNumber == ""
 
 
+def test_a_recipe_moves_no_dates_where_the_profile_leaves_none(tmp_path: Path) -> None:
+    overlay = read_recipe(recipe(tmp_path, "FORMAT dicom\n\n%header\nJITTER StudyDate 5\n"))
+    assert rules(Profile.SAFE_HARBOR_STRICT.options, overlay=overlay).action(0x00080020, "DA") is Action.EMPTY
+    assert rules(Profile.LONGITUDINAL.options, overlay=overlay).action(0x00080020, "DA") is Action.SHIFT
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -101,6 +107,11 @@ def test_what_a_recipe_keeps_is_never_more_than_a_sweep_leaves(tmp_path: Path) -
         "ADD PatientComments func:f",
         "REMOVE NoSuchField",
         "FORGET StudyDate",
+        "REMOVE contains:(",
+        "ADD (0009,1001) anything",
+        "ADD Rows five",
+        "ADD OtherPatientIDsSequence anything",
+        "REPLACE TransferSyntaxUID 1.2.3",
     ],
 )
 def test_what_is_not_supported_is_an_error(tmp_path: Path, line: str) -> None:

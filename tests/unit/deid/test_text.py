@@ -75,6 +75,17 @@ def test_names_with_accents_are_found_without_them() -> None:
         assert found.clean(f"chest {spelling}", prose=True) == "chest"
 
 
+@pytest.mark.parametrize("text", ["García", "GARCÍA LÓPEZ", "Müller", "jose maría lopez-garcía"])
+def test_names_without_accents_are_found_with_them(text: str) -> None:
+    found = sweep(PatientName="Garcia Lopez^Jose Maria", ReferringPhysicianName="Mueller^K")
+    assert found.clean(f"chest {text}", prose=True) == "chest"
+
+
+def test_an_identifier_is_found_without_its_leading_zeros() -> None:
+    assert sweep(PatientID="00012345").clean("chest 12345, 0512 mm", prose=True) == "chest , 0512 mm"
+    assert sweep(PatientID="00000512").clean("512 x 512", prose=True) == "512 x 512"
+
+
 def test_both_parts_of_a_double_name_are_found() -> None:
     assert sweep(PatientName="Smith-Jones^Ann").clean("chest Jones", prose=True) == "chest"
 

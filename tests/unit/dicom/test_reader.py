@@ -366,3 +366,9 @@ def test_every_file_of_pydicoms_own_tests_is_read_or_refused() -> None:
     assert outcomes["reportsi.dcm"] is outcomes["rtplan.dcm"] is outcomes["waveform_ecg.dcm"] is None
     assert outcomes["MR_truncated.dcm"] is Reason.TRUNCATED
     assert sum(outcome is None for outcome in outcomes.values()) > 60
+
+
+def test_pixels_of_a_short_value_representation_are_refused() -> None:
+    """Read with a long length they would hide elements, which a reader of the output would see."""
+    hidden = struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"LO", 4, 128) + b"Quimby".ljust(128)
+    assert reason(part10(UIDS + image_module(8, 8) + hidden)) is Reason.UNREADABLE

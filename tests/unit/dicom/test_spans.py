@@ -1,5 +1,6 @@
 """Spans of files, copied by the system or by hand."""
 
+import gzip
 import io
 import os
 from collections.abc import Callable
@@ -68,6 +69,18 @@ def test_where_the_system_cannot_it_is_done_by_hand(
     with path.open("rb") as source, (tmp_path / "target").open("wb") as target:
         copy_span(source, 10, len(DATA), target)
     assert (tmp_path / "target").read_bytes() == DATA[10:]
+
+
+def test_what_a_reader_decompresses_is_not_copied_from_the_file_below(tmp_path: Path) -> None:
+    packed = tmp_path / "source.gz"
+    packed.write_bytes(gzip.compress(DATA))
+    with (
+        gzip.open(packed) as inside,
+        io.BufferedReader(inside) as source,
+        (tmp_path / "target").open("wb") as target,
+    ):
+        copy_span(source, 0, len(DATA), target)
+    assert (tmp_path / "target").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("memory", [True, False])

@@ -349,6 +349,8 @@ def test_usage(world: World, tmp_path: Path) -> None:
         "--report is a folder": replace(job, report=tmp_path),
         "--link must not lie in --in": replace(job, link=job.source / "link"),
         "--key leads back": replace(job, key=job.target / "key"),
+        "must be different files": replace(job, report=job.key.parent / "." / job.key.name),
+        "and --report must be different": replace(job, report=job.link),
     }
     for text, each in wrong.items():
         with pytest.raises(UsageError, match=text):

@@ -125,6 +125,21 @@ def test_later_changes_of_the_dataset_are_not_seen() -> None:
     assert json.loads(modules.study)["00080050"]["Value"] == ["ACC1"]
 
 
+def test_items_are_kept_as_they_arrived() -> None:
+    order = Dataset()
+    order.RequestedProcedureID = "RP1"
+    order.RequestedProcedureCodeSequence = [Dataset()]
+    order.RequestedProcedureCodeSequence[0].CodeMeaning = "CT"
+    dataset = arrived(RequestAttributesSequence=[order])
+    (order,) = dataset.RequestAttributesSequence
+    modules = Modules.of(dataset)
+    del order.RequestedProcedureID
+    order.RequestedProcedureCodeSequence[0].CodeMeaning = ""
+    (kept,) = json.loads(modules.study)["00400275"]["Value"]
+    assert kept["00401001"]["Value"] == ["RP1"]
+    assert kept["00321064"]["Value"][0]["00080104"]["Value"] == ["CT"]
+
+
 def test_what_is_decoded_already_is_told_apart_too() -> None:
     one, same, other = arrived(), arrived(), arrived(PatientName="Other")
     for dataset in (one, same, other):
