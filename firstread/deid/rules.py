@@ -67,6 +67,10 @@ TEXTUAL = _TEXT | frozenset(_BY_VR)
 """Value representations whose values are read as text, and sequences."""
 
 _DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
+# UIDs that say what something is, not which: classes, transfer syntaxes, coding schemes, mapping resources.
+_MEANINGS = frozenset(
+    {0x00080016, 0x00081150, 0x0008010C, 0x00080117, 0x00080118, 0x00080062, 0x0008001A, 0x0008001B}
+)
 _REMEMBERED = 50_000  # a hostile file must not fill the memory of a warm process
 # Kept as OB too: the ICC profile, without which colours are wrong, and waveform data of 8 bits.
 _OCTETS = frozenset({0x00282000, 0x54000110, 0x54000112, 0x5400100A, 0x54001010})
@@ -167,6 +171,8 @@ class Rules:
             return self._directed(directive, known if vr in ("", "UN") else vr, known)
         if tag in _OCTETS:
             return Action.KEEP if vr in ("", "UN", *known.split(" or ")) else Action.REMOVE
+        if tag in _MEANINGS and vr in ("", "UN", "UI"):
+            return Action.KEEP
         row = self.rows.get(tag)
         vr = known if vr in ("", "UN") else vr
         if row is None:

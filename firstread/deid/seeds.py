@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 
 from pydicom.datadict import tag_for_keyword
@@ -60,7 +61,12 @@ _NAME_SEPARATORS = re.compile(r"[\^=\s,;.-]+")
 _TITLES = frozenset("DR MR MRS MS MD PROF JR SR PHD".split())
 _GENERIC = frozenset(
     "STREET ROAD AVENUE LANE DRIVE SQUARE PLACE COURT BOULEVARD HOSPITAL CLINIC CENTER CENTRE MEDICAL HEALTH "
-    "UNIVERSITY GENERAL DEPARTMENT RADIOLOGY NORTH SOUTH EASTERN WESTERN COUNTY STATE".split()
+    "UNIVERSITY GENERAL DEPARTMENT RADIOLOGY NORTH SOUTH EASTERN WESTERN COUNTY STATE IMAGING CARDIOLOGY ASSOCIATES "
+    "MEMORIAL COMMUNITY REGIONAL CHILDREN CHILDRENS WOMENS CANCER HEART INSTITUTE FOUNDATION SERVICES GROUP DIAGNOSTIC "
+    "DIAGNOSTICS OUTPATIENT INPATIENT EMERGENCY TRAUMA PEDIATRIC PEDIATRICS ORTHOPEDIC ORTHOPEDICS NEUROLOGY ONCOLOGY "
+    "SURGERY SURGICAL INTERVENTIONAL NUCLEAR MEDICINE ULTRASOUND NATIONAL VASCULAR CARDIAC INTENSIVE PHYSICIANS "
+    "ABDOMINAL THORACIC BREAST SPINE KLINIKUM KRANKENHAUS CLINICS HOSPITALS PRACTICE PRIVATE STREET FLOOR "
+    "BUILDING CLINICAL RESEARCH SCIENCE SCIENCES SYSTEM SYSTEMS TEACHING REFERENCE LABORATORY".split()
 )
 # Letters that Unicode does not decompose.
 _LETTERS = str.maketrans(
@@ -121,7 +127,13 @@ def _bounded(body: str, seed: str) -> str:
 
 
 def _forms(seed: str) -> set[str]:
-    """Return a seed composed, decomposed, without accents, in plain letters, with umlauts spelt out and not."""
+    """Return a seed composed, decomposed, without accents, in plain letters, with umlauts spelt out and not.
+
+    Also as UTF-8, where the file says that it has another character set and has not.
+    """
+    with suppress(UnicodeError):
+        if not seed.isascii() and (meant := seed.encode("latin-1").decode("utf-8")) != seed:
+            return _forms(meant) | {seed}
     decomposed = unicodedata.normalize("NFD", seed)
     composed = unicodedata.normalize("NFC", seed)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
@@ -151,6 +163,10 @@ def _names(value: str) -> Iterator[str]:
         yield from _plain(piece for piece in pieces if _is_name(piece) and not is_word(piece))
         for part in parts:
             yield from _plain(_without_apostrophe(part))
+        for component in spelling.split("^"):  # "van der Berg" in one word
+            words = component.split()
+            if len(words) > 1:
+                yield from _plain(["".join(words)])
 
 
 def _together(parts: list[str]) -> Iterator[str]:
@@ -168,6 +184,10 @@ def _together(parts: list[str]) -> Iterator[str]:
         if initials:
             yield rf"(?<!\w)(?:{initials})\.?[ ^]*(?<=[ .^])(?:{bodies})(?![^\W\d_])"
             yield rf"(?<![^\W\d_])(?:{bodies})[ ,^]+(?:{initials})(?![\w'/+=-])\.?"
+        if initials and len(part) >= 4 and not is_word(part):
+            yield rf"(?<![^\W\d_])(?:(?:{initials})(?:{bodies})|(?:{bodies})(?:{initials}))(?![^\W\d_])"
+        if len(part) >= 4 and part.isascii():
+            yield rf"(?<![^\W_]){r'[ .]{1,2}'.join(map(re.escape, part))}(?![^\W_])"  # S M I T H
         if is_word(part):
             yield rf"{TITLE}(?:{bodies})(?![^\W\d_])"
             yield rf"(?<![^\W\d_])(?:{bodies})['\u2019]s(?!\w)"
@@ -218,7 +238,9 @@ def _places(value: str) -> Iterator[str]:
     for place in re.split(r"[\\,;\r\n]", value):
         if _is_rare(place.strip(), 4) and not is_word(place.strip()):
             yield from _plain([place.strip()])
-        if "," in value:  # an address: its street and its town stand alone as well
+        if re.search(
+            r"[\s,]", value.strip()
+        ):  # the street, the town, what a hospital is called by stand alone as well
             words = re.findall(r"[^\W\d_]{5,}", place)
             yield from _plain(word for word in words if word.upper() not in _GENERIC and not is_word(word))
 

@@ -63,8 +63,10 @@ class Sweep:
         """Return whether binary data holds an identifier of the header as text."""
         if self.seeds is None or len(value) < _LONG:
             return False
-        found = self.seeds.finditer(value.decode("latin-1"))
-        return any(len(match[0]) >= _LONG for match in found)
+        # Without zeros UTF-16 is what it spells (PS3.5 has no such character set; private tools do).
+        spelt = {value, value.replace(b"\0", b"")} if b"\0" in value else {value}
+        texts = {each.decode(code, "ignore") for each in spelt for code in ("latin-1", "utf-8")}
+        return any(len(match[0]) >= _LONG for text in texts for match in self.seeds.finditer(text))
 
 
 @lru_cache(maxsize=32)

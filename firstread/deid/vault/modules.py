@@ -99,7 +99,8 @@ class Modules:
                 continue
             size += len(json.dumps(value))
             if size > _LONGEST_MODULE:
-                break
+                size -= len(json.dumps(value))
+                continue
             module[f"{int(tag):08X}"] = value
         return json.dumps(module, sort_keys=True)
 

@@ -156,3 +156,10 @@ def test_every_option_is_claimed_by_its_code(option: Option) -> None:
 def test_cleaned_pixels_are_not_claimed_by_a_header() -> None:
     assert codes(cleaned(header(), {Option.CLEAN_PIXEL_DATA})) == {"113100"}
     assert "BurnedInAnnotation" not in cleaned(header(BurnedInAnnotation="NO"), frozenset())
+
+
+def test_uids_that_say_what_something_is_stay() -> None:
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeUID = "RADLEX", "2.16.840.1.113883.6.256"
+    after = cleaned(header(CodingSchemeIdentificationSequence=[scheme]), frozenset())
+    assert after.CodingSchemeIdentificationSequence[0].CodingSchemeUID == "2.16.840.1.113883.6.256"

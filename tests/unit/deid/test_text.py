@@ -298,3 +298,28 @@ def test_versions_stay() -> None:
 def test_a_telephone_number_goes_whole_where_the_header_holds_a_part_of_it() -> None:
     found = sweep(ReferringPhysicianName="+49 30 901820)")
     assert found.clean("+49 30 901820 chest", prose=False) == "chest"
+
+
+@pytest.mark.parametrize("text", ["JSMITH", "jsmith", "SMITHJ", "S M I T H", "s.m.i.t.h", "smith.john"])
+def test_names_glued_to_an_initial_or_spaced_out_go(text: str) -> None:
+    assert sweep(PatientName="Smith^John").clean(f"AX THIN {text}", prose=True) == "AX THIN"
+
+
+def test_particles_of_a_name_may_be_glued() -> None:
+    assert sweep(PatientName="van der Berg^Anna").clean("Vanderberg thorax", prose=True) == "thorax"
+
+
+def test_what_a_hospital_is_called_by_goes_alone_as_well() -> None:
+    found = sweep(InstitutionName="St. Elsewhere Heart Hospital")
+    assert found.clean("heart, seen in Elsewhere", prose=True) == "heart, seen in"
+
+
+def test_a_header_in_another_character_set_than_it_says_names_somebody_too() -> None:
+    found = sweep_for(frozenset({("name", "Müller^Jörg".encode().decode("latin-1"))}))
+    assert found.clean("CT Müller, Mueller", prose=True) == "CT"
+
+
+def test_names_in_binary_data_are_seen_in_wide_letters() -> None:
+    found = sweep(PatientName="Quimby^Louis")
+    assert found.names_in("Quimby".encode("utf-16-le")) and found.names_in("Quimby".encode("utf-16-be"))
+    assert not found.names_in(bytes(range(256)))
