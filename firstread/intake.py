@@ -206,7 +206,7 @@ class Intake:
             outcome = Outcome.STORED if new.state is InstanceState.STORED else Outcome.QUARANTINED
             settled = _settled(
                 receipt, outcome, reason=new.reason, study_uid=new.study_uid, sop_uid=new.sop_uid
-            )
+            ).model_copy(update={"unknown_facts": len(new.facts.unknown)})
             if self.instances.add(new, settled):
                 return settled
             existing = self.instances.get(new.study_uid, new.sop_uid)
@@ -254,6 +254,15 @@ def _settled(
             "sop_uid": sop_uid,
         }
     )
+
+
+def described(receipt: Receipt) -> dict[str, object]:
+    """Return what a log may say of a settled receipt."""
+    return {
+        "outcome": receipt.outcome.value,
+        "reason": receipt.reason,
+        "unknown_facts": receipt.unknown_facts,
+    }
 
 
 class IntakeSettings(

@@ -37,6 +37,8 @@ class Receipt(Value):
         When the door took it (`firstread.clock` text).
     sha256
         Digest of the bytes, where the door knew it.
+    unknown_facts
+        How many of the facts that routing asks for the object did not tell (`InstanceFacts.unknown`).
     """
 
     object_key: str
@@ -50,6 +52,11 @@ class Receipt(Value):
     settled_at: str = ""
     study_uid: str = ""
     sop_uid: str = ""
+    unknown_facts: int = 0
+
+
+# What routing asks for; without one of them a rule that names it does not match.
+_ROUTED_BY = ("modality", "body_part", "view_position", "age_years", "sex", "rows", "columns", "photometric")
 
 
 class InstanceFacts(Value):
@@ -84,6 +91,11 @@ class InstanceFacts(Value):
     manufacturer: str = ""
     is_recent: bool = False
     simulated: bool = False
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the facts that the header did not tell, or not in a form that can be read; none is guessed."""
+        return tuple(name for name in _ROUTED_BY if getattr(self, name) in ("", None))
 
 
 class InstanceState(StrEnum):

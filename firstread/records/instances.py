@@ -13,7 +13,7 @@ _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
 # What the door knows and what became of the object are written by different programs, so they are different
 # attributes: neither write can undo the other.
 _DOOR = frozenset({"source", "size", "sha256"})
-_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid"})
+_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid", "unknown_facts"})
 
 
 def _ledger_row(receipt: Receipt) -> LedgerRow:

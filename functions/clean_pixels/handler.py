@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.deid.burned_in import RapidTextDetector
 from firstread.handling import Event, batch, logger
-from firstread.intake import IntakeSettings, open_intake
+from firstread.intake import IntakeSettings, described, open_intake
 from firstread.messages import CleanPixelsRequest
 from functions.clean_pixels.logic import CleanPixels
 
@@ -36,6 +36,6 @@ def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
         request = CleanPixelsRequest.model_validate_json(record["body"])
         receipt = step.object(request, seconds)
         if receipt is not None:
-            logger.info("object settled", extra={"outcome": receipt.outcome.value, "reason": receipt.reason})
+            logger.info("object settled", extra=described(receipt))
 
     return batch(EventType.SQS, handle_record, event, context)

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.environment import CleanPixelsQueueSettings
 from firstread.handling import Event, batch, logger
-from firstread.intake import IntakeSettings, open_intake
+from firstread.intake import IntakeSettings, described, open_intake
 from firstread.messages import ObjectCreated
 from firstread.queues import Queue
 from functions.deidentify.logic import Deidentify
@@ -33,7 +33,7 @@ def handle_record(record: Event) -> None:
         key=event.detail.object.key, version_id=event.detail.object.version_id, received_at=event.time
     )
     if receipt is not None:
-        logger.info("object settled", extra={"outcome": receipt.outcome.value, "reason": receipt.reason})
+        logger.info("object settled", extra=described(receipt))
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

@@ -121,3 +121,28 @@ def test_absent_attributes_are_unknown_and_not_guessed() -> None:
 def test_only_yes_is_simulated() -> None:
     assert facts_of(SyntheticData="YES").simulated
     assert not facts_of(SyntheticData="NO").simulated
+
+
+def test_what_a_header_does_not_tell_is_named_and_never_guessed() -> None:
+    known = InstanceFacts(
+        series_uid="1",
+        sop_class_uid="2",
+        modality="CR",
+        body_part="CHEST",
+        view_position="PA",
+        age_years=0.0,
+        sex="F",
+        rows=8,
+        columns=8,
+        photometric="MONOCHROME2",
+    )
+    assert known.unknown == ()
+    assert InstanceFacts(series_uid="1", sop_class_uid="2", modality="SR").unknown == (
+        "body_part",
+        "view_position",
+        "age_years",
+        "sex",
+        "rows",
+        "columns",
+        "photometric",
+    )
