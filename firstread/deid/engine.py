@@ -213,10 +213,17 @@ class _Cleaner:
             self.item(child, int(tag))
 
     def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> Action:
-        if isinstance(element.value, bytes) and self.sweep.names_in(element.value):
+        if isinstance(element.value, bytes) and (
+            self.sweep.names_in(element.value) or self._counts(element, vr_of(element, tag))
+        ):
             del item[tag]
             return Action.REMOVE
         return Action.KEEP
+
+    def _counts(self, element: Element, vr: str) -> bool:
+        if not isinstance(element, RawDataElement) or not element.value:
+            return False
+        return self.sweep.counts_in(element.value, vr, little=element.is_little_endian)
 
     def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> Action:
         """Do what the rules say with a value; return what was done."""

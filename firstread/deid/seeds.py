@@ -110,6 +110,14 @@ def expression(hints: frozenset[Hint]) -> re.Pattern[str] | None:
     return re.compile("|".join(sorted(found, key=lambda each: (-len(each), each))), re.IGNORECASE)
 
 
+def numbers(hints: frozenset[Hint]) -> frozenset[int]:
+    """Return the identifiers that a binary number may hold."""
+    found = (
+        re.sub(r"\D", "", part) for kind, value in hints if kind == "identifier" for part in value.split("\\")
+    )
+    return frozenset(int(digits) for digits in found if len(digits) >= _ANYWHERE)
+
+
 def _plain(seeds: Iterable[str]) -> Iterator[str]:
     """Yield expressions for seeds in all their forms."""
     for seed in seeds:

@@ -1,16 +1,18 @@
 """Sweep free text for what the header itself says identifies the patient, and for dates and numbers that may."""
 
 import re
+import struct
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from firstread.deid import patterns
 from firstread.deid.patterns import GONE
-from firstread.deid.seeds import Hint, expression
+from firstread.deid.seeds import Hint, expression, numbers
 from firstread.deid.terms import TERMS
 
 _LONG = 5  # shorter ones are ages, sizes and defined terms
+_NUMBER_CODES = {"UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FD": "d"}  # of struct
 _SPACES = re.compile(r"\s{2,}")
 # What nobody sees, and full-width letters: a name written with them is the same name.
 _READ_AS = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"} | {
@@ -26,9 +28,12 @@ class Sweep:
     ----------
     seeds
         One expression that matches any identifier of the header; None where there is none.
+    numbers
+        Identifiers of the header as numbers.
     """
 
     seeds: re.Pattern[str] | None = field(repr=False)
+    numbers: frozenset[int] = field(default=frozenset(), repr=False)
 
     def clean(self, value: str, *, prose: bool) -> str:
         """Return the text without identifiers; unchanged to the letter where there is nothing to remove.
@@ -59,6 +64,23 @@ class Sweep:
         """Return whether a code string is a defined term, or at least names nobody."""
         return value.strip().upper() in TERMS or self.clean(value, prose=True) == value
 
+    def counts_in(self, value: bytes, vr: str, *, little: bool) -> bool:
+        """Return whether binary numbers are an identifier of the header.
+
+        Parameters
+        ----------
+        value
+            As the file holds it.
+        vr
+            UL, SL, UV, SV or FD; others are too short to hold one.
+        little
+            Byte order.
+        """
+        code = ("<" if little else ">") + _NUMBER_CODES.get(vr, "")
+        if len(code) == 1 or not self.numbers or len(value) % struct.calcsize(code):
+            return False
+        return any(number in self.numbers for (number,) in struct.iter_unpack(code, value))
+
     def names_in(self, value: bytes) -> bool:
         """Return whether binary data holds an identifier of the header as text."""
         if self.seeds is None or len(value) < _LONG:
@@ -72,7 +94,7 @@ class Sweep:
 @lru_cache(maxsize=32)
 def sweep_for(hints: frozenset[Hint]) -> Sweep:
     """Build the sweep from what a dataset says of its patient; files of one study mostly say the same."""
-    return Sweep(expression(hints))
+    return Sweep(expression(hints), numbers(hints))
 
 
 def _unaccented(text: str) -> str:

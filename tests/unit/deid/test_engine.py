@@ -466,3 +466,9 @@ def test_a_full_disk_is_no_fault_of_a_file_that_is_read() -> None:
 
     with pytest.raises(OSError, match="system"):
         read(Broken(b"something"))
+
+
+def test_a_patients_number_in_a_binary_number_goes() -> None:
+    after = round_trip(header(PatientID="MRN-998877", RegionFlags=998877, SimpleFrameList=[1, 2]))
+    assert "RegionFlags" not in after
+    assert list(after.SimpleFrameList) == [1, 2]

@@ -1,5 +1,7 @@
 """Free text loses what identifies and keeps what a radiologist needs."""
 
+import struct
+
 import pytest
 
 from firstread.deid.rules import rules
@@ -323,3 +325,13 @@ def test_names_in_binary_data_are_seen_in_wide_letters() -> None:
     found = sweep(PatientName="Quimby^Louis")
     assert found.names_in("Quimby".encode("utf-16-le")) and found.names_in("Quimby".encode("utf-16-be"))
     assert not found.names_in(bytes(range(256)))
+
+
+@pytest.mark.parametrize(("vr", "code"), [("UL", "L"), ("SL", "l"), ("UV", "Q"), ("SV", "q"), ("FD", "d")])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_number_that_is_the_patients_is_seen(vr: str, code: str, order: str) -> None:
+    found = sweep(PatientID="MRN-0998877")
+    little = order == "<"
+    assert found.counts_in(struct.pack(f"{order}2{code}", 1, 998877), vr, little=little)
+    assert not found.counts_in(struct.pack(f"{order}2{code}", 1, 998878), vr, little=little)
+    assert not found.counts_in(b"\0" * 3, vr, little=little)
