@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from benchmarks import page, samples
 from benchmarks.deid_tools import TOOLS
 
-_ROUNDS = 5
+_ROUNDS = 3
 _IMPORTS = 9
 _SHM = Path("/dev/shm")  # noqa: S108 - memory, so that no disk is measured
 Figures = dict[str, float]

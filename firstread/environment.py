@@ -16,7 +16,7 @@ PREFIX = "FIRSTREAD_"
 class Environment(BaseSettings):
     """Base of the environment models: variables with the prefix ``FIRSTREAD_``, read once, frozen."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(defer_build=True, env_prefix=PREFIX, frozen=True, extra="ignore")
 
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over

@@ -13,7 +13,7 @@ SOURCE = "firstread"
 class Message(BaseModel):
     """Base of FirstRead's own messages."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class CleanPixelsRequest(Message):
@@ -61,7 +61,7 @@ class AlertNotice(Message):
 class _External(BaseModel):
     """Base of events made by AWS, which may gain fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class S3Bucket(_External):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Value(BaseModel):
     """Base of the frozen values here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Outcome(StrEnum):
