@@ -43,8 +43,8 @@ Factors are of files per second of processor time, to {", ".join(("dicognito", "
 
 {_table(ct)}
 
-pydicom's test files. FirstRead has no OCR here, so what only OCR may pass is not done; its time holds the decoding of every
-compressed image, which nobody else looks at:
+pydicom's test files. FirstRead has no OCR here, so what only OCR may pass is not done; its time holds the
+decoding of every compressed image, which nobody else looks at:
 
 {_table(mixed)}
 
