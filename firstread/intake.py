@@ -7,16 +7,14 @@ written is either deterministic under a key of its own (the studies object) or c
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import SEEK_END
 from pathlib import Path
-from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from firstread.clock import from_text, now, to_text
 from firstread.deid import IdentityVault, Profile, Rules, rules
-from firstread.deid.engine import Deidentified, clean_header, header, understood, write
-from firstread.deid.process import Looked
+from firstread.deid.engine import Deidentified, write
+from firstread.deid.process import IN_MEMORY_BYTES, Looked, clean_header_of
 from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.dicom import DicomFile, Limits, Timing, facts, read
@@ -35,7 +33,6 @@ from firstread.records.vault_store import DynamoVaultStore
 from firstread.storage import Bucket, instance_key
 from firstread.study import Instance, InstanceState, Outcome, Receipt
 
-IN_MEMORY_BYTES = 64 * 1024 * 1024
 """How much of an object is kept in memory before it is kept on disk."""
 
 
@@ -178,9 +175,7 @@ class Intake:
         digest = self.vault.keyed_digest(file.digest())
         # Before the dates are shifted, and before cleaning changes the dataset in place.
         timing = Timing.of(file.dataset, received=from_text(receipt.received_at).date())
-        result = clean_header(file, self.vault, self.rules, checked=looked.checked)
-        with understood():
-            looked.update(result.dataset)
+        result = clean_header_of(file, self.vault, self.rules, looked)
         new = Instance(
             study_uid=result.study_uid,
             sop_uid=result.sop_uid,
@@ -232,12 +227,7 @@ class Intake:
 
     def _upload(self, key: str, file: DicomFile, result: Deidentified, pixels: IO[bytes] | None) -> None:
         with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as target:
-            if pixels is not None and pixels.seek(0, SEEK_END):
-                target.write(header(result, file.transfer_syntax))
-                pixels.seek(0)
-                copyfileobj(pixels, target)
-            else:
-                write(result, file, target)
+            write(result, file, target, pixels)
             target.seek(0)
             self.studies.put(key, target, "application/dicom")
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import SEEK_END
+from shutil import copyfileobj
 from typing import IO
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -137,7 +139,7 @@ def understood() -> Iterator[None]:
         raise QuarantineError(Reason.UNREADABLE) from None
 
 
-def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
+def write(result: Deidentified, file: DicomFile, target: IO[bytes], pixels: IO[bytes] | None = None) -> None:
     """Write the de-identified file: new header, then the pixel data element byte for byte.
 
     Parameters
@@ -148,6 +150,8 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
         Where the pixel bytes are. Whatever follows them in the source is left behind.
     target
         Binary file to write to.
+    pixels
+        The pixel data element that goes in place of the file's; where it is None or empty, the file's is copied.
 
     Raises
     ------
@@ -155,6 +159,10 @@ def write(result: Deidentified, file: DicomFile, target: IO[bytes]) -> None:
         If the header cannot be encoded; nothing has been written then.
     """
     target.write(header(result, file.transfer_syntax))
+    if pixels is not None and pixels.seek(0, SEEK_END):
+        pixels.seek(0)
+        copyfileobj(pixels, target)
+        return
     copy_span(file.source, file.pixels.start, file.pixels.stop, target)
 
 
@@ -184,7 +192,7 @@ class _Cleaner:
             elif vr == "SQ":
                 self._sequence(item, tag, action)
             elif action is Action.KEEP and vr not in TEXTUAL:
-                action = self._binary(item, tag, element)
+                action = self._binary(item, tag, vr, element)
             else:
                 action = self._element(item, tag, vr, action, element)
             self.taken.append(action)
@@ -202,7 +210,7 @@ class _Cleaner:
             return Action.REMOVE
         if vr in TEXTUAL:
             return self._element(item, tag, vr, Action.SWEEP, element)
-        return self._binary(item, tag, element)
+        return self._binary(item, tag, vr, element)
 
     def _sequence(self, item: Dataset, tag: BaseTag, action: Action) -> None:
         if action is Action.EMPTY:
@@ -212,18 +220,17 @@ class _Cleaner:
         for child in item[tag].value or ():
             self.item(child, int(tag))
 
-    def _binary(self, item: Dataset, tag: BaseTag, element: Element) -> Action:
-        if isinstance(element.value, bytes) and (
-            self.sweep.names_in(element.value) or self._counts(element, vr_of(element, tag))
-        ):
-            del item[tag]
-            return Action.REMOVE
-        return Action.KEEP
-
-    def _counts(self, element: Element, vr: str) -> bool:
-        if not isinstance(element, RawDataElement) or not element.value:
-            return False
-        return self.sweep.counts_in(element.value, vr, little=element.is_little_endian)
+    def _binary(self, item: Dataset, tag: BaseTag, vr: str, element: Element) -> Action:
+        value = element.value
+        if not isinstance(value, bytes):
+            return Action.KEEP
+        found = self.sweep.names_in(value)
+        if not found and isinstance(element, RawDataElement):
+            found = self.sweep.counts_in(value, vr, little=element.is_little_endian)
+        if not found:
+            return Action.KEEP
+        del item[tag]
+        return Action.REMOVE
 
     def _element(self, item: Dataset, tag: BaseTag, vr: str, action: Action, element: Element) -> Action:
         """Do what the rules say with a value; return what was done."""

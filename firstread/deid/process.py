@@ -6,7 +6,6 @@ from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -14,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
 from firstread.deid import gate
-from firstread.deid.engine import Deidentified, clean_header, header, understood, write
+from firstread.deid.engine import Deidentified, clean_header, understood, write
 from firstread.deid.options import Option, Profile
 from firstread.deid.rules import Rules, rules
 from firstread.deid.vault import IdentityVault
@@ -25,7 +24,8 @@ from firstread.errors import QuarantineError, Reason
 if TYPE_CHECKING:
     from firstread.deid.burned_in import CleanResult, TextBox, TextDetector
 
-_IN_MEMORY_BYTES = 64 * 1024 * 1024
+IN_MEMORY_BYTES = 64 * 1024 * 1024
+"""Pixel data up to this size is not written to a temporary file on the disk."""
 
 
 def process(
@@ -60,18 +60,11 @@ def process(
         With the typed reason why the file cannot be passed on.
     """
     # In memory up to a size: the new pixel data element, where it is not the old one.
-    with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as pixels:
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as pixels:
         with understood():
             looked = look_at_pixels(file, pixels, rules, detector)
-        result = clean_header(file, vault, rules, checked=looked.checked)
-        with understood():
-            looked.update(result.dataset)
-        if pixels.tell():
-            target.write(header(result, file.transfer_syntax))
-            pixels.seek(0)
-            copyfileobj(pixels, target)
-        else:
-            write(result, file, target)
+        result = clean_header_of(file, vault, rules, looked)
+        write(result, file, target, pixels)
         blanked = looked.cleaned.blanked if looked.cleaned else 0
         return replace(result, actions={**result.actions, "blank": blanked})
 
@@ -91,10 +84,36 @@ class Looked:
     checked: bool
     cleaned: "CleanResult | None" = None
 
-    def update(self, dataset: FileDataset) -> None:
-        """Make a new header describe what was done to the pixels."""
-        if self.cleaned is not None:
-            self.cleaned.update(dataset)
+
+def clean_header_of(file: DicomFile, vault: IdentityVault, rules: Rules, looked: Looked) -> Deidentified:
+    """De-identify the header of a file, and let it describe what was done to the pixels.
+
+    Parameters
+    ----------
+    file, vault, rules
+        As for `firstread.deid.engine.clean_header`.
+    looked
+        What is known of the pixels.
+
+    Raises
+    ------
+    QuarantineError
+        If an element cannot be understood well enough to be cleaned.
+    """
+    result = clean_header(file, vault, rules, checked=looked.checked)
+    if looked.cleaned is not None:
+        with understood():
+            looked.cleaned.update(result.dataset)
+    return result
+
+
+def glance(file: DicomFile) -> Looked | None:
+    """Look at pixels as far as no codec and no detector of text is needed; None where one is."""
+    if not file.has_pixels:
+        return Looked(checked=False)
+    from firstread.deid.burned_in.scan import Trace, scan  # numpy, with the first image
+
+    return Looked(checked=True) if scan(file) is Trace.NONE else None
 
 
 def look_at_pixels(
@@ -119,17 +138,14 @@ def look_at_pixels(
     QuarantineError
         With `Reason.MAY_CONTAIN_BURNED_IN_TEXT` where text may be left.
     """
-    if not file.has_pixels:
-        return Looked(checked=False)
-    from firstread.deid.burned_in import clean, scan  # numpy, decoders
-
-    look = gate.look(file)
-    is_native = file.pixels.length is not None
-    if is_native and look is gate.Look.PREFILTER and scan.scan(file) is scan.Trace.NONE:
-        return Looked(checked=True)
+    looked = glance(file)
+    if looked is not None:
+        return looked
     if Option.CLEAN_PIXEL_DATA not in rules.options:
         raise QuarantineError(Reason.MAY_CONTAIN_BURNED_IN_TEXT)
-    known = _known(file) if look is gate.Look.DETECTOR else []
+    from firstread.deid.burned_in import clean  # decoders
+
+    known = _known(file) if gate.look(file) is gate.Look.DETECTOR else []
     cleaned = clean(file, pixels, detector or NoDetector(), prefilter=True, known=known)
     return Looked(checked=cleaned.checked, cleaned=cleaned)
 

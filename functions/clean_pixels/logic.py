@@ -8,10 +8,10 @@ from time import monotonic
 from firstread.deid.burned_in import TextBox, TextDetector
 from firstread.deid.burned_in.boxes import Image
 from firstread.deid.engine import understood
-from firstread.deid.process import look_at_pixels
+from firstread.deid.process import IN_MEMORY_BYTES, look_at_pixels
 from firstread.dicom import DicomFile
 from firstread.errors import QuarantineError, Reason
-from firstread.intake import IN_MEMORY_BYTES, Intake
+from firstread.intake import Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.study import Receipt
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from firstread.deid import gate
-from firstread.deid.process import Looked
+from firstread.deid.process import glance
 from firstread.dicom import DicomFile
 from firstread.intake import Intake
 from firstread.messages import CleanPixelsRequest
@@ -31,7 +30,7 @@ class Deidentify:
         return self.intake.object(key, version_id, received_at, self._work)
 
     def _work(self, receipt: Receipt, file: DicomFile) -> Receipt | None:
-        looked = _glance(file)
+        looked = glance(file)
         if looked is not None:
             return self.intake.pass_on(receipt, file, looked)
         # Nothing else is written: the receipt stays pending until the next step settles it. A message that is sent
@@ -42,14 +41,3 @@ class Deidentify:
             )
         )
         return None
-
-
-def _glance(file: DicomFile) -> Looked | None:
-    """Look at pixels as far as no codec and no detector of text is needed; None where one is."""
-    if not file.has_pixels:
-        return Looked(checked=False)
-    if file.pixels.length is None or gate.look(file) is not gate.Look.PREFILTER:
-        return None
-    from firstread.deid.burned_in.scan import Trace, scan  # numpy, with the first image that needs it
-
-    return Looked(checked=True) if scan(file) is Trace.NONE else None

@@ -34,3 +34,13 @@ class MemoryStore:
 def memory_vault(tenant: str = "default", key: bytes = b"k" * 32) -> IdentityVault:
     """Return a vault of its own."""
     return IdentityVault(MemoryStore(), key, tenant)
+
+
+def world(vault: IdentityVault, uids: Iterable[str]) -> object:
+    """Return what a vault gives for some UIDs, two patients and a digest: equal in one world only."""
+    return (
+        vault.uids(uids),
+        vault.patient("A", "1", "s"),
+        vault.patient("A", "2", "t"),
+        vault.keyed_digest("d"),
+    )

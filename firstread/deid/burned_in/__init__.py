@@ -2,7 +2,6 @@
 
 from firstread.deid.burned_in.boxes import TextBox, TextDetector
 from firstread.deid.burned_in.clean import CleanResult, clean
-from firstread.deid.burned_in.describe import CLEAN_PIXEL_DATA
 from firstread.deid.burned_in.rapid import RapidTextDetector
 
-__all__ = ["CLEAN_PIXEL_DATA", "CleanResult", "RapidTextDetector", "TextBox", "TextDetector", "clean"]
+__all__ = ["CleanResult", "RapidTextDetector", "TextBox", "TextDetector", "clean"]

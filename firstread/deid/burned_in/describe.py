@@ -14,10 +14,6 @@ from firstread.deid.burned_in.fragments import OFFSET_TABLES, Offsets
 from firstread.deid.burned_in.layout import AS_RGB, Layout
 from firstread.dicom.metadata import text
 from firstread.dicom.reader import DicomFile
-from firstread.study import Code
-
-CLEAN_PIXEL_DATA = Code(value="113101", scheme="DCM", meaning="Clean Pixel Data Option")
-"""What De-identification Method Code Sequence says of such objects (PS3.16 CID 7050)."""
 
 # Defined Terms of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1). Not here: JPEG 2000 and JPEG-LS Near
 # Lossless, which may hold a lossless image and keep their transfer syntax, so that they say what they said.

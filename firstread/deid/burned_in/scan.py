@@ -79,11 +79,6 @@ def _keep_memory() -> None:
     bytes(_LARGEST_BLOCK)
 
 
-def suspicious(file: DicomFile) -> bool:
-    """Tell whether a detector of text must look at a file: a trace was found, or nobody could look."""
-    return scan(file) is not Trace.NONE
-
-
 def _bits(dataset: Dataset) -> int:
     return int(text(dataset, "BitsAllocated") or 0)
 

@@ -14,19 +14,10 @@ from firstread.deid.vault.keys import generation_of
 from firstread.deid.vault.rotation import reseal, rotate_file
 from firstread.deid.vault.rows import Rows
 from firstread.deid.vault.sqlite import SqliteVaultStore
-from tests.support.vaults import MemoryStore
+from tests.support.vaults import MemoryStore, world
 
 OLD, NEW = b"o" * 32, b"n" * 32
 UIDS = [f"1.2.3.{number}" for number in range(40)]
-
-
-def world(vault: IdentityVault) -> object:
-    return (
-        vault.uids(UIDS),
-        vault.patient("A", "1", "s"),
-        vault.patient("A", "2", "t"),
-        vault.keyed_digest("d"),
-    )
 
 
 @pytest.fixture
@@ -34,17 +25,19 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "vault.sqlite"
     with SqliteVaultStore(path) as store:
         Aliases(Rows(store, OLD)).merge(PatientKey("A", "1"), PatientKey("A", "2"), "kim")
-        world(IdentityVault(store, OLD))
-        world(IdentityVault(store, OLD, "other tenant"))
+        world(IdentityVault(store, OLD), UIDS)
+        world(IdentityVault(store, OLD, "other tenant"), UIDS)
     return path
 
 
 def test_every_surrogate_stays_and_the_old_key_opens_nothing(path: Path) -> None:
     with SqliteVaultStore(path) as store:
-        before = [world(IdentityVault(store, OLD, tenant)) for tenant in ("default", "other tenant")]
+        before = [world(IdentityVault(store, OLD, tenant), UIDS) for tenant in ("default", "other tenant")]
         rows = dict(store.rows())
         assert rotate_file(store, OLD, NEW) == len(rows) - 1
-        assert [world(IdentityVault(store, NEW, tenant)) for tenant in ("default", "other tenant")] == before
+        assert [
+            world(IdentityVault(store, NEW, tenant), UIDS) for tenant in ("default", "other tenant")
+        ] == before
         assert dict(store.rows()).keys() & rows.keys() == {"#check"}
         with pytest.raises(VaultKeyError):
             IdentityVault(store, OLD)
@@ -137,10 +130,10 @@ class Ring:
 def test_generations_every_process_gives_the_same_surrogates_at_every_step() -> None:
     store, ring = MemoryStore(), Ring()
     early = IdentityVault(store, ring, remembered=2)
-    before = world(early)
+    before = world(early, UIDS)
     ring.keys += NEW
     late = IdentityVault(store, ring, remembered=2)  # knows both
-    assert world(late) == world(early) == before
+    assert world(late, UIDS) == world(early, UIDS) == before
     # An original that is new during the change, first by the one, then by the other.
     assert early.uids(["1.9.1"]) == late.uids(["1.9.1"])
     assert late.uids(["1.9.2"]) == early.uids(["1.9.2"])  # early meets a newer row, and asks for newer keys
@@ -150,7 +143,7 @@ def test_generations_every_process_gives_the_same_surrogates_at_every_step() -> 
     count = reseal(Rows(store, ring()), store)
     assert count and {generation_of(value) for value in store.kept.values()} == {2}
     assert reseal(Rows(store, ring()), store) == 0
-    assert world(late) == world(early) == world(IdentityVault(store, ring)) == before
+    assert world(late, UIDS) == world(early, UIDS) == world(IdentityVault(store, ring), UIDS) == before
     assert IdentityVault(store, ring).uids(["1.9.3"]) == straggler
     with pytest.raises(VaultKeyError):
         IdentityVault(store, OLD)  # the first generation alone opens nothing any more
@@ -168,7 +161,7 @@ def test_a_straggler_behind_a_reseal_is_sealed_by_the_next_one() -> None:
 
 def test_a_reseal_that_was_stopped_goes_on() -> None:
     store, ring = MemoryStore(), Ring()
-    before = world(IdentityVault(store, ring))
+    before = world(IdentityVault(store, ring), UIDS)
     ring.keys += NEW
     total = len(store.kept)
 
@@ -182,5 +175,5 @@ def test_a_reseal_that_was_stopped_goes_on() -> None:
     stopping.kept = store.kept
     with pytest.raises(KeyboardInterrupt):
         reseal(Rows(stopping, ring()), stopping)
-    assert world(IdentityVault(store, ring)) == before
+    assert world(IdentityVault(store, ring), UIDS) == before
     assert reseal(Rows(store, ring()), store) == total - 10

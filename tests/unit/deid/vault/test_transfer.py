@@ -18,20 +18,11 @@ from firstread.deid.vault.rows import Rows
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.deid.vault.transfer import export_rows, import_rows
 from firstread.policy import Actor, Purpose, Role
-from tests.support.vaults import MemoryStore
+from tests.support.vaults import MemoryStore, world
 from tests.unit.deid.vault.test_modules import arrived
 
 ONE, OTHER, TRANSFER = b"1" * 32, b"2" * 32, b"t" * 32
 UIDS = [f"1.2.3.{number}" for number in range(600)]
-
-
-def world(vault: IdentityVault) -> object:
-    return (
-        vault.uids(UIDS),
-        vault.patient("A", "1", "s"),
-        vault.patient("A", "2", "t"),
-        vault.keyed_digest("d"),
-    )
 
 
 @pytest.fixture
@@ -39,7 +30,7 @@ def source() -> MemoryStore:
     store = MemoryStore()
     Aliases(Rows(store, ONE)).merge(PatientKey("A", "1"), PatientKey("A", "2"), "kim")
     vault = IdentityVault(store, ONE)
-    world(vault)
+    world(vault, UIDS)
     vault.keep(Modules.of(arrived()), vault.patient("A", "1", "s"), vault.uids(["s"])["s"])
     IdentityVault(store, ONE, "other tenant").uids(["1.2.3"])
     store.kept = dict(sorted(store.kept.items()))  # in no order that means anything, as in a file or a table
@@ -64,7 +55,7 @@ def test_another_vault_under_another_key_is_the_same_world(
         )
         assert not told.conflicting and not told.present
         vault = IdentityVault(store, OTHER)
-        assert world(vault) == world(IdentityVault(source, ONE))
+        assert world(vault, UIDS) == world(IdentityVault(source, ONE), UIDS)
         tenants = [IdentityVault(each, key, "other tenant") for each, key in ((store, OTHER), (source, ONE))]
         assert tenants[0].uids(["1.2.3"]) == tenants[1].uids(["1.2.3"])
         assert Aliases(Rows(store, OTHER)).survivor(PatientKey("A", "1")) == PatientKey("A", "2")
