@@ -107,6 +107,53 @@ class VaultSettings(Environment):
         return self
 
 
+class ReferenceSettings(Environment):
+    """The key of references to original identifiers."""
+
+    reference_key_id: str = Field("", description="KMS key (HMAC_256) that references are made under.")
+    reference_key_file: str = Field("", description="Key file of 32 random bytes in its place, locally.")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if bool(self.reference_key_id) == bool(self.reference_key_file):
+            raise ValueError("references need reference_key_id or reference_key_file, and not both")
+        return self
+
+
+class BatchesSettings(Environment):
+    """The batches table."""
+
+    batches_table: str = Field(description="Table of what doors said of the batches of a study.")
+
+
+class OrdersSettings(Environment):
+    """The orders table."""
+
+    orders_table: str = Field(description="Table of what the hospital's feeds said of orders.")
+
+
+class HintsQueueSettings(Environment):
+    """Where doors say that a batch has ended."""
+
+    hints_queue_url: str = Field(description="Queue of ended batches.")
+
+
+class IngestQueuesSettings(Environment):
+    """Where events of arrived objects wait, for whoever has to send one again."""
+
+    ingest_urgent_queue_url: str = Field(description="Queue of objects in the urgent lane.")
+    ingest_queue_url: str = Field(description="Queue of objects in the routine lane.")
+    ingest_bulk_queue_url: str = Field(description="Queue of objects in the bulk lane.")
+    feeds_queue_url: str = Field(description="Queue of messages of the hospital's feeds.")
+
+
+class AnalyzeQueuesSettings(Environment):
+    """The queues of the model service."""
+
+    analyze_urgent_queue_url: str = Field(description="Queue of urgent analyses, polled first.")
+    analyze_queue_url: str = Field(description="Queue of routine analyses.")
+
+
 class CleanPixelsQueueSettings(Environment):
     """Where objects go whose pixels must be looked at."""
 

@@ -11,9 +11,36 @@ SOURCE = "firstread"
 
 
 class Message(BaseModel):
-    """Base of FirstRead's own messages."""
+    """Base of FirstRead's own messages.
+
+    Parameters
+    ----------
+    correlation_id
+        Joins the log lines of one study's way, from the door to the alert: the batch that brought its first object.
+    """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+
+    correlation_id: str = ""
+
+
+class BatchEnded(Message):
+    """A door's completeness hint: this batch is over, and so many objects of each study are safe in S3.
+
+    Parameters
+    ----------
+    source, batch
+        As in `firstread.arrival.Arrival`.
+    studies
+        Reference of each study -> number of different SOP instances that the batch brought of it.
+    ended_at
+        When the request or association ended (`firstread.clock` text).
+    """
+
+    source: str
+    batch: str
+    studies: dict[str, int]
+    ended_at: str
 
 
 class CleanPixelsRequest(Message):

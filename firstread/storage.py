@@ -6,7 +6,7 @@ paths decode ``+`` and ``%`` in keys while others do not.
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from tempfile import SpooledTemporaryFile
@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from firstread.arrival import PREFIX, Lane
 from firstread.errors import NotFoundError
 from firstread.region import region
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
+FEED_PREFIX = "feed/"
+"""Below it, in the incoming bucket, are messages of the hospital's feeds."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -36,9 +39,14 @@ def client() -> "S3Client":
     return boto3.client("s3", region_name=region(), config=config)
 
 
-def incoming_key() -> str:
-    """Return a new key for an arriving object."""
-    return f"in/{uuid.uuid4().hex}"
+def incoming_key(lane: Lane = Lane.ROUTINE) -> str:
+    """Return a new key for an arriving object; the lane decides which queue its event waits in."""
+    return f"{PREFIX}{lane.value}/{uuid.uuid4().hex}"
+
+
+def feed_key() -> str:
+    """Return a new key for a message of a hospital's feed."""
+    return f"{FEED_PREFIX}{uuid.uuid4().hex}"
 
 
 def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
@@ -68,7 +76,14 @@ class Bucket:
         response = client().put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
         return response.get("VersionId", NO_VERSION)
 
-    def put_once(self, key: str, body: bytes | IO[bytes], content_type: str, sha256: str = "") -> str:
+    def put_once(
+        self,
+        key: str,
+        body: bytes | IO[bytes],
+        content_type: str,
+        sha256: str = "",
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
         """Write an object under a key that must be new, and return its version id.
 
         Parameters
@@ -77,6 +92,8 @@ class Bucket:
             The object.
         sha256
             Its SHA-256 in Base64, which S3 then checks; "" for none.
+        metadata
+            User metadata (`firstread.arrival.Arrival.metadata`).
 
         Raises
         ------
@@ -85,7 +102,13 @@ class Bucket:
         """
         extra: dict[str, Any] = {"ChecksumSHA256": sha256} if sha256 else {}
         response = client().put_object(
-            Bucket=self.name, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*", **extra
+            Bucket=self.name,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            IfNoneMatch="*",
+            Metadata=metadata or {},
+            **extra,
         )
         return response.get("VersionId", NO_VERSION)
 

@@ -37,8 +37,14 @@ class Receipt(Value):
         When the door took it (`firstread.clock` text).
     sha256
         Digest of the bytes, where the door knew it.
+    batch
+        The request, association or command it came with (`firstread.arrival`); the correlation id of its logs.
+    study_ref, sop_ref
+        References of the original UIDs (`firstread.refs`); "" where nobody could read them.
     unknown_facts
         How many of the facts that routing asks for the object did not tell (`InstanceFacts.unknown`).
+    discarded_at
+        When somebody gave a quarantined object up; its bytes are gone, its row stays.
     """
 
     object_key: str
@@ -47,12 +53,16 @@ class Receipt(Value):
     received_at: str
     size: int = 0
     sha256: str = ""
+    batch: str = ""
+    study_ref: str = ""
+    sop_ref: str = ""
     outcome: Outcome = Outcome.PENDING
     reason: str = ""
     settled_at: str = ""
     study_uid: str = ""
     sop_uid: str = ""
     unknown_facts: int = 0
+    discarded_at: str = ""
 
 
 # What routing asks for; without one of them a rule that names it does not match.
@@ -70,6 +80,10 @@ class InstanceFacts(Value):
         Whether the true study date lies within the alerting window; computed before dates were shifted.
     simulated
         Synthetic Data (0008,001C) is YES (PS3.3 C.12.1).
+    stat
+        Requested Procedure Priority (0040,1003) is STAT or HIGH.
+    study_series, study_instances, series_instances
+        Numbers of related series and instances (0020,1206), (0020,1208), (0020,1209), where the sender knew them.
     """
 
     series_uid: str
@@ -91,6 +105,10 @@ class InstanceFacts(Value):
     manufacturer: str = ""
     is_recent: bool = False
     simulated: bool = False
+    stat: bool = False
+    study_series: int | None = None
+    study_instances: int | None = None
+    series_instances: int | None = None
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -99,10 +117,11 @@ class InstanceFacts(Value):
 
 
 class InstanceState(StrEnum):
-    """Whether the instance can be analysed."""
+    """Whether the instance can be analysed. A discarded one was held and given up."""
 
     STORED = "stored"
     HELD = "held"
+    DISCARDED = "discarded"
 
 
 class Instance(Value):
@@ -112,8 +131,16 @@ class Instance(Value):
     ----------
     digest
         Keyed digest of the dataset without group 0002; equal digests are the same content.
+    core_digest
+        Keyed digest of what a correction leaves alone: everything but patient and order attributes.
     studies_key
         Key in the studies bucket; empty for a held instance.
+    source, batch, study_ref
+        As in the receipt; `study_ref` is always known here.
+    order_refs
+        References of the accession and order numbers.
+    rejects
+        Pseudonymous SOP Instance UIDs that this one, a rejection note (IHE IOCM), withdraws.
     """
 
     study_uid: str
@@ -127,6 +154,12 @@ class Instance(Value):
     patient: str
     received_at: str
     stored_at: str
+    core_digest: str = ""
+    source: str = ""
+    batch: str = ""
+    study_ref: str = ""
+    order_refs: tuple[str, ...] = ()
+    rejects: tuple[str, ...] = ()
     facts: InstanceFacts
 
 

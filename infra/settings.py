@@ -41,6 +41,8 @@ class Setting(Enum):
     ALERTS_TABLE = "AlertsTable"
     OUTBOX_TABLE = "OutboxTable"
     MODELS_TABLE = "ModelsTable"
+    BATCHES_TABLE = "BatchesTable"
+    ORDERS_TABLE = "OrdersTable"
     AUDIT_TABLE = "AuditTable"
     VAULT_TABLE = "VaultTable"
     VAULT_KEY_ID = "VaultKeyId"

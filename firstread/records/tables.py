@@ -10,7 +10,7 @@ from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from firstread.region import region
@@ -25,6 +25,15 @@ class _ByAttention(GlobalSecondaryIndex[Any]):
     received_at = UnicodeAttribute(range_key=True)
 
 
+class _ByStudy(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_study"
+        projection = AllProjection()
+
+    study_ref = UnicodeAttribute(hash_key=True)
+    batch_object = UnicodeAttribute(range_key=True)
+
+
 class LedgerRow(Model):
     """One row per object that ever arrived."""
 
@@ -33,11 +42,14 @@ class LedgerRow(Model):
         region = "us-east-1"
 
     by_attention = _ByAttention()
+    by_study = _ByStudy()
     object_key = UnicodeAttribute(hash_key=True)
     version_id = UnicodeAttribute(range_key=True)
     received_at = UnicodeAttribute()
     outcome = UnicodeAttribute()
     attention = UnicodeAttribute(null=True)
+    study_ref = UnicodeAttribute(null=True)
+    batch_object = UnicodeAttribute(null=True)
     door = JSONAttribute()
     settlement = JSONAttribute(null=True)
 
@@ -66,6 +78,15 @@ class _Worklist(GlobalSecondaryIndex[Any]):
     rank = UnicodeAttribute(range_key=True)
 
 
+class _Due(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
+
+
 class StudyRow(Model):
     """The head of a study (item ``head``) and its versions (items ``version#000001``...)."""
 
@@ -74,10 +95,13 @@ class StudyRow(Model):
         region = "us-east-1"
 
     by_worklist = _Worklist()
+    by_due = _Due()
     study_uid = UnicodeAttribute(hash_key=True)
     item = UnicodeAttribute(range_key=True)
     worklist = UnicodeAttribute(null=True)
     rank = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
     body = JSONAttribute()
 
@@ -129,6 +153,15 @@ class AlertRow(Model):
     body = JSONAttribute()
 
 
+class _Undelivered(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "undelivered"
+        projection = AllProjection()
+
+    undelivered = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
 class OutboxRow(Model):
     """A message that leaves because of the transaction it was written in."""
 
@@ -136,7 +169,9 @@ class OutboxRow(Model):
         table_name = "unbound"
         region = "us-east-1"
 
+    by_undelivered = _Undelivered()
     message_id = UnicodeAttribute(hash_key=True)
+    undelivered = UnicodeAttribute(null=True)
     kind = UnicodeAttribute()
     body = UnicodeAttribute()
     created_at = UnicodeAttribute()
@@ -153,6 +188,31 @@ class ModelRow(Model):
 
     kind = UnicodeAttribute(hash_key=True)
     model_id = UnicodeAttribute(range_key=True)
+    body = JSONAttribute()
+
+
+class BatchRow(Model):
+    """What doors said of a study before anybody knew its pseudonym: ended batches, and the study itself once known."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    study_ref = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
+    body = JSONAttribute()
+    expires_at = NumberAttribute(null=True)
+
+
+class OrderRow(Model):
+    """What the hospital's feeds said of an order (item ``order``), and its studies (items ``study#<uid>``)."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    order_ref = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
     body = JSONAttribute()
 
 
@@ -176,6 +236,8 @@ TABLES: Mapping[str, type[Model]] = {
     "alerts_table": AlertRow,
     "outbox_table": OutboxRow,
     "models_table": ModelRow,
+    "batches_table": BatchRow,
+    "orders_table": OrderRow,
     "audit_table": AuditRow,
 }
 """Setting name -> table model. The vault's table belongs to `firstread.deid.vault`."""

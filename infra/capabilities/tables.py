@@ -18,6 +18,7 @@ class Index:
     name: str
     partition: str
     sort: str
+    keys_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,31 @@ class Schema:
 
 
 SCHEMAS: Final = {
-    "Ledger": Schema("object_key", "version_id", (Index("by_attention", "attention", "received_at"),)),
+    "Ledger": Schema(
+        "object_key",
+        "version_id",
+        (Index("by_attention", "attention", "received_at"), Index("by_study", "study_ref", "batch_object")),
+    ),
     "Instances": Schema("study_uid", "sop_uid", stream=True),
-    "Studies": Schema("study_uid", "item", (Index("worklist", "worklist", "rank"),)),
+    "Studies": Schema(
+        "study_uid",
+        "item",
+        (Index("worklist", "worklist", "rank"), Index("due", "due_shard", "due_at", keys_only=True)),
+    ),
     "Results": Schema("study_uid", "result_id"),
     "Alerts": Schema(
         "alert_id", None, (Index("by_study", "study_uid", "created_at"), Index("open", "open", "created_at"))
     ),
-    "Outbox": Schema("message_id", stream=True, expires_by="expires_at"),
+    "Outbox": Schema(
+        "message_id",
+        None,
+        (Index("undelivered", "undelivered", "created_at"),),
+        stream=True,
+        expires_by="expires_at",
+    ),
     "Models": Schema("kind", "model_id"),
+    "Batches": Schema("study_ref", "item", expires_by="expires_at"),
+    "Orders": Schema("order_ref", "item"),
     "Audit": Schema("subject", "event_id"),
     "Vault": Schema("lookup"),
 }
@@ -64,6 +81,8 @@ class Tables(Construct):
         self.alerts = self._table("Alerts", keys.data)
         self.outbox = self._table("Outbox", keys.data)
         self.models = self._table("Models", keys.data)
+        self.batches = self._table("Batches", keys.data)
+        self.orders = self._table("Orders", keys.data)
         self.audit = self._table("Audit", keys.data)
         self.vault = self._table("Vault", keys.vault)
 
@@ -90,7 +109,9 @@ class Tables(Construct):
                 index_name=index.name,
                 partition_key=_text(index.partition),
                 sort_key=_text(index.sort),
-                projection_type=dynamodb.ProjectionType.ALL,
+                projection_type=dynamodb.ProjectionType.KEYS_ONLY
+                if index.keys_only
+                else dynamodb.ProjectionType.ALL,
             )
         return table
 
