@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from firstread.gathering.completeness import CompletenessPolicy
+
 PREFIX = "FIRSTREAD_"
 
 
@@ -160,15 +162,10 @@ class CleanPixelsQueueSettings(Environment):
     clean_pixels_queue_url: str = Field(description="Queue of objects that may carry burned-in text.")
 
 
-class QuietSettings(Environment):
-    """How long a study must be quiet before it counts as complete."""
+class CompletenessSettings(Environment):
+    """When a study counts as complete."""
 
-    quiet_timer_queue_url: str = Field(description="Queue of delayed quiet-time checks.")
-    quiet_seconds: Annotated[dict[str, float], NoDecode, BeforeValidator(_json)] = Field(
-        description='Quiet time per modality in seconds, as JSON; "*" is the default.'
+    quiet_timer_queue_url: str = Field(description="Queue of delayed looks at studies that wait.")
+    completeness: Annotated[CompletenessPolicy, NoDecode, BeforeValidator(_json)] = Field(
+        description="Quiet times per modality and source, and their bounds, as JSON."
     )
-
-    def quiet_time(self, modalities: frozenset[str]) -> float:
-        """Return the longest quiet time in seconds that any of a study's modalities asks for."""
-        default = self.quiet_seconds.get("*", 120.0)
-        return max((self.quiet_seconds.get(modality, default) for modality in modalities), default=default)

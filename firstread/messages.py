@@ -52,18 +52,35 @@ class CleanPixelsRequest(Message):
 
 
 class QuietTimer(Message):
-    """Asks `complete_study` to look whether the study has been quiet since `last_arrival`."""
+    """Asks `complete_study` to look at a study.
+
+    Parameters
+    ----------
+    last_arrival
+        The look is needed only if nothing was recorded since: a later arrival has a timer of its own. "" asks for a
+        look in any case.
+    """
 
     study_uid: str
-    last_arrival: str
+    last_arrival: str = ""
 
 
 class AnalyzeRequest(Message):
-    """Asks the model service for one model's result on one study version."""
+    """Asks the model service for one model's result on one study version.
+
+    Parameters
+    ----------
+    urgent
+        Whether it goes to the urgent queue.
+    source
+        The sender, among whom the queue is fair (SQS fair queues).
+    """
 
     study_uid: str
     version: int = Field(ge=1)
     model_id: str
+    urgent: bool = False
+    source: str = ""
 
 
 class ResultRecorded(Message):

@@ -5,12 +5,14 @@ paths decode ``+`` and ``%`` in keys while others do not.
 """
 
 import hashlib
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
@@ -23,6 +25,7 @@ from firstread.region import region
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_CHUNK = 1024 * 1024
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
 FEED_PREFIX = "feed/"
 """Below it, in the incoming bucket, are messages of the hospital's feeds."""
@@ -57,6 +60,36 @@ def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> 
 def overlay_key(study_uid: str, content: bytes) -> str:
     """Return the content-addressed key of an overlay of a study."""
     return f"results/{study_uid}/overlays/{hashlib.sha256(content).hexdigest()}.png"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object of which nothing but what S3 says has been read.
+
+    Parameters
+    ----------
+    version_id
+        Its version; "null" in a bucket without versions, as S3 itself says.
+    size
+        In bytes.
+    metadata
+        User metadata, names in lower case.
+    body
+        Its bytes, as they come.
+    """
+
+    version_id: str
+    size: int
+    metadata: Mapping[str, str]
+    body: IO[bytes]
+
+    @contextmanager
+    def file(self) -> Iterator[IO[bytes]]:
+        """Give the bytes as a seekable file: in memory while small, else on disk."""
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as file:
+            shutil.copyfileobj(self.body, file, _CHUNK)
+            file.seek(0)
+            yield file
 
 
 class Bucket:
@@ -111,6 +144,31 @@ class Bucket:
             **extra,
         )
         return response.get("VersionId", NO_VERSION)
+
+    @contextmanager
+    def stored(self, key: str, version_id: str | None = None) -> Iterator[StoredObject]:
+        """Give an object before its bytes are read; without a version id, the current version.
+
+        Raises
+        ------
+        NotFoundError
+            If the object or version is not there.
+        """
+        versioned = version_id not in (None, NO_VERSION)
+        extra: dict[str, Any] = {"VersionId": version_id} if versioned else {}
+        try:
+            found = client().get_object(Bucket=self.name, Key=key, **extra)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NotFoundError("no such object") from None
+            raise
+        with closing(found["Body"]) as body:
+            yield StoredObject(
+                version_id=found.get("VersionId", NO_VERSION),
+                size=found["ContentLength"],
+                metadata=found.get("Metadata", {}),
+                body=cast(IO[bytes], body),
+            )
 
     def version_of(self, key: str) -> str:
         """Return the current version id of an object; "null" in a bucket without versions, as S3 itself says.

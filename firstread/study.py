@@ -132,7 +132,11 @@ class Instance(Value):
     digest
         Keyed digest of the dataset without group 0002; equal digests are the same content.
     core_digest
-        Keyed digest of what a correction leaves alone: everything but patient and order attributes.
+        Keyed digests of what a correction leaves alone: everything but patient and order attributes.
+    superseded_digests
+        Digests of what it was before corrections; whoever sends that again changes nothing.
+    transfer_syntax_uid
+        Encoding of the object as it arrived.
     studies_key
         Key in the studies bucket; empty for a held instance.
     source, batch, study_ref
@@ -155,6 +159,8 @@ class Instance(Value):
     received_at: str
     stored_at: str
     core_digest: str = ""
+    superseded_digests: tuple[str, ...] = ()
+    transfer_syntax_uid: str = ""
     source: str = ""
     batch: str = ""
     study_ref: str = ""
@@ -163,10 +169,51 @@ class Instance(Value):
     facts: InstanceFacts
 
 
+class Priority(StrEnum):
+    """How soon an order wants its study read. The most urgent comes first."""
+
+    STAT = "stat"
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+    @property
+    def order(self) -> int:
+        """Return the position on the worklist, 0 first."""
+        return list(Priority).index(self)
+
+
+class Order(Value):
+    """What the hospital's feeds say of an order (HL7 v2), under one of its numbers.
+
+    Parameters
+    ----------
+    priority
+        How soon it wants to be read; routine where nobody said.
+    patient_class
+        Patient class (PV1-2, HL7 table 0004), such as ``E`` emergency, ``I`` inpatient, ``O`` outpatient; "" unknown.
+    location
+        Assigned patient location (PV1-3): point of care and facility, such as ``ED^MAIN``; "" unknown.
+    status
+        Order status (ORC-5, HL7 table 0038), or what the order control (ORC-1) says as much as: ``CA``; "" unknown.
+    read_elsewhere_at
+        When a final report came from elsewhere (`firstread.clock` text); "" where there is none.
+    updated_at
+        Time of the newest message that said something of the order (`firstread.clock` text).
+    """
+
+    priority: Priority = Priority.ROUTINE
+    patient_class: str = ""
+    location: str = ""
+    status: str = ""
+    read_elsewhere_at: str = ""
+    updated_at: str = ""
+
+
 class AnalysisStatus(StrEnum):
     """Where a study's analysis stands."""
 
     RECEIVING = "receiving"
+    WITHDRAWN = "withdrawn"
     ANALYSING = "analysing"
     ANALYSED = "analysed"
     NO_MODEL = "no model applies"
@@ -188,12 +235,40 @@ class Risk(StrEnum):
 
 
 class StudyGathering(Value):
-    """What the instances of a study say together."""
+    """What the instances of a study say together.
+
+    Parameters
+    ----------
+    study_ref, order_refs
+        References of the original Study Instance UID and of the order numbers (`firstread.refs`).
+    sources
+        Who sent it.
+    correlation_id
+        The batch that brought its first object.
+    stored_count, held_count, withdrawn_count, arrived_count
+        Instances that were passed on, that are held, that a rejection note withdraws, and all that were recorded.
+    expected_count
+        How many there should be by the headers; None where they do not say.
+    fingerprint
+        Changes whenever a version of the study would.
+    last_arrival
+        When the last instance was recorded.
+    stat
+        Whether a header or a source asks for haste.
+    """
 
     study_uid: str
+    study_ref: str = ""
+    order_refs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    correlation_id: str = ""
     patient: str
     stored_count: int
     held_count: int
+    withdrawn_count: int = 0
+    arrived_count: int = 0
+    expected_count: int | None = None
+    fingerprint: str = ""
     first_arrival: str
     last_arrival: str
     modalities: tuple[str, ...]
@@ -203,10 +278,11 @@ class StudyGathering(Value):
     sex: str
     is_recent: bool
     simulated: bool
+    stat: bool = False
 
     @property
     def count(self) -> int:
-        """Return the number of instances, held ones included."""
+        """Return the number of instances of the study now, held ones included."""
         return self.stored_count + self.held_count
 
 
@@ -217,39 +293,69 @@ class Study(Value):
     ----------
     version
         The current study version; 0 until the study was complete for the first time.
-    version_count
-        How many instances that version has.
+    version_count, version_fingerprint
+        How many instances that version has, and the fingerprint they had.
+    closed_by
+        Why it was closed (`firstread.gathering.completeness.Closing`).
+    signed_version
+        The version a reader signed; 0 for none. What comes later reopens the study for an addendum.
     not_applicable
         Model id -> why it does not apply.
+    priority, patient_class, location, read_elsewhere_at
+        What headers, sources and the hospital's feeds say; `read_elsewhere_at` closes the item.
+    due_at
+        When to look at it again; "" where nothing is waited for.
     """
 
     gathering: StudyGathering
     version: int = 0
     version_count: int = 0
+    version_fingerprint: str = ""
+    closed_by: str = ""
     completed_at: str = ""
+    signed_version: int = 0
+    priority: Priority = Priority.ROUTINE
+    patient_class: str = ""
+    location: str = ""
+    read_elsewhere_at: str = ""
     status: AnalysisStatus = AnalysisStatus.RECEIVING
     risk: Risk = Risk.UNKNOWN
     probability: float | None = None
     models: tuple[str, ...] = ()
     not_applicable: dict[str, str] = Field(default_factory=dict)
     alert_id: str = ""
+    due_at: str = ""
 
     @property
     def study_uid(self) -> str:
         """Return the pseudonymous Study Instance UID."""
         return self.gathering.study_uid
 
+    @property
+    def is_reopened(self) -> bool:
+        """Whether something came after a reader had signed."""
+        return 0 < self.signed_version < self.version
+
 
 class StudyVersion(Value):
-    """One frozen version of a study: which instances it had when it was complete."""
+    """One version of a study: what it had when it was closed. Written once; the next version supersedes it."""
 
     study_uid: str
     version: int
     completed_at: str
     instance_count: int
     held_count: int
+    withdrawn_count: int = 0
+    expected_count: int | None = None
+    closed_by: str = ""
+    fingerprint: str = ""
     models: tuple[str, ...]
     not_applicable: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something of the study was held, or is known to be missing."""
+        return self.held_count > 0 or self.instance_count < (self.expected_count or 0)
 
 
 class Code(Value):

@@ -13,6 +13,7 @@ import pydicom
 from firstread.clock import now, to_text
 from firstread.dicom.reader import quiet
 from firstread.errors import FirstReadError, NotFoundError
+from firstread.gathering.summary import present
 from firstread.imaging.pixels import PixelError
 from firstread.imaging.render import grayscale
 from firstread.messages import AnalyzeRequest
@@ -116,7 +117,9 @@ class Analyse:
         model = self._model(request.model_id)
         chosen = [
             instance
-            for instance in matching(model.manifest.routing, self.instances.of_study(request.study_uid))
+            for instance in matching(
+                model.manifest.routing, present(self.instances.of_study(request.study_uid))
+            )
             if instance.stored_at <= version.completed_at  # later ones belong to the next version
         ]
         if not chosen:

@@ -1,8 +1,7 @@
 """Wire the worker to its environment."""
 
-from pydantic import Field
-
 from firstread.environment import (
+    AnalyzeQueuesSettings,
     InstancesSettings,
     ModelsSettings,
     OutboxSettings,
@@ -30,10 +29,9 @@ class Settings(
     ResultsSettings,
     OutboxSettings,
     ModelsSettings,
+    AnalyzeQueuesSettings,
 ):
     """The environment of the worker."""
-
-    analyze_queue_url: str = Field(description="Queue of the model service.")
 
 
 def worker() -> Worker:
@@ -51,4 +49,4 @@ def worker() -> Worker:
     )
     # Before the first message: the first patient should not wait for torch.
     analyse.warm_up()
-    return Worker(settings.analyze_queue_url, analyse)
+    return Worker(settings.analyze_urgent_queue_url, settings.analyze_queue_url, analyse)

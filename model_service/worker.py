@@ -24,7 +24,8 @@ logger = Logger(service="model_service")
 LAST_TRY = 3
 """maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
 _VISIBILITY_SECONDS = 120
-_WAIT_SECONDS = 10
+# Asked of the routine queue alone: an urgent study waits for the end of this at most.
+_WAIT_SECONDS = 2
 # Before the second and the third try: a store that is out of reach for a moment must not fail a study for good.
 _PAUSES = (10, 60)
 
@@ -34,14 +35,15 @@ class Worker:
 
     Parameters
     ----------
-    queue_url
-        The analyze queue.
+    urgent_url, routine_url
+        The analyze queues; the routine one is asked only where the urgent one is empty.
     analyse
         The step.
     """
 
-    def __init__(self, queue_url: str, analyse: Analyse) -> None:
-        self._queue_url = queue_url
+    def __init__(self, urgent_url: str, routine_url: str, analyse: Analyse) -> None:
+        self._queue_urls = urgent_url, routine_url
+        self._queue_url = routine_url
         self._analyse = analyse
         self._sqs: SQSClient = boto3.client("sqs", region_name=region())
         self._stopping = threading.Event()
@@ -65,7 +67,12 @@ class Worker:
         logger.info("worker stopped")
 
     def poll(self, wait_seconds: int) -> int:
-        """Receive at most one message and handle it; return how many there were."""
+        """Receive at most one message, an urgent one if there is any, and handle it; return how many there were."""
+        urgent, routine = self._queue_urls
+        return self._poll(urgent, 0) or self._poll(routine, wait_seconds)
+
+    def _poll(self, queue_url: str, wait_seconds: int) -> int:
+        self._queue_url = queue_url  # one message at a time: whatever is said of it is said to its queue
         response = self._sqs.receive_message(
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=1,

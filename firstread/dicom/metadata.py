@@ -135,4 +135,14 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         manufacturer=text(deidentified, "Manufacturer"),
         is_recent=timing.is_recent,
         simulated=text(deidentified, "SyntheticData").upper() == "YES",
+        stat=_is_stat(deidentified),
+        study_series=number(deidentified, "NumberOfStudyRelatedSeries"),
+        study_instances=number(deidentified, "NumberOfStudyRelatedInstances"),
+        series_instances=number(deidentified, "NumberOfSeriesRelatedInstances"),
     )
+
+
+def _is_stat(dataset: Dataset) -> bool:
+    """Tell whether Requested Procedure Priority (0040,1003) or Study Priority ID (0032,000C) asks for haste."""
+    found = {text(dataset, "RequestedProcedurePriority").upper(), text(dataset, "StudyPriorityID").upper()}
+    return bool(found & {"STAT", "HIGH"})

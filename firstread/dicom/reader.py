@@ -103,6 +103,22 @@ class DicomFile:
         return digest.hexdigest()
 
 
+class UnusablePixelsError(QuarantineError):
+    """An object whose header can be read and whose pixels cannot.
+
+    Parameters
+    ----------
+    reason
+        What is wrong with the pixels.
+    file
+        The object without them: its study can be shown, and what of it is held. Not `owned`.
+    """
+
+    def __init__(self, reason: Reason, file: DicomFile) -> None:
+        super().__init__(reason)
+        self.file = file
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep pydicom from validating, warning or logging: its texts quote values of the dataset."""
@@ -189,7 +205,17 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
     try:
         dataset = _read_body(source, start, size, meta, syntax, limits)
-        span = _check(dataset, source, size, syntax, limits)
+        stop = source.tell()
+        _check_structure(dataset, limits)
+        try:
+            span = _locate(dataset, source, stop, size, syntax, limits)
+        except QuarantineError as error:
+            if owned or not _names_an_instance(dataset):
+                raise
+            header = DicomFile(dataset, source, syntax, start, PixelSpan(stop, stop, 0))
+            raise UnusablePixelsError(error.reason, header) from None
+        if not _names_an_instance(dataset):
+            raise QuarantineError(Reason.MISSING_UID)
     except BaseException:
         if owned:
             source.close()
@@ -216,17 +242,14 @@ def _read_body(
     return dataset
 
 
-def _check(dataset: FileDataset, source: IO[bytes], size: int, syntax: UID, limits: Limits) -> PixelSpan:
-    """Judge the dataset, and return where the pixel data at the source's current offset lies."""
-    header_stop = source.tell()
-    _check_structure(dataset, limits)
-    source.seek(header_stop)
+def _locate(
+    dataset: FileDataset, source: IO[bytes], stop: int, size: int, syntax: UID, limits: Limits
+) -> PixelSpan:
+    """Return where the pixel data behind the header's end lies, if there is any and it may be what it says."""
+    source.seek(stop)
     span = locate(source, size, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
     check(dataset, span, syntax, limits.frame_bytes)
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        if not peek(dataset, keyword):
-            raise QuarantineError(Reason.MISSING_UID)
-    return span or PixelSpan(header_stop, header_stop, 0)
+    return span or PixelSpan(stop, stop, 0)
 
 
 def _read_deferred(dataset: Dataset, source: IO[bytes], guard: Guard) -> None:
@@ -286,6 +309,11 @@ def _inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
         target.close()
         raise
     return target
+
+
+def _names_an_instance(dataset: Dataset) -> bool:
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+    return all(peek(dataset, keyword) for keyword in uids)
 
 
 def _check_structure(dataset: Dataset, limits: Limits) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from pynamodb.exceptions import PutError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from firstread.records.tables import InstanceRow, LedgerRow
@@ -12,8 +14,8 @@ from firstread.study import Instance, Outcome, Receipt
 _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
 # What the door knows and what became of the object are written by different programs, so they are different
 # attributes: neither write can undo the other.
-_DOOR = frozenset({"source", "size", "sha256"})
-_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid", "unknown_facts"})
+_DOOR = frozenset({"source", "size", "sha256", "batch", "study_ref", "sop_ref"})
+_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid", "unknown_facts", "discarded_at"})
 
 
 def _ledger_row(receipt: Receipt) -> LedgerRow:
@@ -23,8 +25,14 @@ def _ledger_row(receipt: Receipt) -> LedgerRow:
         received_at=receipt.received_at,
         outcome=receipt.outcome.value,
         attention=_attention(receipt.outcome),
+        study_ref=receipt.study_ref or None,
+        batch_object=_batch_object(receipt) if receipt.study_ref else None,
         door=receipt.model_dump(mode="json", include=set(_DOOR)),
     )
+
+
+def _batch_object(receipt: Receipt) -> str:
+    return f"{receipt.batch}#{receipt.object_key}"
 
 
 def _attention(outcome: Outcome) -> str | None:
@@ -63,11 +71,12 @@ class LedgerRepository:
         if found.sha256 or not receipt.sha256:
             return found
         row = LedgerRow(object_key=receipt.object_key, version_id=receipt.version_id)
+        actions = [
+            LedgerRow.door.set(receipt.model_dump(mode="json", include=set(_DOOR))),
+            LedgerRow.received_at.set(receipt.received_at),
+        ]
         row.update(
-            actions=[
-                LedgerRow.door.set(receipt.model_dump(mode="json", include=set(_DOOR))),
-                LedgerRow.received_at.set(receipt.received_at),
-            ],
+            actions=actions + _indexed(receipt),
             condition=LedgerRow.object_key.exists(),
         )
         return self.get(receipt.object_key, receipt.version_id) or receipt
@@ -92,20 +101,39 @@ class LedgerRepository:
         """Return pending or quarantined receipts, oldest first."""
         return [_receipt(row) for row in LedgerRow.by_attention.query(outcome.value, limit=limit)]
 
+    def of_study_ref(self, study_ref: str, batch: str | None = None) -> list[Receipt]:
+        """Return the receipts of all that ever arrived of a study, or of one batch of it, by batch and object.
+
+        The index may lag behind by a moment.
+        """
+        within = None if batch is None else LedgerRow.batch_object.startswith(f"{batch}#")
+        return [_receipt(row) for row in LedgerRow.by_study.query(study_ref, within)]
+
     def get_many(self, identities: Iterable[tuple[str, str]]) -> list[Receipt]:
         """Return the receipts of several object versions, in no particular order."""
         return [_receipt(row) for row in LedgerRow.batch_get(list(identities), consistent_read=True)]
 
 
+def _indexed(receipt: Receipt) -> list[Action]:
+    """Put the receipt under its study, where it is known: a door may not have read that far."""
+    if not receipt.study_ref:
+        return []
+    return [
+        LedgerRow.study_ref.set(receipt.study_ref),
+        LedgerRow.batch_object.set(_batch_object(receipt)),
+    ]
+
+
 def _settle(transaction: TransactWrite, receipt: Receipt) -> None:
     attention = _attention(receipt.outcome)
+    actions = [
+        LedgerRow.outcome.set(receipt.outcome.value),
+        LedgerRow.settlement.set(receipt.model_dump(mode="json", include=set(_SETTLEMENT))),
+        LedgerRow.attention.set(attention) if attention else LedgerRow.attention.remove(),
+    ]
     transaction.update(
         LedgerRow(object_key=receipt.object_key, version_id=receipt.version_id),
-        actions=[
-            LedgerRow.outcome.set(receipt.outcome.value),
-            LedgerRow.settlement.set(receipt.model_dump(mode="json", include=set(_SETTLEMENT))),
-            LedgerRow.attention.set(attention) if attention else LedgerRow.attention.remove(),
-        ],
+        actions=actions + _indexed(receipt),
         condition=LedgerRow.outcome == Outcome.PENDING.value,
     )
 
@@ -141,6 +169,29 @@ class InstanceRepository:
         bool
             False, with nothing written, where the instance exists or the object was settled before.
         """
+        return self._write(instance, InstanceRow.sop_uid.does_not_exist(), receipt)
+
+    def replace(self, existing: Instance, instance: Instance, receipt: Receipt) -> bool:
+        """Write an instance over the one that is there and settle its receipt in one transaction.
+
+        For a held instance that may be passed on after all, and for a correction, which changes whose it is.
+
+        Parameters
+        ----------
+        existing
+            As it was read; written only if content and state are still the same.
+        instance, receipt
+            As for `add`.
+
+        Returns
+        -------
+        bool
+            False, with nothing written, where somebody was first.
+        """
+        unchanged = (InstanceRow.digest == existing.digest) & (InstanceRow.state == existing.state.value)
+        return self._write(instance, unchanged, receipt)
+
+    def _write(self, instance: Instance, condition: Condition, receipt: Receipt) -> bool:
         row = InstanceRow(
             study_uid=instance.study_uid,
             sop_uid=instance.sop_uid,
@@ -151,7 +202,7 @@ class InstanceRepository:
         )
 
         def build(transaction: TransactWrite) -> None:
-            transaction.save(row, condition=InstanceRow.sop_uid.does_not_exist())
+            transaction.save(row, condition=condition)
             _settle(transaction, receipt)
 
         try:

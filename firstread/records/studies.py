@@ -1,5 +1,6 @@
 """Studies, their versions, and the worklist index."""
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pynamodb.transactions import TransactWrite
@@ -9,24 +10,36 @@ from firstread.messages import Message
 from firstread.records import outbox
 from firstread.records.tables import StudyRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit
-from firstread.study import Study, StudyVersion
+from firstread.study import Priority, Study, StudyVersion
 
 OPEN = "open"
+CLOSED = "closed"
+"""Worklist of studies that were read elsewhere."""
+SHARDS = 8
+"""Of the index of studies that wait: one partition would be hot."""
 _HEAD = "head"
 _TRIES = 8
 
 
 def _rank(study: Study) -> str:
-    # Ascending: highest risk first, then the longest wait (design.md §2.8; STAT and overdue come later).
-    return f"{study.risk.order}#{study.gathering.first_arrival}#{study.study_uid}"
+    # Ascending: STAT and the highest risk first, then the longest wait (design.md §2.8; overdue comes later).
+    order = 0 if study.priority is Priority.STAT else study.risk.order
+    return f"{order}#{study.gathering.first_arrival}#{study.study_uid}"
+
+
+def shard(study_uid: str) -> str:
+    """Return the part of the index of waiting studies that a study is in."""
+    return str(zlib.crc32(study_uid.encode()) % SHARDS)
 
 
 def _head(study: Study, revision: int) -> StudyRow:
     return StudyRow(
         study_uid=study.study_uid,
         item=_HEAD,
-        worklist=OPEN,
+        worklist=CLOSED if study.read_elsewhere_at else OPEN,
         rank=_rank(study),
+        due_shard=shard(study.study_uid) if study.due_at else None,
+        due_at=study.due_at or None,
         revision=revision,
         body=study.model_dump(mode="json"),
     )

@@ -205,7 +205,10 @@ class BatchRow(Model):
 
 
 class OrderRow(Model):
-    """What the hospital's feeds said of an order (item ``order``), and its studies (items ``study#<uid>``)."""
+    """What the hospital's feeds said of an order (item ``order``), and its studies (items ``study#<uid>``).
+
+    Rows whose key begins with ``message#`` are of feed messages that have come before.
+    """
 
     class Meta:
         table_name = "unbound"
@@ -213,6 +216,7 @@ class OrderRow(Model):
 
     order_ref = UnicodeAttribute(hash_key=True)
     item = UnicodeAttribute(range_key=True)
+    revision = NumberAttribute(default=0)
     body = JSONAttribute()
 
 

@@ -9,7 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.deid.burned_in import RapidTextDetector
 from firstread.handling import Event, batch, logger
-from firstread.intake import IntakeSettings, described, open_intake
+from firstread.imaging.compare import same_pixels
+from firstread.intake.step import described
+from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.messages import CleanPixelsRequest
 from functions.clean_pixels.logic import CleanPixels
 
@@ -24,7 +26,7 @@ class Settings(IntakeSettings):
 @lru_cache(maxsize=1)
 def bootstrap() -> CleanPixels:
     """Wire the logic to its environment, once per execution environment."""
-    return CleanPixels(intake=open_intake(Settings()), detector=RapidTextDetector())
+    return CleanPixels(intake=open_intake(Settings(), same_pixels), detector=RapidTextDetector())
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

@@ -9,9 +9,8 @@ from firstread.deid.burned_in import TextBox, TextDetector
 from firstread.deid.burned_in.boxes import Image
 from firstread.deid.engine import understood
 from firstread.deid.process import IN_MEMORY_BYTES, look_at_pixels
-from firstread.dicom import DicomFile
 from firstread.errors import QuarantineError, Reason
-from firstread.intake import Intake
+from firstread.intake.step import Arrived, Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.study import Receipt
 
@@ -47,20 +46,20 @@ class CleanPixels:
         """
         detector = _Punctual(self.detector, self.clock, self.clock() + seconds)
 
-        def work(receipt: Receipt, file: DicomFile) -> Receipt:
-            return self.intake.known(receipt, file) or self._cleaned(receipt, file, detector)
+        def work(arrived: Arrived) -> Receipt | None:
+            return self.intake.known(arrived) or self._cleaned(arrived, detector)
 
         return self.intake.object(request.object_key, request.version_id, request.received_at, work)
 
-    def _cleaned(self, receipt: Receipt, file: DicomFile, detector: TextDetector) -> Receipt:
+    def _cleaned(self, arrived: Arrived, detector: TextDetector) -> Receipt | None:
         with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as pixels:
             try:
                 with understood():
-                    looked = look_at_pixels(file, pixels, self.intake.rules, detector)
+                    looked = look_at_pixels(arrived.file, pixels, self.intake.rules, detector)
             except QuarantineError as error:
                 # The header is understood: its facts show the study, and what of it is held.
-                return self.intake.hold(receipt, file, error.reason)
-            return self.intake.pass_on(receipt, file, looked, pixels)
+                return self.intake.hold(arrived, error.reason)
+            return self.intake.pass_on(arrived, looked, pixels)
 
 
 @dataclass(frozen=True)

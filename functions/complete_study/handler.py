@@ -1,4 +1,4 @@
-"""SQS batches of quiet timers -> `CompleteStudy.check`."""
+"""SQS batches of quiet timers -> a look at the study."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -7,44 +7,27 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from firstread.environment import (
-    InstancesSettings,
-    ModelsSettings,
-    OutboxSettings,
-    QuietSettings,
-    StudiesSettings,
-)
+from firstread.gathering.step import GatherStudy
+from firstread.gathering.wiring import GatheringSettings, open_gathering
 from firstread.handling import Event, batch
 from firstread.messages import QuietTimer
-from firstread.queues import Queue
-from firstread.records import tables
-from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository
-from firstread.records.studies import StudyRepository
-from functions.complete_study.logic import CompleteStudy
 
 
-class Settings(InstancesSettings, StudiesSettings, ModelsSettings, OutboxSettings, QuietSettings):
+class Settings(GatheringSettings):
     """The environment of `complete_study`."""
 
 
 @lru_cache(maxsize=1)
-def bootstrap() -> CompleteStudy:
+def bootstrap() -> GatherStudy:
     """Wire the logic to its environment, once per execution environment."""
-    settings = Settings()
-    tables.bind(settings)
-    return CompleteStudy(
-        instances=InstanceRepository(),
-        studies=StudyRepository(),
-        models=ModelRepository(),
-        timers=Queue(settings.quiet_timer_queue_url),
-        quiet=settings,
-    )
+    return open_gathering(Settings())
 
 
 def handle_record(record: Event) -> None:
-    """Check one timer."""
-    bootstrap().check(QuietTimer.model_validate_json(record["body"]))
+    """Look at the study of one timer, unless a later arrival has a timer of its own."""
+    timer = QuietTimer.model_validate_json(record["body"])
+    if not timer.last_arrival or bootstrap().is_last(timer.study_uid, timer.last_arrival):
+        bootstrap().look(timer.study_uid)
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.environment import CleanPixelsQueueSettings
 from firstread.handling import Event, batch, logger
-from firstread.intake import IntakeSettings, described, open_intake
+from firstread.intake.step import described
+from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.messages import ObjectCreated
 from firstread.queues import Queue
 from functions.deidentify.logic import Deidentify

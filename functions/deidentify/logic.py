@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from firstread.deid.process import glance
-from firstread.dicom import DicomFile
-from firstread.intake import Intake
+from firstread.intake.step import Arrived, Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.queues import Queue
 from firstread.study import Receipt
@@ -29,15 +28,21 @@ class Deidentify:
         """Take one object to its outcome, or hand it over; see `Intake.object`."""
         return self.intake.object(key, version_id, received_at, self._work)
 
-    def _work(self, receipt: Receipt, file: DicomFile) -> Receipt | None:
-        looked = glance(file)
-        if looked is not None:
-            return self.intake.pass_on(receipt, file, looked)
+    def _work(self, arrived: Arrived) -> Receipt | None:
+        looked = glance(arrived.file)
+        settled = None if looked is None else self.intake.pass_on(arrived, looked)
+        if settled is not None:
+            return settled
         # Nothing else is written: the receipt stays pending until the next step settles it. A message that is sent
         # twice finds it settled.
+        receipt = arrived.receipt
         self.pixels.send(
             CleanPixelsRequest(
-                object_key=receipt.object_key, version_id=receipt.version_id, received_at=receipt.received_at
-            )
+                object_key=receipt.object_key,
+                version_id=receipt.version_id,
+                received_at=receipt.received_at,
+                correlation_id=receipt.batch,
+            ),
+            group=receipt.source,
         )
         return None

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
-from firstread.environment import OutboxSettings
+from firstread.environment import AnalyzeQueuesSettings, OutboxSettings
 from firstread.handling import Event, batch
 from firstread.queues import EventBus, Queue
 from firstread.records import tables
@@ -16,10 +16,9 @@ from firstread.records.outbox import OutboxRepository
 from functions.deliver.logic import Deliver
 
 
-class Settings(OutboxSettings):
+class Settings(OutboxSettings, AnalyzeQueuesSettings):
     """The environment of `deliver`."""
 
-    analyze_queue_url: str = Field(description="Queue of the model service.")
     event_bus: str = Field(description="Name of the bus for FirstRead's own events.")
 
 
@@ -31,6 +30,7 @@ def bootstrap() -> Deliver:
     return Deliver(
         outbox=OutboxRepository(),
         analyze=Queue(settings.analyze_queue_url),
+        analyze_urgent=Queue(settings.analyze_urgent_queue_url),
         events=EventBus(settings.event_bus),
     )
 

@@ -15,21 +15,23 @@ class Deliver:
     ----------
     outbox
         Where delivery is noted.
-    analyze
-        Queue of the model service.
+    analyze, analyze_urgent
+        Queues of the model service.
     events
         Bus of FirstRead's events.
     """
 
     outbox: OutboxRepository
     analyze: Queue
+    analyze_urgent: Queue
     events: EventBus
 
     def message(self, message_id: str, kind: str, body: str) -> None:
         """Send one message and note that it left; a crash between the two sends it again."""
         message = parse(kind, body)
         if isinstance(message, AnalyzeRequest):
-            self.analyze.send(message)
+            queue = self.analyze_urgent if message.urgent else self.analyze
+            queue.send(message, group=message.source)
         else:
             self.events.put(message)
         self.outbox.mark_delivered(message_id)

@@ -1,4 +1,4 @@
-"""Stream of the instances table -> `Gather.study`, once per study and batch."""
+"""Stream of the instances table -> a look at each study, once per study and batch."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -7,30 +7,19 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from firstread.environment import InstancesSettings, QuietSettings, StudiesSettings
+from firstread.gathering.step import GatherStudy
+from firstread.gathering.wiring import GatheringSettings, open_gathering
 from firstread.handling import Event, batch
-from firstread.queues import Queue
-from firstread.records import tables
-from firstread.records.instances import InstanceRepository
-from firstread.records.studies import StudyRepository
-from functions.gather.logic import Gather
 
 
-class Settings(InstancesSettings, StudiesSettings, QuietSettings):
+class Settings(GatheringSettings):
     """The environment of `gather`."""
 
 
 @lru_cache(maxsize=1)
-def bootstrap() -> Gather:
+def bootstrap() -> GatherStudy:
     """Wire the logic to its environment, once per execution environment."""
-    settings = Settings()
-    tables.bind(settings)
-    return Gather(
-        instances=InstanceRepository(),
-        studies=StudyRepository(),
-        timers=Queue(settings.quiet_timer_queue_url),
-        quiet=settings,
-    )
+    return open_gathering(Settings())
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
@@ -42,7 +31,7 @@ def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
     def handle_record(record: Event) -> None:
         study_uid = _study(record)
         if last[study_uid] == record["dynamodb"]["SequenceNumber"]:
-            bootstrap().study(study_uid)
+            bootstrap().look(study_uid)
 
     return batch(EventType.DynamoDBStreams, handle_record, event, context)
 

@@ -112,7 +112,7 @@ def test_the_registration_routes_as_the_bundle_says() -> None:
 
 
 def worker(hospital: Hospital) -> Worker:
-    return Worker(hospital.cloud.urls["analyze"], hospital.analyse)
+    return Worker(hospital.cloud.urls["analyze-urgent"], hospital.cloud.urls["analyze"], hospital.analyse)
 
 
 def send(hospital: Hospital, body: str) -> None:

@@ -168,7 +168,7 @@ def test_sent_again_it_is_a_duplicate_that_nobody_looks_at(hospital: Hospital, s
 
 def test_other_content_under_its_uid_is_a_conflict(hospital: Hospital) -> None:
     for comment in ("one", "two"):
-        hospital.put(ultrasound(StudyDescription=comment))
+        hospital.put(ultrasound(SeriesDescription=comment))
         clean_pixels.handle(handed_over(hospital), CONTEXT)
     assert outcomes(hospital) == {"stored": 1, "quarantined": 1}
     (row,) = hospital.ledger.needing_attention(Outcome.QUARANTINED)

@@ -16,7 +16,9 @@ from firstread import push
 from firstread.deid.burned_in import TextBox
 from firstread.deid.vault import identity
 from firstread.deid.vault.rows import Name, Payload
+from firstread.intake import wiring
 from firstread.records.vault_store import DynamoVaultStore
+from firstread.refs import References
 from functions.alert import logic as alert_logic
 from tests.conftest import forget
 from tests.support.cloud import account
@@ -29,7 +31,8 @@ FILES = {
     "good": {},
     "pixels": {"BurnedInAnnotation": "YES"},
     "held": {"BurnedInAnnotation": "YES"},
-    "conflict": {"StudyDescription": "another text"},
+    "conflict": {"SeriesDescription": "another text"},
+    "correction": {"PatientName": "Quimby^Theo", "PatientID": "corrected"},
 }
 
 
@@ -50,7 +53,8 @@ class Run:
         monkeypatch.setattr(identity, "new_surrogate", without_chance)
         monkeypatch.setattr("secrets.token_hex", lambda length=32: "ab" * length)
         monkeypatch.setattr(DynamoVaultStore, "master_key", lambda _store, _key_id: b"k" * 32)
-        monkeypatch.setattr(push, "incoming_key", lambda: f"in/{next(numbers) % 2:032x}")
+        monkeypatch.setattr(wiring, "open_references", lambda _settings: References(b"k" * 32))
+        monkeypatch.setattr(push, "incoming_key", lambda: f"in/routine/{next(numbers) % 2:032x}")
         monkeypatch.setattr(alert_logic, "uuid", SimpleNamespace(uuid4=lambda: uuid.UUID(int=1)))
 
     def state(self, step: str, number: int) -> tuple[dict[str, Any], bool]:
@@ -130,6 +134,8 @@ def comparable(state: dict[str, Any]) -> str:
         *((step, "good") for step in STEPS),
         *((step, kind) for step in ("deidentify", "clean_pixels") for kind in ("pixels", "held")),
         ("deidentify", "conflict"),
+        ("deidentify", "correction"),
+        ("gather", "correction"),
     ],
 )
 def test_dying_behind_any_write_changes_nothing(run: Callable[[str], Run], step: str, kind: str) -> None:

@@ -42,7 +42,7 @@ def test_a_file_is_sent_whole_with_its_checksum_and_a_receipt(cloud: Cloud, tmp_
     (sent,) = push(path)
     assert sent.receipt is not None
     key = sent.receipt.object_key
-    assert key.startswith("in/") and len(key) == 35
+    assert key.startswith("in/routine/") and len(key) == 43
     digest = hashlib.sha256(b"content").digest()
     assert sent.receipt.sha256 == digest.hex()
     assert (sent.receipt.size, sent.receipt.source, sent.receipt.outcome) == (7, "push", Outcome.PENDING)

@@ -13,7 +13,19 @@ from firstread.records.tables import TABLES, bind
 from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results")
-QUEUES = ("arrivals", "clean-pixels", "quiet-timers", "analyze", "result-events", "alert-subscriber")
+QUEUES = (
+    "arrivals",
+    "arrivals-urgent",
+    "arrivals-bulk",
+    "feeds",
+    "hints",
+    "clean-pixels",
+    "quiet-timers",
+    "analyze",
+    "analyze-urgent",
+    "result-events",
+    "alert-subscriber",
+)
 LINKS = "https://portal.example"
 
 
@@ -55,6 +67,8 @@ class Cloud:
             BillingMode="PAY_PER_REQUEST",
         )
         self.key_id: str = self.kms.create_key()["KeyMetadata"]["KeyId"]
+        mac = self.kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+        self.reference_key_id: str = mac["KeyMetadata"]["KeyId"]
         self.urls = {name: self._queue(name) for name in QUEUES}
         self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
@@ -81,8 +95,15 @@ class Cloud:
             "FIRSTREAD_VAULT_KEY_ID": self.key_id,
             "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL": self.urls["clean-pixels"],
             "FIRSTREAD_QUIET_TIMER_QUEUE_URL": self.urls["quiet-timers"],
-            "FIRSTREAD_QUIET_SECONDS": '{"*": 60, "CT": 2000}',
+            "FIRSTREAD_REFERENCE_KEY_ID": self.reference_key_id,
+            "FIRSTREAD_HINTS_QUEUE_URL": self.urls["hints"],
+            "FIRSTREAD_INGEST_URGENT_QUEUE_URL": self.urls["arrivals-urgent"],
+            "FIRSTREAD_INGEST_QUEUE_URL": self.urls["arrivals"],
+            "FIRSTREAD_INGEST_BULK_QUEUE_URL": self.urls["arrivals-bulk"],
+            "FIRSTREAD_FEEDS_QUEUE_URL": self.urls["feeds"],
+            "FIRSTREAD_COMPLETENESS": '{"quiet_seconds": {"*": 60, "CT": 2000}, "max_seconds": 7200}',
             "FIRSTREAD_ANALYZE_QUEUE_URL": self.urls["analyze"],
+            "FIRSTREAD_ANALYZE_URGENT_QUEUE_URL": self.urls["analyze-urgent"],
             "FIRSTREAD_EVENT_BUS": "firstread",
             "FIRSTREAD_ALERT_TOPIC_ARN": self.topic,
             "FIRSTREAD_PORTAL_URL": LINKS,

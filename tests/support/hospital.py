@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 
 import model_service
-from firstread import intake
 from firstread import push as push_door
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
+from firstread.intake import step as intake
 from firstread.messages import AnalyzeRequest
 from firstread.push import Push, Sent
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -29,6 +29,7 @@ from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.end_batch import handler as end_batch
 from functions.gather import handler as gather
 from model_service.analyse import Analyse
 from model_service.manifest import BundleManifest, load_manifest
@@ -43,6 +44,7 @@ _HANDLERS = {
     "clean_pixels": clean_pixels.handle,
     "gather": gather.handle,
     "complete_study": complete_study.handle,
+    "end_batch": end_batch.handle,
     "deliver": deliver.handle,
     "alert": alert.handle,
 }
@@ -126,9 +128,11 @@ class Hospital:
             monkeypatch.setattr(module, "now", self.clock)
         self.detector = StubDetector()
         monkeypatch.setattr(clean_pixels, "RapidTextDetector", lambda: self.detector)
-        for step in (complete_study, alert):
+        for step in (gather, complete_study, alert):
             made = dataclasses.replace(step.bootstrap(), clock=self.clock)
             monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
+        looks = dataclasses.replace(end_batch.bootstrap(), gather=gather.bootstrap())
+        monkeypatch.setattr(end_batch, "bootstrap", lambda: looks)
         shipped = load_manifest(BUNDLE)
         limits = {"modalities": ("CR", "DX"), "body_parts": ("CHEST",), "views": (), "max_age_years": None}
         routing = shipped.routing.model_copy(update={**limits, "min_age_years": None})
@@ -170,7 +174,7 @@ class Hospital:
 
     def put(self, data: bytes) -> tuple[str, str]:
         """Put an object as a door that died before its receipt; return its identity."""
-        key = f"in/{len(self._arrived) + len(self.cloud.rows('ledger_table')):032d}"
+        key = f"in/routine/{len(self._arrived) + len(self.cloud.rows('ledger_table')):032d}"
         return key, Bucket("incoming").put(key, data, "application/octet-stream")
 
     def arrivals(self) -> list[Delivery]:
@@ -196,7 +200,10 @@ class Hospital:
         for table, step, names in tables:
             for row in self.cloud.rows(table):
                 keys = {name: row[name] for name in names}
-                identity = f"{table} {json.dumps(keys, sort_keys=True)}"
+                state = [
+                    row[name] for name in ("state", "digest") if name in row
+                ]  # of an instance that changes
+                identity = f"{table} {json.dumps([keys, state], sort_keys=True)}"
                 if identity not in self._streamed:
                     self._streamed.add(identity)
                     found.append(Delivery(step, events.stream((keys, row))))
@@ -214,6 +221,8 @@ class Hospital:
                     "clean-pixels": "clean_pixels",
                     "quiet-timers": "complete_study",
                     "analyze": "analyse",
+                    "analyze-urgent": "analyse",
+                    "hints": "end_batch",
                 }[queue]
                 found.append(Delivery(step, events.sqs(parameters["MessageBody"])))
             elif operation == "PutEvents":

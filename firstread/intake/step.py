@@ -1,0 +1,376 @@
+"""One arrived object -> its outcome: what the steps that may read the incoming bucket have in common.
+
+Every step may be repeated, and two processes may work on the same object or the same instance at once: what is
+written is either deterministic under a key of its own (the studies object) or conditional (the records).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from firstread.arrival import Arrival
+from firstread.clock import from_text, now, to_text
+from firstread.deid import IdentityVault, Rules
+from firstread.deid.engine import Deidentified, write
+from firstread.deid.process import IN_MEMORY_BYTES, Looked, clean_header_of
+from firstread.dicom import DicomFile, Limits, Timing, facts, read
+from firstread.dicom.metadata import text
+from firstread.dicom.reader import UnusablePixelsError
+from firstread.errors import NotFoundError, QuarantineError, Reason, TransientError
+from firstread.intake.copies import Copy, compare, keyed_core, supersedes
+from firstread.intake.orders import order_refs
+from firstread.intake.rejection import rejected
+from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.refs import References
+from firstread.storage import Bucket, instance_key
+from firstread.study import Instance, InstanceState, Outcome, Receipt
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An object that was read, and what is known of it before anything in it is changed.
+
+    Parameters
+    ----------
+    receipt
+        Pending.
+    file
+        The object; its dataset will be changed.
+    digest, core
+        Of its content, keyed; see `firstread.intake.copies`.
+    order_refs
+        References of its accession and order numbers.
+    timing
+        What only the true dates can say.
+    """
+
+    receipt: Receipt
+    file: DicomFile
+    digest: str
+    core: str
+    order_refs: tuple[str, ...]
+    timing: Timing
+
+
+Work = Callable[[Arrived], Receipt | None]
+"""What a step does with an object that was read; None where it leaves the object to another step."""
+
+SamePixels = Callable[[DicomFile, DicomFile], bool]
+"""Tells whether two files have the same images, however they are encoded."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes arrived objects to their outcome.
+
+    Parameters
+    ----------
+    incoming, studies
+        Where objects arrive and where de-identified instances go.
+    ledger, instances
+        The records.
+    vault, rules, references
+        Pseudonyms, profile, and what stands for original identifiers.
+    same_pixels
+        For an instance that comes in another encoding; None where there is no codec, and another step must look.
+    limits
+        How far an untrusted object may go.
+    """
+
+    incoming: Bucket
+    studies: Bucket
+    ledger: LedgerRepository
+    instances: InstanceRepository
+    vault: IdentityVault
+    rules: Rules
+    references: References
+    same_pixels: SamePixels | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def object(self, key: str, version_id: str | None, received_at: str, work: Work) -> Receipt | None:
+        """Let a step work on an object that is pending.
+
+        Parameters
+        ----------
+        key, version_id
+            Identity of the object; where the event named no version, it is the current one (keys are never
+            reused, so there is no other).
+        received_at
+            Time of the event, for a receipt that its door did not get to write.
+        work
+            Called with the pending receipt and the object, which is read under limits.
+
+        Returns
+        -------
+        Receipt or None
+            The settled receipt; None where the object is gone, was settled before, or goes on to another step.
+        """
+        try:
+            with self.incoming.stored(key, version_id) as stored:
+                arrival = Arrival.from_metadata(stored.metadata)
+                receipt = self.ledger.open(
+                    Receipt(
+                        object_key=key,
+                        version_id=stored.version_id,
+                        received_at=to_text(datetime.fromisoformat(received_at).astimezone(UTC)),
+                        size=stored.size,
+                        **arrival.model_dump(),
+                    )
+                )
+                if receipt.outcome is not Outcome.PENDING:
+                    return None
+                with stored.file() as source:
+                    return self._read(receipt, source, work)
+        except NotFoundError:
+            # Deleted since: a row that is pending stays so, which `status` and `reconcile` show.
+            return None
+
+    def _read(self, receipt: Receipt, source: IO[bytes], work: Work) -> Receipt | None:
+        try:
+            with read(source, self.limits) as file:
+                return self._worked(receipt, file, work)
+        except UnusablePixelsError as error:
+            return self._held(self._arrived(receipt, error.file), error.reason)
+        except QuarantineError as error:
+            return self._quarantined(receipt, error.reason)
+
+    def _worked(self, receipt: Receipt, file: DicomFile, work: Work) -> Receipt | None:
+        arrived = self._arrived(receipt, file)
+        try:
+            return work(arrived)
+        except QuarantineError as error:
+            return self._quarantined(arrived.receipt, error.reason)
+
+    def _held(self, arrived: Arrived, reason: Reason) -> Receipt:
+        try:
+            return self.hold(arrived, reason)
+        except QuarantineError:  # nor can the header be understood
+            return self._quarantined(arrived.receipt, reason)
+
+    def _quarantined(self, receipt: Receipt, reason: Reason) -> Receipt:
+        settled = settled_as(receipt, Outcome.QUARANTINED, reason=reason)
+        self.ledger.settle(settled)
+        return settled
+
+    def _arrived(self, receipt: Receipt, file: DicomFile) -> Arrived:
+        """Take down what cleaning will change: digests, references, what the true dates say."""
+        dataset = file.dataset
+        known = {
+            "study_ref": self.references.study(text(dataset, "StudyInstanceUID")),
+            "sop_ref": self.references.instance(text(dataset, "SOPInstanceUID")),
+        }
+        return Arrived(
+            receipt=receipt.model_copy(update=known),
+            file=file,
+            core=keyed_core(file, self.vault),
+            digest=self.vault.keyed_digest(file.digest()),
+            order_refs=order_refs(dataset, self.references),
+            timing=Timing.of(dataset, received=from_text(receipt.received_at).date()),
+        )
+
+    def known(self, arrived: Arrived) -> Receipt | None:
+        """Settle an object whose instance is recorded already and stands; None where it is to be worked on.
+
+        Spares the work on pixels that nothing would come of.
+        """
+        dataset = arrived.file.dataset
+        study_uid, sop_uid = text(dataset, "StudyInstanceUID"), text(dataset, "SOPInstanceUID")
+        uids = self.vault.uids([study_uid, sop_uid])
+        existing = self.instances.get(uids[study_uid], uids[sop_uid])
+        if existing is None or existing.object_key == arrived.receipt.object_key:
+            return None  # the second: the object that made it, asked for again
+        if existing.state is not InstanceState.STORED and existing.digest != arrived.digest:
+            return None  # perhaps better than what is held
+        return self._second(arrived, existing, None)
+
+    def pass_on(self, arrived: Arrived, looked: Looked, pixels: IO[bytes] | None = None) -> Receipt | None:
+        """De-identify the header, store the instance and settle the receipt.
+
+        Parameters
+        ----------
+        arrived
+            As `object` gave it; its dataset is changed.
+        looked
+            What is known of the pixels.
+        pixels
+            The pixel data element that goes in place of the file's; where it is None or empty, the file's is copied
+            byte for byte.
+
+        Returns
+        -------
+        Receipt or None
+            The settled receipt; None where a step with codecs must compare the pixels with those of an instance that
+            is recorded.
+
+        Raises
+        ------
+        QuarantineError
+            If the header cannot be understood.
+        """
+        new, result = self._cleaned(arrived, looked)
+        existing = self.instances.get(new.study_uid, new.sop_uid)
+        if existing is None or supersedes(new, existing):
+            key = instance_key(new.study_uid, new.facts.series_uid, new.sop_uid, new.digest)
+            self._upload(key, arrived.file, result, pixels)
+            new = new.model_copy(update={"studies_key": key})
+        return self._record(arrived, new, existing)
+
+    def hold(self, arrived: Arrived, reason: Reason) -> Receipt:
+        """Record the instance without its pixels and settle the receipt as quarantined: its study shows it as held.
+
+        Parameters
+        ----------
+        arrived
+            As `object` gave it; its dataset is changed.
+        reason
+            Why nothing but the facts may be passed on.
+
+        Raises
+        ------
+        QuarantineError
+            If the header cannot be understood.
+        """
+        new, _ = self._cleaned(arrived, Looked(checked=False))
+        new = new.model_copy(update={"state": InstanceState.HELD, "reason": reason.value})
+        existing = self.instances.get(new.study_uid, new.sop_uid)
+        settled = self._record(arrived, new, existing)
+        return settled or self._quarantined(arrived.receipt, Reason.CONFLICT)
+
+    def _cleaned(self, arrived: Arrived, looked: Looked) -> tuple[Instance, Deidentified]:
+        receipt = arrived.receipt
+        result = clean_header_of(arrived.file, self.vault, self.rules, looked)
+        instance = Instance(
+            study_uid=result.study_uid,
+            sop_uid=result.sop_uid,
+            object_key=receipt.object_key,
+            object_version=receipt.version_id,
+            digest=arrived.digest,
+            core_digest=arrived.core,
+            transfer_syntax_uid=str(arrived.file.transfer_syntax),
+            state=InstanceState.STORED,
+            patient=result.patient,
+            source=receipt.source,
+            batch=receipt.batch,
+            study_ref=receipt.study_ref,
+            order_refs=arrived.order_refs,
+            rejects=rejected(result.dataset),
+            received_at=receipt.received_at,
+            stored_at=to_text(now()),
+            facts=facts(result.dataset, arrived.timing),
+        )
+        return instance, result
+
+    def _record(self, arrived: Arrived, new: Instance, existing: Instance | None) -> Receipt | None:
+        outcome = Outcome.STORED if new.state is InstanceState.STORED else Outcome.QUARANTINED
+        settled = settled_as(
+            arrived.receipt, outcome, reason=new.reason, study_uid=new.study_uid, sop_uid=new.sop_uid
+        ).model_copy(update={"unknown_facts": len(new.facts.unknown)})
+        if existing is None:
+            if self.instances.add(new, settled):
+                return settled
+        elif supersedes(new, existing):
+            # What was held may be passed on after all; what is asked for again is written again.
+            if self.instances.replace(existing, new, settled):
+                return settled
+        existing = self.instances.get(new.study_uid, new.sop_uid)
+        if existing is None:
+            raise TransientError("the instance appeared and went")
+        return self._second(arrived, existing, new)
+
+    def _second(self, arrived: Arrived, existing: Instance, new: Instance | None) -> Receipt | None:
+        """Settle an object whose instance is recorded already.
+
+        Parameters
+        ----------
+        new
+            The instance it would make; None where the header was not cleaned yet.
+        """
+        receipt = arrived.receipt
+        known = self.ledger.get(receipt.object_key, receipt.version_id)
+        if known is not None and known.outcome is not Outcome.PENDING:
+            return known  # by another delivery of the same event
+        found = compare(existing, arrived.digest, arrived.core, str(arrived.file.transfer_syntax))
+        if found is Copy.RECODED:
+            if self.same_pixels is None:
+                return None
+            found = Copy.RECODED if self._has_same_pixels(arrived.file, existing) else Copy.CONFLICT
+        if found is Copy.CORRECTION:
+            corrected = new or self._cleaned(arrived, Looked(checked=False))[0]
+            return self._correct(arrived, existing, corrected)
+        is_conflict = found is Copy.CONFLICT
+        settled = settled_as(
+            receipt,
+            Outcome.QUARANTINED if is_conflict else Outcome.DUPLICATE,
+            reason=Reason.CONFLICT if is_conflict else "" if found is Copy.DUPLICATE else found.value,
+            study_uid=existing.study_uid,
+            sop_uid=existing.sop_uid,
+        )
+        self.ledger.settle(settled)
+        return settled
+
+    def _correct(self, arrived: Arrived, existing: Instance, new: Instance) -> Receipt:
+        """Let the record say whose instance it is now; cleaning has told the vault, and the images stay as they are."""
+        corrected = existing.model_copy(
+            update={
+                "digest": new.digest,
+                "superseded_digests": (*existing.superseded_digests, existing.digest),
+                "patient": new.patient,
+                "order_refs": new.order_refs,
+            }
+        )
+        settled = settled_as(
+            arrived.receipt,
+            Outcome.DUPLICATE,
+            reason=Copy.CORRECTION.value,
+            study_uid=existing.study_uid,
+            sop_uid=existing.sop_uid,
+        )
+        if not self.instances.replace(existing, corrected, settled):
+            raise TransientError("the instance changed meanwhile")
+        return settled
+
+    def _has_same_pixels(self, file: DicomFile, existing: Instance) -> bool:
+        """Compare with the object that made the instance; where it is gone, nobody can say that they are the same."""
+        if self.same_pixels is None:
+            return False
+        try:
+            with (
+                self.incoming.stored(existing.object_key, existing.object_version) as stored,
+                stored.file() as source,
+                read(source, self.limits) as first,
+            ):
+                return self.same_pixels(file, first)
+        except NotFoundError:
+            return False
+
+    def _upload(self, key: str, file: DicomFile, result: Deidentified, pixels: IO[bytes] | None) -> None:
+        with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as target:
+            write(result, file, target, pixels)
+            target.seek(0)
+            self.studies.put(key, target, "application/dicom")
+
+
+def settled_as(
+    receipt: Receipt, outcome: Outcome, *, reason: str = "", study_uid: str = "", sop_uid: str = ""
+) -> Receipt:
+    """Return a receipt with its outcome."""
+    return receipt.model_copy(
+        update={
+            "outcome": outcome,
+            "reason": str(reason),
+            "settled_at": to_text(now()),
+            "study_uid": study_uid,
+            "sop_uid": sop_uid,
+        }
+    )
+
+
+def described(receipt: Receipt) -> dict[str, object]:
+    """Return what a log may say of a settled receipt."""
+    return {
+        "outcome": receipt.outcome.value,
+        "reason": receipt.reason,
+        "unknown_facts": receipt.unknown_facts,
+    }

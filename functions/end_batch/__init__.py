@@ -1,0 +1,1 @@
+"""Count a study's instances and start its quiet timer."""
