@@ -120,7 +120,9 @@ def _completeness(value: object) -> Mapping[str, Any]:
     if not isinstance(sources, dict):
         message = "completeness.sources maps the names of sources to what differs for them"
         raise ConfigError(message)
-    rule["sources"] = {str(name): _source(f"completeness.sources.{name}", own) for name, own in sources.items()}
+    rule["sources"] = {
+        str(name): _source(f"completeness.sources.{name}", own) for name, own in sources.items()
+    }
     for name in ("after_hint_seconds", "max_seconds"):
         rule[name] = _seconds(f"completeness.{name}", rule[name])
     return MappingProxyType(rule)

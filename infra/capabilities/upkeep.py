@@ -66,9 +66,7 @@ class Upkeep(Construct):
             description="Look for what waits for an event that never came",
             schedule=events.Schedule.rate(_EVERY),
             # The next minute tries again; an old tick says nothing new.
-            targets=[
-                targets.LambdaFunction(sweep.function, retry_attempts=0, max_event_age=_EVERY)
-            ],
+            targets=[targets.LambdaFunction(sweep.function, retry_attempts=0, max_event_age=_EVERY)],
         )
         use_table(sweep.role, tables.ledger, *READ, indexes=("by_attention",))
         use_table(sweep.role, tables.instances, *READ)

@@ -59,7 +59,9 @@ class WorkerScaling(Construct):
     def _wake(self) -> None:
         wake = self._action("Wake", scaling.AdjustmentType.EXACT_CAPACITY)
         wake.add_adjustment(adjustment=1, lower_bound=0)
-        alarm = self._expression("IF(FILL(workers, 0) < 1, {waiting}, 0)", "waiting without a worker", _MINUTE)
+        alarm = self._expression(
+            "IF(FILL(workers, 0) < 1, {waiting}, 0)", "waiting without a worker", _MINUTE
+        )
         self._alarm("Waiting", alarm, 1, wake)
 
     def _grow(self) -> None:

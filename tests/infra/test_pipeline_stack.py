@@ -230,9 +230,7 @@ def test_queue_feeds_function(
 ) -> None:
     name, _ = _functions(account)[function]
     (mapping,) = [
-        m
-        for m in account.properties(MAPPING).values()
-        if account.text(m["EventSourceArn"]).startswith(queue)
+        m for m in account.properties(MAPPING).values() if account.text(m["EventSourceArn"]).startswith(queue)
     ]
     assert account.text(mapping["FunctionName"]) == name
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
