@@ -2,21 +2,25 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from constructs import Node
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
-DEFAULT_QUIET_SECONDS: Final[Mapping[str, int]] = MappingProxyType(
-    {"*": 120, "CR": 20, "DX": 20, "MG": 45, "US": 180}
+DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "quiet_seconds": {"*": 120, "CR": 20, "DX": 20, "MG": 45, "US": 180},
+        "sources": {},
+        "after_hint_seconds": 1,
+        "max_seconds": 3600,
+    }
 )
-# SQS delays one message by at most 15 minutes.
-LONGEST_DELAY_SECONDS: Final = 900
+LONGEST_WAIT_SECONDS: Final = 24 * 3600
 
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
 _CIDR = re.compile(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
@@ -41,8 +45,9 @@ class Config:
     ----------
     lambda_assets
         ``package`` builds the real zip; ``shim`` ships an empty one, for the local engine and for tests.
-    quiet_seconds
-        Modality to seconds without a new image after which a study counts as complete; ``*`` is the default.
+    completeness
+        When a study counts as complete: ``quiet_seconds`` (modality to seconds without a new image; ``*`` is the
+        default), what differs by source in ``sources``, ``after_hint_seconds`` and ``max_seconds``.
     portal_url
         Where an alert sends its reader.
     certificate_arn
@@ -54,7 +59,7 @@ class Config:
     """
 
     lambda_assets: LambdaAssets = LambdaAssets.PACKAGE
-    quiet_seconds: Mapping[str, int] = field(default_factory=lambda: DEFAULT_QUIET_SECONDS)
+    completeness: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_COMPLETENESS)
     portal_url: str = "https://firstread.invalid"
     certificate_arn: str | None = None
     portal_cidrs: tuple[str, ...] = ()
@@ -65,7 +70,7 @@ class Config:
         """Read and check the context of an application."""
         return cls(
             lambda_assets=_lambda_assets(node.try_get_context("lambda_assets")),
-            quiet_seconds=_quiet_seconds(node.try_get_context("quiet_seconds")),
+            completeness=_completeness(node.try_get_context("completeness")),
             portal_url=_portal_url(node.try_get_context("portal_url")),
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
             portal_cidrs=_cidrs(node.try_get_context("portal_cidrs")),
@@ -78,9 +83,9 @@ class Config:
             raise ConfigError(message)
 
     @property
-    def quiet_seconds_json(self) -> str:
-        """The quiet times as the functions read them."""
-        return json.dumps(dict(self.quiet_seconds), sort_keys=True, separators=(",", ":"))
+    def completeness_json(self) -> str:
+        """The rule of completeness as the functions read it."""
+        return json.dumps(dict(self.completeness), sort_keys=True, separators=(",", ":"))
 
 
 def _parsed(value: object) -> object:
@@ -102,19 +107,57 @@ def _lambda_assets(value: object) -> LambdaAssets:
         raise ConfigError(message) from error
 
 
-def _quiet_seconds(value: object) -> Mapping[str, int]:
+def _completeness(value: object) -> Mapping[str, Any]:
     if value is None:
-        return DEFAULT_QUIET_SECONDS
-    times = _parsed(value)
-    if not isinstance(times, dict) or "*" not in times:
-        message = "quiet_seconds maps modalities to seconds and needs the default '*'"
+        return DEFAULT_COMPLETENESS
+    given = _known("completeness", _parsed(value), DEFAULT_COMPLETENESS)
+    rule = {**DEFAULT_COMPLETENESS, **given}
+    rule["quiet_seconds"] = _quiet_seconds("completeness.quiet_seconds", rule["quiet_seconds"])
+    if "*" not in rule["quiet_seconds"]:
+        message = "completeness.quiet_seconds needs the default '*'"
         raise ConfigError(message)
-    for modality, seconds in times.items():
-        # jsii hands every number of cdk.json over as a float
-        if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_DELAY_SECONDS:
-            message = f"quiet_seconds[{modality}] must be 1 to {LONGEST_DELAY_SECONDS}, not {seconds!r}"
-            raise ConfigError(message)
-    return MappingProxyType({str(modality): int(seconds) for modality, seconds in times.items()})
+    sources = rule["sources"]
+    if not isinstance(sources, dict):
+        message = "completeness.sources maps the names of sources to what differs for them"
+        raise ConfigError(message)
+    rule["sources"] = {
+        str(name): _source(f"completeness.sources.{name}", own) for name, own in sources.items()
+    }
+    for name in ("after_hint_seconds", "max_seconds"):
+        rule[name] = _seconds(f"completeness.{name}", rule[name])
+    return MappingProxyType(rule)
+
+
+def _source(where: str, value: object) -> dict[str, Any]:
+    own = _known(where, value, ("quiet_seconds", "trust_single"))
+    if "quiet_seconds" in own:
+        own["quiet_seconds"] = _quiet_seconds(f"{where}.quiet_seconds", own["quiet_seconds"])
+    if not isinstance(own.get("trust_single", False), bool):
+        message = f"{where}.trust_single is true or false"
+        raise ConfigError(message)
+    return own
+
+
+def _known(where: str, value: object, names: Collection[str]) -> dict[str, Any]:
+    if not isinstance(value, dict) or not set(value) <= set(names):
+        message = f"{where} is an object of {', '.join(names)}, not {value!r}"
+        raise ConfigError(message)
+    return dict(value)
+
+
+def _quiet_seconds(where: str, value: object) -> dict[str, int | float]:
+    if not isinstance(value, dict):
+        message = f"{where} maps modalities to seconds"
+        raise ConfigError(message)
+    return {str(modality): _seconds(f"{where}[{modality}]", each) for modality, each in value.items()}
+
+
+def _seconds(where: str, value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT_SECONDS:
+        message = f"{where} is more than 0 and at most {LONGEST_WAIT_SECONDS} seconds, not {value!r}"
+        raise ConfigError(message)
+    # jsii hands every number of cdk.json over as a float
+    return int(value) if value == int(value) else value
 
 
 def _portal_url(value: object) -> str:

@@ -1,5 +1,6 @@
 """The stacks: thin, each a handful of capabilities with one reason to change."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aws_cdk import CfnOutput, Stack
@@ -7,7 +8,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.capabilities.buckets import Buckets
-from infra.capabilities.ingest import Arrivals, Gathering
+from infra.capabilities.feeds import Feeds
+from infra.capabilities.gathering import Gathering
+from infra.capabilities.ingest import Arrivals
 from infra.capabilities.keys import Keys
 from infra.capabilities.lambda_code import lambda_code
 from infra.capabilities.network import Network
@@ -15,6 +18,7 @@ from infra.capabilities.outcome import Alerting, Delivery
 from infra.capabilities.portal import Portal
 from infra.capabilities.store import Store
 from infra.capabilities.tables import Tables
+from infra.capabilities.upkeep import Upkeep
 from infra.capabilities.worker import Worker
 from infra.config import Config
 from infra.settings import Setting
@@ -57,6 +61,7 @@ class DataStack(Stack):
                 Setting.AUDIT_TABLE: tables.audit.table_name,
                 Setting.VAULT_TABLE: tables.vault.table_name,
                 Setting.VAULT_KEY_ID: keys.vault.key_id,
+                Setting.REFERENCE_KEY_ID: keys.references.key_id,
             },
         )
 
@@ -67,30 +72,46 @@ class PipelineStack(Stack):
     Attributes
     ----------
     analyze
-        The queue that the model workers read.
+        The queues that the model workers read, the urgent one first.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, store: Store, config: Config) -> None:
         super().__init__(scope, construct_id, description="FirstRead: the way of a study")
         code = lambda_code(config.lambda_assets)
         arrivals = Arrivals(self, "Arrivals", store=store, code=code)
+        feeds = Feeds(self, "Feeds", store=store, code=code)
         gathering = Gathering(self, "Gathering", store=store, code=code, config=config)
         delivery = Delivery(self, "Delivery", store=store, code=code)
         alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
-        self.analyze: sqs.Queue = delivery.analyze.queue
+        self.analyze: tuple[sqs.IQueue, ...] = (delivery.analyze_urgent.queue, delivery.analyze.queue)
+        repairable = {
+            "INGEST_URGENT": arrivals.lanes["urgent"],
+            "INGEST": arrivals.lanes["routine"],
+            "INGEST_BULK": arrivals.lanes["bulk"],
+            "FEEDS": feeds.messages,
+            "QUIET_TIMER": gathering.quiet_timer,
+            "ANALYZE_URGENT": delivery.analyze_urgent,
+            "ANALYZE": delivery.analyze,
+        }
+        Upkeep(
+            self,
+            "Upkeep",
+            store=store,
+            code=code,
+            queues={f"{name}_QUEUE_URL": work.queue for name, work in repairable.items()},
+            bus=delivery.bus,
+        )
+        work = {
+            **repairable,
+            "CLEAN_PIXELS": arrivals.pixels,
+            "HINTS": gathering.hints,
+            "RESULTS": alerting.results,
+        }
         _publish(
             self,
             {
-                Setting.INGEST_QUEUE_URL: arrivals.ingest.queue.queue_url,
-                Setting.INGEST_DLQ_URL: arrivals.ingest.dead_letters.queue_url,
-                Setting.CLEAN_PIXELS_QUEUE_URL: arrivals.pixels.queue.queue_url,
-                Setting.CLEAN_PIXELS_DLQ_URL: arrivals.pixels.dead_letters.queue_url,
-                Setting.QUIET_TIMER_QUEUE_URL: gathering.quiet_timer.queue.queue_url,
-                Setting.QUIET_TIMER_DLQ_URL: gathering.quiet_timer.dead_letters.queue_url,
-                Setting.ANALYZE_QUEUE_URL: delivery.analyze.queue.queue_url,
-                Setting.ANALYZE_DLQ_URL: delivery.analyze.dead_letters.queue_url,
-                Setting.RESULTS_QUEUE_URL: alerting.results.queue.queue_url,
-                Setting.RESULTS_DLQ_URL: alerting.results.dead_letters.queue_url,
+                **{Setting[f"{name}_QUEUE_URL"]: each.queue.queue_url for name, each in work.items()},
+                **{Setting[f"{name}_DLQ_URL"]: each.dead_letters.queue_url for name, each in work.items()},
                 Setting.GATHER_DLQ_URL: gathering.gather_dead_letters.queue_url,
                 Setting.DELIVER_DLQ_URL: delivery.dead_letters.queue_url,
                 Setting.EVENT_BUS: delivery.bus.event_bus_name,
@@ -117,7 +138,7 @@ class ComputeStack(Stack):
         *,
         store: Store,
         network: Network,
-        analyze: sqs.IQueue,
+        analyze: Sequence[sqs.IQueue],
         config: Config,
     ) -> None:
         super().__init__(scope, construct_id, description="FirstRead: model workers")

@@ -73,6 +73,11 @@ class Home:
         return self.path / "vault.key"
 
     @property
+    def reference_key(self) -> Path:
+        """Return the key file of references to original identifiers."""
+        return self.path / "reference.key"
+
+    @property
     def users(self) -> Path:
         """Return the portal's seeded users."""
         return self.path / "users.json"

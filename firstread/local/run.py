@@ -202,7 +202,7 @@ def in_flight(settings: Mapping[str, str]) -> int:
     """Return how many messages the functions are working on."""
     client: Any = boto3.client("sqs")
     name = "ApproximateNumberOfMessagesNotVisible"
-    steps = ("INGEST", "CLEAN_PIXELS", "RESULTS")
+    steps = ("INGEST_URGENT", "INGEST", "INGEST_BULK", "CLEAN_PIXELS", "FEEDS", "HINTS", "RESULTS")
     urls = [settings[f"FIRSTREAD_{step}_QUEUE_URL"] for step in steps]
     return sum(
         int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"].get(name, 0))
@@ -224,9 +224,12 @@ def env_name(output_id: str) -> str:
 
 
 def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, str]:
+    found = {env_name(key): value for key, value in outputs.items() if not key.startswith("Export")}
+    del found["FIRSTREAD_REFERENCE_KEY_ID"]  # the key file takes its place, as in the functions
     return {
         **engine_credentials(ports),
-        **{env_name(key): value for key, value in outputs.items() if not key.startswith("Export")},
+        **found,
+        "FIRSTREAD_REFERENCE_KEY_FILE": str(home.reference_key),
         "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
         "FIRSTREAD_PORTAL_PORT": str(ports.portal),
         "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),

@@ -15,6 +15,7 @@ from firstread.local.home import LocalError
 from firstread.local.template import Asset, Template
 
 _BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"  # checked by every template of the CDK
+_TEMPLATES = "firstread-templates"
 _DONE = re.compile(r"_COMPLETE$")
 _FAILED = re.compile(r"FAILED|ROLLBACK")
 
@@ -57,12 +58,19 @@ class Deployer:
         self._ssm.put_parameter(Name=_BOOTSTRAP_PARAMETER, Value="30", Type="String", Overwrite=True)
 
     def _upload(self, asset: Asset) -> None:
-        bucket = self._substituted(asset.bucket)
+        self._put(self._substituted(asset.bucket), self._substituted(asset.key), _zipped(asset.source))
+
+    def _uploaded(self, template: Template) -> str:
+        key = f"{template.stack}/{template.digest()}.json"
+        self._put(_TEMPLATES, key, template.text().encode())
+        return f"{self._s3.meta.endpoint_url}/{_TEMPLATES}/{key}"
+
+    def _put(self, bucket: str, key: str, body: bytes) -> None:
         try:
             self._s3.head_bucket(Bucket=bucket)
         except ClientError:
             self._s3.create_bucket(Bucket=bucket)
-        self._s3.put_object(Bucket=bucket, Key=self._substituted(asset.key), Body=_zipped(asset.source))
+        self._s3.put_object(Bucket=bucket, Key=key, Body=body)
 
     def _substituted(self, text: str) -> str:
         return text.replace("${AWS::AccountId}", self._account).replace("${AWS::Region}", self._region)
@@ -74,7 +82,7 @@ class Deployer:
             return  # an update that changes nothing is an error
         arguments = {
             "StackName": template.stack,
-            "TemplateBody": template.text(),
+            "TemplateURL": self._uploaded(template),  # a call carries 51 200 bytes, an object a megabyte
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         }
         if known is None:

@@ -13,6 +13,7 @@ from firstread.local.home import Home, LocalError, Ports, portal_url, process_en
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 QUIET_SECONDS = {"*": 5, "CR": 3, "DX": 3, "US": 3}
 """Quiet times of a local run: somebody is watching."""
+_TIMES_SMALLER = 50
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
         "FIRSTREAD_PORTAL_URL": portal_url(ports),
     }
     _run_images_from_here(body)
+    _run_few_at_once(body)
     vault_only = {"FIRSTREAD_VAULT_PATH", "FIRSTREAD_VAULT_KEY_FILE"}
     for resource in body["Resources"].values():
         if resource["Type"] != "AWS::Lambda::Function":
@@ -94,7 +96,18 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
         for name, value in overrides.items():
             if name in variables or (has_vault and name in vault_only):
                 variables[name] = value
+        # One of the two may be set: the engine could make references too, but loses its keys when it is killed.
+        if variables.pop("FIRSTREAD_REFERENCE_KEY_ID", None) is not None:
+            variables["FIRSTREAD_REFERENCE_KEY_FILE"] = str(home.reference_key)
     return body
+
+
+def _run_few_at_once(body: dict[str, Any]) -> None:
+    """Scale what may run at the same time: an account has room for a thousand functions, a laptop for a few."""
+    for resource in body["Resources"].values():
+        scaling = resource.get("Properties", {}).get("ScalingConfig")
+        if scaling is not None:
+            scaling["MaximumConcurrency"] = max(2, scaling["MaximumConcurrency"] // _TIMES_SMALLER)
 
 
 def _run_images_from_here(body: dict[str, Any]) -> None:

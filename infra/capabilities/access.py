@@ -37,11 +37,19 @@ def use_table(role: iam.IRole, table: dynamodb.ITable, *actions: str, indexes: S
         _allow(role, ["dynamodb:Query"], [f"{table.table_arn}/index/{index}" for index in indexes])
 
 
-def read_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
-    """Allow to read objects and their versions; listing makes S3 say "not found" instead of "forbidden"."""
-    _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects("*")])
-    _allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
-    _accept_all_objects(role, bucket)
+def read_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "") -> None:
+    """Allow to read objects and their versions.
+
+    Parameters
+    ----------
+    below
+        Only keys with this prefix. Of a whole bucket the role may also list: that makes S3 say "not found" instead
+        of "forbidden".
+    """
+    _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(f"{below}*")])
+    if not below:
+        _allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
+    _accept_all_objects(role, bucket, below)
 
 
 def write_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
@@ -72,14 +80,19 @@ def publish(role: iam.IRole, topic: sns.ITopic) -> None:
     _allow(role, ["sns:Publish"], [topic.topic_arn])
 
 
-def _accept_all_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
+def make_references(role: iam.IRole, key: kms.IKey) -> None:
+    """Allow to ask for the key of references to original identifiers."""
+    key.grant(role, "kms:GenerateMac")
+
+
+def _accept_all_objects(role: iam.IRole, bucket: s3.IBucket, below: str = "") -> None:
     """Acknowledge the wildcard over a bucket's objects, by the name under which other stacks import it."""
     owner = Stack.of(bucket)
     imported = owner.resolve(owner.export_value(bucket.bucket_arn))["Fn::ImportValue"]
     acknowledge(
         role,
-        f"IAM5[Resource::{imported}/*]",
-        reason="Every object of this one bucket: keys are generated, unknown beforehand; actions are named.",
+        f"IAM5[Resource::{imported}/{below}*]",
+        reason="Objects of this one bucket: keys are generated, unknown beforehand; actions are named.",
     )
 
 

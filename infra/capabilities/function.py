@@ -50,6 +50,8 @@ class Function(Construct):
         Settings without their prefix; the function gets these and nothing else.
     key
         Encrypts the environment and the logs; the role may use it.
+    at_once
+        Invocations at the same time at most, kept free for the function; None for what the account allows.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Function(Construct):
         environment: Mapping[str, str],
         key: kms.IKey,
         size: Size,
+        at_once: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -94,6 +97,7 @@ class Function(Construct):
             memory_size=size.memory,
             ephemeral_storage_size=StorageSize.mebibytes(size.disk),
             timeout=size.timeout,
+            reserved_concurrent_executions=at_once,
             tracing=lambda_.Tracing.ACTIVE,
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,

@@ -20,7 +20,7 @@ USE_KEY: Final = (
 
 
 class Keys(Construct):
-    """Three keys for three circles of trust, so that one stolen role opens one of them at most.
+    """A key for each circle of trust, so that one stolen role opens one of them at most.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Keys(Construct):
         Everything that is de-identified: buckets, tables, queues, topics, logs.
     vault
         The identity vault: the table that leads back to a person, and the key of its pseudonyms.
+    references
+        Makes what stands for an original identifier (HMAC); it encrypts nothing.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
@@ -37,6 +39,9 @@ class Keys(Construct):
         self.incoming = self._key("Incoming", "FirstRead: objects as they arrived, before de-identification")
         self.data = self._key("Data", "FirstRead: de-identified studies, records, messages and logs")
         self.vault = self._key("Vault", "FirstRead: identity vault and the key of its pseudonyms")
+        self.references = self._mac_key(
+            "References", "FirstRead: references to original identifiers of studies and orders"
+        )
         self._let_services_use(self.data)
 
     def _key(self, name: str, description: str) -> kms.Key:
@@ -45,6 +50,17 @@ class Keys(Construct):
             name,
             description=description,
             enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _mac_key(self, name: str, description: str) -> kms.Key:
+        """Make a key for HMAC-SHA-256. It must stay as it is: under another one no study would be found again."""
+        return kms.Key(
+            self,
+            name,
+            description=description,
+            key_spec=kms.KeySpec.HMAC_256,
+            key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC,
             removal_policy=RemovalPolicy.RETAIN,
         )
 

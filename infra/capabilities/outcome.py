@@ -24,8 +24,8 @@ class Delivery(Construct):
 
     Attributes
     ----------
-    analyze
-        One message per study version and model.
+    analyze, analyze_urgent
+        One message per study version and model; the workers empty the urgent queue first.
     bus
         Events of the pipeline, for whoever wants to listen.
     dead_letters
@@ -35,6 +35,7 @@ class Delivery(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code) -> None:
         super().__init__(scope, construct_id)
         key, outbox = store.keys.data, store.tables.outbox
+        self.analyze_urgent = WorkQueue(self, "AnalyzeUrgent", key=key, visibility=_ANALYSIS)
         self.analyze = WorkQueue(self, "Analyze", key=key, visibility=_ANALYSIS)
         self.bus = events.EventBus(self, "Events", description="FirstRead: what happened to studies")
         self.dead_letters = stream_dead_letter_queue(self, "DeliverDeadLetters", key=key)
@@ -47,6 +48,7 @@ class Delivery(Construct):
             size=_SMALL,
             environment={
                 "OUTBOX_TABLE": outbox.table_name,
+                "ANALYZE_URGENT_QUEUE_URL": self.analyze_urgent.queue.queue_url,
                 "ANALYZE_QUEUE_URL": self.analyze.queue.queue_url,
                 "EVENT_BUS": self.bus.event_bus_name,
             },
@@ -54,7 +56,8 @@ class Delivery(Construct):
         # Only inserts: marking a row as delivered must not deliver it again, nor its expiry.
         stream_to_function(outbox, deliver, "INSERT", dead_letters=self.dead_letters)
         use_table(deliver.role, outbox, *UPDATE)
-        send_messages(deliver.role, self.analyze.queue)
+        for work in (self.analyze_urgent, self.analyze):
+            send_messages(deliver.role, work.queue)
         self.bus.grant_put_events_to(deliver.role)
 
 

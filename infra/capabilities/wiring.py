@@ -2,10 +2,13 @@
 
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
 from infra.capabilities.function import Function
 from infra.capabilities.queues import WorkQueue
@@ -22,6 +25,26 @@ def event_to_queue(work: WorkQueue) -> targets.SqsQueue:
     """
     return targets.SqsQueue(
         work.queue, dead_letter_queue=work.dead_letters, max_event_age=Duration.hours(24), retry_attempts=185
+    )
+
+
+def object_to_queue(
+    scope: Construct, construct_id: str, *, bucket: s3.IBucket, prefix: str, work: WorkQueue
+) -> None:
+    """Send an event to a queue for each object that arrives in a bucket below a prefix."""
+    events.Rule(
+        scope,
+        construct_id,
+        description=f"An object arrived below {prefix}",
+        event_pattern=events.EventPattern(
+            source=["aws.s3"],
+            detail_type=["Object Created"],
+            detail={
+                "bucket": {"name": [bucket.bucket_name]},
+                "object": {"key": events.Match.prefix(prefix)},
+            },
+        ),
+        targets=[event_to_queue(work)],
     )
 
 

@@ -1,5 +1,6 @@
 """The model worker: one GPU each, none while there is nothing to analyse."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aws_cdk import Duration, Size
@@ -33,7 +34,7 @@ class Worker(Construct):
     Parameters
     ----------
     analyze
-        The queue the workers read; its depth decides how many there are.
+        The queues the workers read, the urgent one first; their depth decides how many workers there are.
     max_workers
         Upper bound of workers, and so of GPU instances.
     """
@@ -45,7 +46,7 @@ class Worker(Construct):
         *,
         store: Store,
         network: Network,
-        analyze: sqs.IQueue,
+        analyze: Sequence[sqs.IQueue],
         max_workers: int,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -83,7 +84,7 @@ class Worker(Construct):
             enable_ecs_managed_tags=True,
         )
         WorkerScaling(
-            self, "Scaling", cluster=network.cluster, service=service, queue=analyze, max_workers=max_workers
+            self, "Scaling", cluster=network.cluster, service=service, queues=analyze, max_workers=max_workers
         )
 
     def _capacity(self, network: Network, group: ec2.ISecurityGroup) -> ecs.ManagedInstancesCapacityProvider:
@@ -117,8 +118,9 @@ class Worker(Construct):
         )
         return capacity
 
-    def _add_container(self, store: Store, analyze: sqs.IQueue) -> None:
+    def _add_container(self, store: Store, analyze: Sequence[sqs.IQueue]) -> None:
         buckets, tables = store.buckets, store.tables
+        urgent, routine = analyze
         container = self.task.add_container(
             "Worker",
             image=image(_PROGRAM),
@@ -132,7 +134,8 @@ class Worker(Construct):
                     "RESULTS_TABLE": tables.results.table_name,
                     "OUTBOX_TABLE": tables.outbox.table_name,
                     "MODELS_TABLE": tables.models.table_name,
-                    "ANALYZE_QUEUE_URL": analyze.queue_url,
+                    "ANALYZE_URGENT_QUEUE_URL": urgent.queue_url,
+                    "ANALYZE_QUEUE_URL": routine.queue_url,
                 },
                 program=_PROGRAM,
             ),
@@ -145,7 +148,7 @@ class Worker(Construct):
         give_scratch_space(self.task, container)
         acknowledge_task(self.task)
 
-    def _allow(self, store: Store, analyze: sqs.IQueue, cluster: ecs.ICluster) -> None:
+    def _allow(self, store: Store, analyze: Sequence[sqs.IQueue], cluster: ecs.ICluster) -> None:
         role, buckets, tables = self.task.task_role, store.buckets, store.tables
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
@@ -154,7 +157,8 @@ class Worker(Construct):
             use_table(role, table, *READ)
         for table in (tables.results, tables.outbox):
             use_table(role, table, *READ, *WRITE)
-        receive_messages(role, analyze)
+        for queue in analyze:
+            receive_messages(role, queue)
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 sid="ProtectTheStudyInHand",

@@ -1,5 +1,7 @@
 """How many workers there are: none for an empty queue, more for a longer one, never fewer while one works."""
 
+from collections.abc import Mapping, Sequence
+
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -35,11 +37,11 @@ class WorkerScaling(Construct):
         *,
         cluster: ecs.ICluster,
         service: ecs.BaseService,
-        queue: sqs.IQueue,
+        queues: Sequence[sqs.IQueue],
         max_workers: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._cluster, self._service, self._queue = cluster, service, queue
+        self._cluster, self._service, self._queues = cluster, service, queues
         self._target = scaling.ScalableTarget(
             self,
             "Workers",
@@ -57,7 +59,9 @@ class WorkerScaling(Construct):
     def _wake(self) -> None:
         wake = self._action("Wake", scaling.AdjustmentType.EXACT_CAPACITY)
         wake.add_adjustment(adjustment=1, lower_bound=0)
-        alarm = self._expression("IF(FILL(workers, 0) < 1, waiting, 0)", "waiting without a worker", _MINUTE)
+        alarm = self._expression(
+            "IF(FILL(workers, 0) < 1, {waiting}, 0)", "waiting without a worker", _MINUTE
+        )
         self._alarm("Waiting", alarm, 1, wake)
 
     def _grow(self) -> None:
@@ -66,14 +70,14 @@ class WorkerScaling(Construct):
         grow.add_adjustment(adjustment=1, lower_bound=0, upper_bound=15)
         grow.add_adjustment(adjustment=2, lower_bound=15)
         backlog = self._expression(
-            "IF(FILL(workers, 0) > 0, waiting / FILL(workers, 1), 0)", "waiting per worker", _MINUTE
+            "IF(FILL(workers, 0) > 0, ({waiting}) / FILL(workers, 1), 0)", "waiting per worker", _MINUTE
         )
         self._alarm("Backlog", backlog, 5, grow, periods=2)
 
     def _rest(self) -> None:
         rest = self._action("Rest", scaling.AdjustmentType.EXACT_CAPACITY)
         rest.add_adjustment(adjustment=0, upper_bound=0)
-        busy = self._expression("waiting + in_flight", "waiting and in flight", _IDLE)
+        busy = self._expression("{waiting} + {in_flight}", "waiting and in flight", _IDLE)
         self._alarm(
             "Idle",
             busy,
@@ -96,28 +100,40 @@ class WorkerScaling(Construct):
         )
 
     def _expression(self, expression: str, label: str, period: Duration) -> cloudwatch.MathExpression:
-        workers = cloudwatch.Metric(
-            namespace="ECS/ContainerInsights",
-            metric_name="DesiredTaskCount",
-            dimensions_map={
-                "ClusterName": self._cluster.cluster_name,
-                "ServiceName": self._service.service_name,
-            },
-            statistic="Maximum",
-            period=period,
-        )
-        queue = {
-            "waiting": self._queue.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=period
-            ),
-            "in_flight": self._queue.metric_approximate_number_of_messages_not_visible(
-                statistic="Maximum", period=period
-            ),
+        """Make an expression over ``workers``, ``{waiting}`` and ``{in_flight}``, the latter summed over the queues.
+
+        A queue that was quiet for hours reports nothing, and nothing plus the other queue would be nothing.
+        """
+        metrics = self._metrics(period)
+        sums = {
+            name: " + ".join(f"FILL({metric}, 0)" for metric in metrics if metric.startswith(name))
+            for name in ("waiting", "in_flight")
         }
-        used = {name: metric for name, metric in {**queue, "workers": workers}.items() if name in expression}
-        return cloudwatch.MathExpression(
-            expression=expression, label=label, period=period, using_metrics=used
-        )
+        text = expression.format(**sums)
+        used = {name: metric for name, metric in metrics.items() if name in text}
+        return cloudwatch.MathExpression(expression=text, label=label, period=period, using_metrics=used)
+
+    def _metrics(self, period: Duration) -> Mapping[str, cloudwatch.IMetric]:
+        metrics: dict[str, cloudwatch.IMetric] = {
+            "workers": cloudwatch.Metric(
+                namespace="ECS/ContainerInsights",
+                metric_name="DesiredTaskCount",
+                dimensions_map={
+                    "ClusterName": self._cluster.cluster_name,
+                    "ServiceName": self._service.service_name,
+                },
+                statistic="Maximum",
+                period=period,
+            )
+        }
+        for number, queue in enumerate(self._queues):
+            metrics[f"waiting{number}"] = queue.metric_approximate_number_of_messages_visible(
+                statistic="Maximum", period=period
+            )
+            metrics[f"in_flight{number}"] = queue.metric_approximate_number_of_messages_not_visible(
+                statistic="Maximum", period=period
+            )
+        return metrics
 
     def _alarm(
         self,

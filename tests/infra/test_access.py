@@ -7,22 +7,62 @@ import pytest
 from tests.infra.account import Account
 
 DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
+APPLY_FEED, SWEEP = "FeedsApplyFeedRole", "UpkeepSweepRole"
+GATHERING = ("GatheringGatherRole", "GatheringCompleteStudyRole", "GatheringEndBatchRole")
 SERVICE_ROLES = ("NetworkVpc", "WorkerCapacity", "WorkerTaskExecutionRole", "PortalTaskExecutionRole")
 
 
 @pytest.mark.parametrize(
-    ("action", "resource"),
+    ("action", "resource", "roles"),
     [
-        ("s3:", "BucketsIncoming"),
-        ("kms:", "KeysIncoming"),
-        ("kms:", "KeysVault"),
-        ("dynamodb:", "TablesVault"),
-        ("dynamodb:", "TablesLedger"),
-        ("s3:PutObject", "BucketsStudies"),
+        ("s3:", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("dynamodb:PutItem", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, SWEEP, *GATHERING}),
+        ("dynamodb:PutItem", "TablesInstances", {DEIDENTIFY, CLEAN_PIXELS}),
+        ("dynamodb:", "TablesBatches", set(GATHERING)),
+        ("dynamodb:", "TablesOrders", {APPLY_FEED, *GATHERING}),
+        ("s3:PutObject", "BucketsStudies", {DEIDENTIFY, CLEAN_PIXELS}),
     ],
 )
-def test_only_what_deidentifies(account: Account, action: str, resource: str) -> None:
-    assert account.who_may(action, resource) == {DEIDENTIFY, CLEAN_PIXELS}
+def test_only_these_roles(account: Account, action: str, resource: str, roles: set[str]) -> None:
+    assert account.who_may(action, resource) == roles
+
+
+def test_of_all_that_arrived_a_feed_reads_its_messages_only(account: Account) -> None:
+    allowed = {(a, r.partition("/")[2]) for a, r in account.allowed(APPLY_FEED) if a.startswith("s3:")}
+    assert allowed == {("s3:GetObject", "feed/*"), ("s3:GetObjectVersion", "feed/*")}
+
+
+def test_the_key_of_references_only_makes_macs(account: Account) -> None:
+    for role, _ in account.resources("AWS::IAM::Role"):
+        actions = {a for a, r in account.allowed(role) if r.startswith("KeysReferences")}
+        assert actions <= {"kms:GenerateMac"}, role
+
+
+def test_what_sweep_may_do(account: Account) -> None:
+    """It sends again and marks as delivered; it reads no object and writes no other record."""
+    allowed = account.allowed(SWEEP)
+    writes = {(a, r[:-8]) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}}
+    assert writes == {("dynamodb:UpdateItem", "TablesOutbox")}
+    sends = {r[:-8] for a, r in allowed if a == "sqs:SendMessage"}
+    assert sends == {
+        "ArrivalsIngestUrgentQueue",
+        "ArrivalsIngestQueue",
+        "ArrivalsIngestBulkQueue",
+        "FeedsMessagesQueue",
+        "GatheringQuietTimerQueue",
+        "DeliveryAnalyzeUrgentQueue",
+        "DeliveryAnalyzeQueue",
+    }
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {
+        "by_attention",
+        "due",
+        "undelivered",
+    }
 
 
 def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account) -> None:
@@ -37,7 +77,7 @@ def test_nobody_writes_or_deletes_what_arrived(account: Account) -> None:
     assert not account.who_may("dynamodb:Delete", "Tables")
 
 
-@pytest.mark.parametrize("role", [DEIDENTIFY, CLEAN_PIXELS])
+@pytest.mark.parametrize("role", [DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED])
 def test_the_incoming_key_only_decrypts(account: Account, role: str) -> None:
     actions = {a for a, r in account.allowed(role) if r.startswith("KeysIncoming")}
     assert actions == {"kms:Decrypt", "kms:DescribeKey"}
@@ -60,7 +100,9 @@ def test_the_worker(account: Account) -> None:
     writes = {r for a, r in account.allowed(role) if a == "dynamodb:PutItem"}
     assert {re.sub(r"[0-9A-F]{8}$", "", table) for table in writes} == {"TablesResults", "TablesOutbox"}
     assert {r for a, r in account.allowed(role) if a.startswith("sqs:")} == {
-        name for name in account.properties("AWS::SQS::Queue") if name.startswith("DeliveryAnalyzeQueue")
+        name
+        for name in account.properties("AWS::SQS::Queue")
+        if name.startswith(("DeliveryAnalyzeQueue", "DeliveryAnalyzeUrgentQueue"))
     }
 
 
@@ -81,8 +123,8 @@ def test_the_portal(account: Account) -> None:
     [
         (DEIDENTIFY, {"Ledger", "Instances", "Vault"}),
         (CLEAN_PIXELS, {"Ledger", "Instances", "Vault"}),
-        ("GatheringGatherRole", {"Studies"}),
-        ("GatheringCompleteStudyRole", {"Studies", "Outbox"}),
+        (APPLY_FEED, {"Ledger", "Orders", "Studies", "Vault"}),
+        *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
         ("AlertingAlertRole", {"Studies", "Alerts"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),
     ],
@@ -91,12 +133,13 @@ def test_transactions_may_do_each_of_their_parts(account: Account, role: str, ta
     allowed = account.allowed(role)
     for part in ("ConditionCheckItem", "PutItem", "UpdateItem"):
         found = {re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a == f"dynamodb:{part}"}
+        found -= {"TablesAudit"}  # appended to only
         assert found == {f"Tables{table}" for table in tables}, part
 
 
-def test_only_alert_publishes_and_only_deliver_puts_events(account: Account) -> None:
+def test_only_alert_publishes_and_only_deliver_and_sweep_put_events(account: Account) -> None:
     assert account.who_may("sns:Publish", "") == {"AlertingAlertRole"}
-    assert account.who_may("events:PutEvents", "") == {"DeliveryDeliverRole"}
+    assert account.who_may("events:PutEvents", "") == {"DeliveryDeliverRole", SWEEP}
 
 
 def test_no_wildcard_action(account: Account) -> None:
@@ -131,5 +174,5 @@ def test_no_managed_policies_but_the_one_of_ecs(account: Account) -> None:
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 8
+    assert len(users) == 11
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

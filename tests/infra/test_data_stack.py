@@ -6,16 +6,25 @@ from tests.infra.account import Account, Json
 
 BUCKET, TABLE, KEY = "AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key"
 TABLES = {
-    "Ledger": (("object_key", "version_id"), {"by_attention": ("attention", "received_at")}),
+    "Ledger": (
+        ("object_key", "version_id"),
+        {"by_attention": ("attention", "received_at"), "by_study": ("study_ref", "batch_object")},
+    ),
     "Instances": (("study_uid", "sop_uid"), {}),
-    "Studies": (("study_uid", "item"), {"worklist": ("worklist", "rank")}),
+    "Studies": (
+        ("study_uid", "item"),
+        {"worklist": ("worklist", "rank"), "due": ("due_shard", "due_at")},
+    ),
     "Results": (("study_uid", "result_id"), {}),
     "Alerts": (("alert_id",), {"by_study": ("study_uid", "created_at"), "open": ("open", "created_at")}),
-    "Outbox": (("message_id",), {}),
+    "Outbox": (("message_id",), {"undelivered": ("undelivered", "created_at")}),
     "Models": (("kind", "model_id"), {}),
+    "Batches": (("study_ref", "item"), {}),
+    "Orders": (("order_ref", "item"), {}),
     "Audit": (("subject", "event_id"), {}),
     "Vault": (("lookup",), {}),
 }
+KEYS_ONLY = {"due"}
 
 
 def _keys(schema: list[Json]) -> tuple[str, ...]:
@@ -84,7 +93,9 @@ def test_table(account: Account, name: str) -> None:
     assert _keys(table["KeySchema"]) == keys
     found = table.get("GlobalSecondaryIndexes", [])
     assert {index["IndexName"]: _keys(index["KeySchema"]) for index in found} == indexes
-    assert all(index["Projection"] == {"ProjectionType": "ALL"} for index in found)
+    for index in found:
+        carried = "KEYS_ONLY" if index["IndexName"] in KEYS_ONLY else "ALL"
+        assert index["Projection"] == {"ProjectionType": carried}
     assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionProtectionEnabled"] is True
@@ -93,7 +104,7 @@ def test_table(account: Account, name: str) -> None:
     assert table["SSESpecification"]["SSEType"] == "KMS"
     assert account.text(table["SSESpecification"]["KMSMasterKeyId"]).startswith(key)
     assert ("StreamSpecification" in table) is (name in {"Instances", "Outbox"})
-    assert ("TimeToLiveSpecification" in table) is (name == "Outbox")
+    assert ("TimeToLiveSpecification" in table) is (name in {"Outbox", "Batches"})
 
 
 def test_no_other_table(account: Account) -> None:
@@ -106,9 +117,21 @@ def test_streams_carry_the_new_image(account: Account) -> None:
         assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
 
-def test_keys_rotate(account: Account) -> None:
-    assert len(account.properties(KEY)) == 3
-    assert all(key["EnableKeyRotation"] for key in account.properties(KEY).values())
+def test_keys_of_data_rotate(account: Account) -> None:
+    keys = {name[:-8]: key for name, key in account.properties(KEY).items()}
+    assert {name for name, key in keys.items() if key.get("EnableKeyRotation")} == {
+        "KeysIncoming",
+        "KeysData",
+        "KeysVault",
+    }
+    assert set(keys) == {"KeysIncoming", "KeysData", "KeysVault", "KeysReferences"}
+
+
+def test_the_key_of_references_makes_macs_and_never_changes(account: Account) -> None:
+    """Under another key no study would be found by its original UID again."""
+    key = account.one(KEY, "KeysReferences")
+    assert (key["KeySpec"], key["KeyUsage"]) == ("HMAC_256", "GENERATE_VERIFY_MAC")
+    assert not key.get("EnableKeyRotation")
 
 
 def test_eventbridge_may_use_the_data_key_for_this_account_only(account: Account) -> None:
@@ -121,7 +144,7 @@ def test_eventbridge_may_use_the_data_key_for_this_account_only(account: Account
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-@pytest.mark.parametrize("name", ["KeysIncoming", "KeysVault"])
+@pytest.mark.parametrize("name", ["KeysIncoming", "KeysVault", "KeysReferences"])
 def test_no_service_may_use_the_other_keys(account: Account, name: str) -> None:
     (statement,) = account.one(KEY, name)["KeyPolicy"]["Statement"]
     assert account.text(statement["Principal"]["AWS"]).endswith(":root")

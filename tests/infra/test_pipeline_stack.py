@@ -4,45 +4,66 @@ import importlib
 
 import pytest
 
+from firstread.arrival import Lane
+from firstread.storage import feed_key, incoming_key
 from infra.config import REPOSITORY
 from tests.infra.account import Account, Json
 
 QUEUE, FUNCTION, MAPPING = "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
 WORK = {
+    "ArrivalsIngestUrgent": 1800,
     "ArrivalsIngest": 1800,
+    "ArrivalsIngestBulk": 1800,
     "ArrivalsPixels": 5400,
+    "FeedsMessages": 360,
     "GatheringQuietTimer": 360,
+    "GatheringHints": 360,
+    "DeliveryAnalyzeUrgent": 900,
     "DeliveryAnalyze": 900,
     "AlertingResults": 360,
+}
+VAULT = {
+    "VAULT": "dynamodb",
+    "VAULT_TABLE": "TablesVault",
+    "VAULT_KEY_ID": "KeysVault",
+    "REFERENCE_KEY_ID": "KeysReferences",
 }
 INTAKE = {
     "INCOMING_BUCKET": "BucketsIncoming",
     "STUDIES_BUCKET": "BucketsStudies",
     "LEDGER_TABLE": "TablesLedger",
     "INSTANCES_TABLE": "TablesInstances",
-    "VAULT": "dynamodb",
-    "VAULT_TABLE": "TablesVault",
-    "VAULT_KEY_ID": "KeysVault",
+    **VAULT,
+}
+GATHERING = {
+    "LEDGER_TABLE": "TablesLedger",
+    "INSTANCES_TABLE": "TablesInstances",
+    "STUDIES_TABLE": "TablesStudies",
+    "MODELS_TABLE": "TablesModels",
+    "OUTBOX_TABLE": "TablesOutbox",
+    "BATCHES_TABLE": "TablesBatches",
+    "ORDERS_TABLE": "TablesOrders",
+    "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
+    "COMPLETENESS": '{"after_hint_seconds":1,"max_seconds":3600,'
+    '"quiet_seconds":{"*":120,"CR":20,"DX":20,"MG":45,"US":180},"sources":{}}',
 }
 PROGRAMS = {
     "deidentify": {**INTAKE, "CLEAN_PIXELS_QUEUE_URL": "ArrivalsPixelsQueue"},
     "clean_pixels": INTAKE,
-    "gather": {
-        "INSTANCES_TABLE": "TablesInstances",
+    "apply_feed": {
+        "INCOMING_BUCKET": "BucketsIncoming",
+        "LEDGER_TABLE": "TablesLedger",
+        "ORDERS_TABLE": "TablesOrders",
         "STUDIES_TABLE": "TablesStudies",
-        "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
-        "QUIET_SECONDS": '{"*":120,"CR":20,"DX":20,"MG":45,"US":180}',
+        "AUDIT_TABLE": "TablesAudit",
+        **VAULT,
     },
-    "complete_study": {
-        "INSTANCES_TABLE": "TablesInstances",
-        "STUDIES_TABLE": "TablesStudies",
-        "MODELS_TABLE": "TablesModels",
-        "OUTBOX_TABLE": "TablesOutbox",
-        "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
-        "QUIET_SECONDS": '{"*":120,"CR":20,"DX":20,"MG":45,"US":180}',
-    },
+    "gather": GATHERING,
+    "complete_study": GATHERING,
+    "end_batch": GATHERING,
     "deliver": {
         "OUTBOX_TABLE": "TablesOutbox",
+        "ANALYZE_URGENT_QUEUE_URL": "DeliveryAnalyzeUrgentQueue",
         "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
         "EVENT_BUS": "DeliveryEvents",
     },
@@ -52,6 +73,21 @@ PROGRAMS = {
         "ALERTS_TABLE": "TablesAlerts",
         "ALERT_TOPIC_ARN": "AlertingAlerts",
         "PORTAL_URL": "https://firstread.invalid",
+    },
+    "sweep": {
+        "INCOMING_BUCKET": "BucketsIncoming",
+        "LEDGER_TABLE": "TablesLedger",
+        "INSTANCES_TABLE": "TablesInstances",
+        "STUDIES_TABLE": "TablesStudies",
+        "OUTBOX_TABLE": "TablesOutbox",
+        "EVENT_BUS": "DeliveryEvents",
+        "INGEST_URGENT_QUEUE_URL": "ArrivalsIngestUrgentQueue",
+        "INGEST_QUEUE_URL": "ArrivalsIngestQueue",
+        "INGEST_BULK_QUEUE_URL": "ArrivalsIngestBulkQueue",
+        "FEEDS_QUEUE_URL": "FeedsMessagesQueue",
+        "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
+        "ANALYZE_URGENT_QUEUE_URL": "DeliveryAnalyzeUrgentQueue",
+        "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
     },
 }
 
@@ -106,10 +142,14 @@ def test_visibility_is_six_times_the_timeout(account: Account) -> None:
             assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
 
 
-def test_every_rule_has_a_dead_letter_queue_and_a_bound(account: Account) -> None:
-    rules = account.properties("AWS::Events::Rule")
-    assert len(rules) == 2
-    for rule in rules.values():
+def _rules_of_events(account: Account) -> list[Json]:
+    return [rule for rule in account.properties("AWS::Events::Rule").values() if "EventPattern" in rule]
+
+
+def test_every_rule_of_events_has_a_dead_letter_queue_and_a_bound(account: Account) -> None:
+    rules = _rules_of_events(account)
+    assert len(rules) == 5
+    for rule in rules:
         (target,) = rule["Targets"]
         assert "DeadLetters" in account.text(target["DeadLetterConfig"]["Arn"])
         assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
@@ -124,20 +164,49 @@ def test_eventbridge_may_send_to_queue_and_dead_letters(account: Account) -> Non
         for resource in [statement["Resource"]]
         if statement["Condition"]
     }
-    for rule in account.properties("AWS::Events::Rule").values():
+    for rule in _rules_of_events(account):
         (target,) = rule["Targets"]
         assert account.text(target["Arn"]) in open_to_events
         assert account.text(target["DeadLetterConfig"]["Arn"]) in open_to_events
 
 
-def test_arrivals_are_objects_below_the_prefix(account: Account) -> None:
-    rule = account.one("AWS::Events::Rule", "ArrivalsObjectArrived")
-    assert "EventBusName" not in rule
-    pattern = rule["EventPattern"]
+@pytest.mark.parametrize(("rule", "prefix", "queue"), [
+    ("ArrivalsUrgentObjectArrived", "in/urgent/", "ArrivalsIngestUrgentQueue"),
+    ("ArrivalsRoutineObjectArrived", "in/routine/", "ArrivalsIngestQueue"),
+    ("ArrivalsBulkObjectArrived", "in/bulk/", "ArrivalsIngestBulkQueue"),
+    ("FeedsMessageArrived", "feed/", "FeedsMessagesQueue"),
+])  # fmt: skip
+def test_each_prefix_has_its_queue(account: Account, rule: str, prefix: str, queue: str) -> None:
+    found = account.one("AWS::Events::Rule", rule)
+    assert "EventBusName" not in found
+    pattern = found["EventPattern"]
     assert pattern["source"] == ["aws.s3"]
     assert pattern["detail-type"] == ["Object Created"]
-    assert pattern["detail"]["object"] == {"key": [{"prefix": "in/"}]}
+    assert pattern["detail"]["object"] == {"key": [{"prefix": prefix}]}
     assert account.text(pattern["detail"]["bucket"]["name"][0]).startswith("BucketsIncoming")
+    (target,) = found["Targets"]
+    assert account.text(target["Arn"]).startswith(queue)
+
+
+def test_a_door_writes_where_a_rule_looks(account: Account) -> None:
+    rules = _rules_of_events(account)
+    prefixes = [
+        rule["EventPattern"]["detail"]["object"]["key"][0]["prefix"]
+        for rule in rules
+        if "detail" in rule["EventPattern"]
+    ]
+    for key in (*(incoming_key(lane) for lane in Lane), feed_key()):
+        assert len([prefix for prefix in prefixes if key.startswith(prefix)]) == 1, key
+
+
+def test_a_sweep_every_minute_and_never_two_at_once(account: Account) -> None:
+    name, function = _functions(account)["sweep"]
+    rule = account.one("AWS::Events::Rule", "UpkeepEveryMinute")
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    (target,) = rule["Targets"]
+    assert account.text(target["Arn"]) == name
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    assert function["ReservedConcurrentExecutions"] == 1
 
 
 def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
@@ -146,21 +215,39 @@ def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
     assert rule["EventPattern"] == {"source": ["firstread"], "detail-type": ["ResultRecorded"]}
 
 
-@pytest.mark.parametrize(("function", "queue", "batch"), [
-    ("deidentify", "ArrivalsIngestQueue", 10),
-    ("clean_pixels", "ArrivalsPixelsQueue", 1),
-    ("complete_study", "GatheringQuietTimerQueue", 10),
-    ("alert", "AlertingResultsQueue", 10),
+@pytest.mark.parametrize(("function", "queue", "batch", "at_once"), [
+    ("deidentify", "ArrivalsIngestUrgentQueue", 10, 200),
+    ("deidentify", "ArrivalsIngestQueue", 10, 200),
+    ("deidentify", "ArrivalsIngestBulkQueue", 10, 100),
+    ("clean_pixels", "ArrivalsPixelsQueue", 1, 100),
+    ("apply_feed", "FeedsMessagesQueue", 10, 5),
+    ("complete_study", "GatheringQuietTimerQueue", 10, None),
+    ("end_batch", "GatheringHintsQueue", 10, None),
+    ("alert", "AlertingResultsQueue", 10, None),
 ])  # fmt: skip
-def test_queue_feeds_function(account: Account, function: str, queue: str, batch: int) -> None:
+def test_queue_feeds_function(
+    account: Account, function: str, queue: str, batch: int, at_once: int | None
+) -> None:
     name, _ = _functions(account)[function]
-    (mapping,) = [m for m in account.properties(MAPPING).values() if account.text(m["FunctionName"]) == name]
-    assert account.text(mapping["EventSourceArn"]).startswith(queue)
+    (mapping,) = [
+        m for m in account.properties(MAPPING).values() if account.text(m["EventSourceArn"]).startswith(queue)
+    ]
+    assert account.text(mapping["FunctionName"]) == name
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BatchSize"] == batch
-    assert mapping.get("ScalingConfig") == (
-        {"MaximumConcurrency": 100} if function == "clean_pixels" else None
-    )
+    assert mapping.get("ScalingConfig") == (at_once and {"MaximumConcurrency": at_once})
+
+
+def test_bulk_cannot_take_what_urgent_needs(account: Account) -> None:
+    """An account has 1000 invocations at once; half of them are for what comes after the lanes."""
+    limits = {
+        account.text(mapping["EventSourceArn"])[:-8]: mapping["ScalingConfig"]["MaximumConcurrency"]
+        for mapping in account.properties(MAPPING).values()
+        if "ScalingConfig" in mapping
+    }
+    lanes = [limits[f"ArrivalsIngest{lane}Queue"] for lane in ("Urgent", "", "Bulk")]
+    assert lanes[2] < min(lanes[:2])
+    assert sum(lanes) <= 500
 
 
 @pytest.mark.parametrize(("function", "table", "pattern", "dead"), [

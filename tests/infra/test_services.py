@@ -18,6 +18,7 @@ TOLD = {
         "RESULTS_TABLE",
         "OUTBOX_TABLE",
         "MODELS_TABLE",
+        "ANALYZE_URGENT_QUEUE_URL",
         "ANALYZE_QUEUE_URL",
     },
     "Portal": {
@@ -96,7 +97,9 @@ def test_a_message_in_flight_keeps_every_worker(account: Account) -> None:
     }
     assert {name[: len("WorkerScalingRest")] for name in fewer} == {"WorkerScalingRest"}
     idle = account.one("AWS::CloudWatch::Alarm", "WorkerScalingIdleAlarm")
-    assert idle["Metrics"][0]["Expression"] == "waiting + in_flight"
+    assert idle["Metrics"][0]["Expression"] == (
+        "FILL(waiting0, 0) + FILL(waiting1, 0) + FILL(in_flight0, 0) + FILL(in_flight1, 0)"
+    )
     assert idle["ComparisonOperator"] == "LessThanOrEqualToThreshold"
     assert (idle["Threshold"], idle["EvaluationPeriods"], idle["Metrics"][1]["MetricStat"]["Period"]) == (
         0,
@@ -112,7 +115,16 @@ def test_the_first_message_wakes_one_worker(account: Account) -> None:
     assert steps["StepAdjustments"] == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
     alarm = account.one("AWS::CloudWatch::Alarm", "WorkerScalingWaitingAlarm")
     assert alarm["Threshold"] == 1
-    assert alarm["Metrics"][0]["Expression"] == "IF(FILL(workers, 0) < 1, waiting, 0)"
+    assert alarm["Metrics"][0]["Expression"] == (
+        "IF(FILL(workers, 0) < 1, FILL(waiting0, 0) + FILL(waiting1, 0), 0)"
+    )
+    queues = {
+        account.text(dimension["Value"]).partition(".")[0][:-8]
+        for metric in alarm["Metrics"][1:]
+        for dimension in metric["MetricStat"]["Metric"]["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    assert queues == {"DeliveryAnalyzeUrgentQueue", "DeliveryAnalyzeQueue"}
 
 
 def test_the_portal_speaks_https_only(account: Account) -> None:

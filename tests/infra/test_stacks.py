@@ -31,7 +31,7 @@ def test_one_stack_per_reason_to_change(account: Account) -> None:
 def test_no_custom_resource_and_no_hidden_function(account: Account) -> None:
     kinds = {r["Type"] for t in account.stacks.values() for r in t["Resources"].values()}
     assert not {kind for kind in kinds if kind.startswith("Custom::")}
-    assert len(account.properties("AWS::Lambda::Function")) == 6
+    assert len(account.properties("AWS::Lambda::Function")) == 9
 
 
 def test_outputs_are_the_settings(account: Account) -> None:
@@ -50,6 +50,7 @@ def test_outputs_are_the_settings(account: Account) -> None:
         (Setting.INCOMING_BUCKET, "FIRSTREAD_INCOMING_BUCKET"),
         (Setting.VAULT_KEY_ID, "FIRSTREAD_VAULT_KEY_ID"),
         (Setting.QUIET_TIMER_QUEUE_URL, "FIRSTREAD_QUIET_TIMER_QUEUE_URL"),
+        (Setting.INGEST_URGENT_QUEUE_URL, "FIRSTREAD_INGEST_URGENT_QUEUE_URL"),
         (Setting.INGEST_DLQ_URL, "FIRSTREAD_INGEST_DLQ_URL"),
         (Setting.ALERT_TOPIC_ARN, "FIRSTREAD_ALERT_TOPIC_ARN"),
     ],
@@ -74,9 +75,11 @@ def test_the_engine_knows_every_type(laptop: Account) -> None:
     assert kinds <= set(provisioners._RESOURCE_HANDLERS)
 
 
-def test_the_engine_takes_each_template_in_one_call(laptop: Account) -> None:
-    """A larger body would have to be uploaded first."""
-    assert all(len(json.dumps(template)) < 51_200 for template in laptop.stacks.values())
+def test_cloudformation_takes_each_template(account: Account) -> None:
+    """The quotas: a megabyte and 500 resources (CloudFormation User Guide, "Quotas")."""
+    for name, template in account.stacks.items():
+        assert len(json.dumps(template)) < 1_000_000, name
+        assert len(template["Resources"]) < 500, name
 
 
 def test_cfn_lint_has_nothing_to_say(account: Account) -> None:
@@ -123,9 +126,18 @@ def test_a_reason_must_be_one() -> None:
     ("context", "complaint"),
     [
         ("lambda_assets=docker", "lambda_assets"),
-        ("quiet_seconds={}", "default"),
-        ('quiet_seconds={"*": 901}', "901"),
-        ("quiet_seconds=soon", "JSON"),
+        ("completeness=soon", "JSON"),
+        ("completeness=[]", "object"),
+        ('completeness={"quiet": {}}', "quiet_seconds"),
+        ('completeness={"quiet_seconds": {}}', "default"),
+        ('completeness={"quiet_seconds": 5}', "modalities"),
+        ('completeness={"quiet_seconds": {"*": 0}}', "0"),
+        ('completeness={"quiet_seconds": {"*": true}}', "True"),
+        ('completeness={"max_seconds": 1e9}', "max_seconds"),
+        ('completeness={"sources": ["ct1"]}', "sources"),
+        ('completeness={"sources": {"ct1": {"quiet": 1}}}', "ct1"),
+        ('completeness={"sources": {"ct1": {"quiet_seconds": {"CT": -1}}}}', "ct1"),
+        ('completeness={"sources": {"ct1": {"trust_single": 1}}}', "trust_single"),
         ("portal_url=http://portal", "https"),
         ("certificate_arn=mine", "certificate"),
         ("portal_cidrs=0.0.0.0/0", "networks"),
@@ -140,9 +152,19 @@ def test_a_bad_choice_is_named(
     assert complaint in capsys.readouterr().err
 
 
-def test_quiet_times_come_from_the_context(tmp_path: Path) -> None:
-    assert infra.app.main(["--local", "-c", 'quiet_seconds={"*": 3}', "-o", str(tmp_path)]) == 0
-    assert r"{\"*\":3}" in (tmp_path / "FirstRead-Pipeline.template.json").read_text()
+def test_completeness_comes_from_the_context_and_is_completed(tmp_path: Path) -> None:
+    given = {
+        "quiet_seconds": {"*": 3, "CT": 1200},
+        "sources": {"ct1": {"quiet_seconds": {"CT": 2.5}, "trust_single": True}},
+    }
+    assert infra.app.main(["--local", "-c", f"completeness={json.dumps(given)}", "-o", str(tmp_path)]) == 0
+    template = json.loads((tmp_path / "FirstRead-Pipeline.template.json").read_text())
+    told = {
+        resource["Properties"]["Environment"]["Variables"]["FIRSTREAD_COMPLETENESS"]
+        for resource in template["Resources"].values()
+        if "FIRSTREAD_COMPLETENESS" in str(resource.get("Properties", {}).get("Environment"))
+    }
+    assert [json.loads(each) for each in told] == [{**given, "after_hint_seconds": 1, "max_seconds": 3600}]
 
 
 def test_config_errors_are_value_errors() -> None:

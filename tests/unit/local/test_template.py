@@ -24,9 +24,18 @@ def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "dependencies": dependencies,
         }
         functions = {
-            "Deidentify": function({"FIRSTREAD_VAULT": "dynamodb", "FIRSTREAD_VAULT_TABLE": "t"}),
+            "Deidentify": function(
+                {
+                    "FIRSTREAD_VAULT": "dynamodb",
+                    "FIRSTREAD_VAULT_TABLE": "t",
+                    "FIRSTREAD_REFERENCE_KEY_ID": "k",
+                }
+            ),
             "CleanPixels": image({"FIRSTREAD_VAULT": "dynamodb"}),
             "Gather": function({"FIRSTREAD_QUIET_SECONDS": "{}"}),
+            "FromLane": mapping({"MaximumConcurrency": 200}),
+            "FromFeeds": mapping({"MaximumConcurrency": 5}),
+            "FromStream": mapping(None),
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": {}},
         }
         (folder / f"{name}.template.json").write_text(json.dumps({"Resources": functions}))
@@ -59,6 +68,13 @@ def image(variables: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def mapping(scaling: dict[str, int] | None) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {} if scaling is None else {"ScalingConfig": scaling},
+    }
+
+
 def asset() -> dict[str, Any]:
     return {
         "source": {"path": "asset.shim", "packaging": "zip"},
@@ -78,6 +94,25 @@ def test_only_the_function_with_the_vault_learns_where_the_vault_is(assembly: Pa
     assert deidentify["FIRSTREAD_VAULT_PATH"] == str(assembly / "vault.sqlite")
     assert set(gather) == {"FIRSTREAD_QUIET_SECONDS"}
     assert json.loads(gather["FIRSTREAD_QUIET_SECONDS"]) == template.QUIET_SECONDS
+
+
+def test_references_are_made_under_the_key_file_only(assembly: Path) -> None:
+    (first, _) = template.templates(Home(assembly), Ports())
+    deidentify = first.body["Resources"]["Deidentify"]["Properties"]["Environment"]["Variables"]
+    assert deidentify["FIRSTREAD_REFERENCE_KEY_FILE"] == str(assembly / "reference.key")
+    assert "FIRSTREAD_REFERENCE_KEY_ID" not in deidentify
+    gather = first.body["Resources"]["Gather"]["Properties"]["Environment"]["Variables"]
+    assert "FIRSTREAD_REFERENCE_KEY_FILE" not in gather
+
+
+def test_a_laptop_runs_few_functions_at_once(assembly: Path) -> None:
+    (first, _) = template.templates(Home(assembly), Ports())
+    found = {name: first.body["Resources"][name]["Properties"] for name in ("FromLane", "FromFeeds")}
+    assert {name: each["ScalingConfig"]["MaximumConcurrency"] for name, each in found.items()} == {
+        "FromLane": 4,
+        "FromFeeds": 2,
+    }
+    assert first.body["Resources"]["FromStream"]["Properties"] == {}
 
 
 def test_a_function_in_an_image_runs_as_the_others_do(assembly: Path) -> None:
