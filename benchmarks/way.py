@@ -28,10 +28,11 @@ from firstread.environment import (
     ResultsSettings,
     StudiesSettings,
 )
+from firstread.gathering.completeness import CompletenessPolicy
 from firstread.imaging.render import grayscale
 from firstread.local.home import Home, Ports
 from firstread.local.run import down, up
-from firstread.local.template import QUIET_SECONDS
+from firstread.local.template import COMPLETENESS
 from firstread.push import Push
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
@@ -121,7 +122,7 @@ def _stages(start: datetime, way: Way) -> dict[str, float]:
         name: (after - before).total_seconds()
         for name, before, after in zip(names, moments, moments[1:], strict=False)
     }
-    quiet = float(QUIET_SECONDS["DX"])
+    quiet = CompletenessPolicy.model_validate(COMPLETENESS).quiet_time(("DX",), ("push",))
     found["quiet time (set)"] = quiet
     found["to complete"] -= quiet
     found["push to finding"] = (moments[4] - moments[0]).total_seconds()

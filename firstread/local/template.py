@@ -11,8 +11,13 @@ from typing import Any
 from firstread.local.home import Home, LocalError, Ports, portal_url, process_environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-QUIET_SECONDS = {"*": 5, "CR": 3, "DX": 3, "US": 3}
-"""Quiet times of a local run: somebody is watching."""
+COMPLETENESS = {
+    "quiet_seconds": {"*": 5, "CR": 3, "DX": 3, "US": 3},
+    "sources": {"push": {"trust_single": True}},
+    "after_hint_seconds": 1,
+    "max_seconds": 120,
+}
+"""When a study counts as complete in a local run: somebody is watching."""
 _TIMES_SMALLER = 50
 
 
@@ -82,7 +87,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
         "FIRSTREAD_VAULT": "sqlite",
         "FIRSTREAD_VAULT_PATH": str(home.vault),
         "FIRSTREAD_VAULT_KEY_FILE": str(home.vault_key),
-        "FIRSTREAD_QUIET_SECONDS": json.dumps(QUIET_SECONDS),
+        "FIRSTREAD_COMPLETENESS": json.dumps(COMPLETENESS),
         "FIRSTREAD_PORTAL_URL": portal_url(ports),
     }
     _run_images_from_here(body)

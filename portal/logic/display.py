@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from firstread.clock import from_text
-from firstread.study import AlertState, AnalysisStatus, Risk, Study
+from firstread.study import AlertState, AnalysisStatus, Priority, Risk, Study
 
 RISK_WORDS = {
     Risk.HIGH: "High",
@@ -14,6 +14,7 @@ RISK_WORDS = {
 
 STATUS_WORDS = {
     AnalysisStatus.RECEIVING: "Receiving",
+    AnalysisStatus.WITHDRAWN: "Withdrawn",
     AnalysisStatus.ANALYSING: "Analysing",
     AnalysisStatus.ANALYSED: "Analysed",
     AnalysisStatus.NO_MODEL: "No model applies",
@@ -27,6 +28,15 @@ ALERT_WORDS = {
     AlertState.ACKNOWLEDGED: "Acknowledged",
 }
 
+PRIORITY_WORDS = {Priority.STAT: "STAT", Priority.URGENT: "Urgent", Priority.ROUTINE: ""}
+
+_CLOSING_WORDS = {
+    "expected": "all images that were announced are here",
+    "batch": "the sender had ended",
+    "quiet": "nothing more came for its quiet time",
+    "forced": "the longest wait was over",
+}
+
 _SEX_WORDS = {"F": "female", "M": "male", "O": "other"}  # PS3.3 C.7.1.1, Patient's Sex (0010,0040)
 
 
@@ -35,6 +45,16 @@ def risk_words(study: Study) -> str:
     if study.risk is Risk.UNKNOWN and study.probability is not None:
         return "Partly assessed"
     return RISK_WORDS[study.risk]
+
+
+def version_words(study: Study) -> str:
+    """Return what the current version is: which one, what it supersedes, why it was closed."""
+    if not study.version:
+        return "not complete yet"
+    words = f"version {study.version}"
+    if study.version > 1:
+        words += f", supersedes version {study.version - 1}"
+    return f"{words}: {_CLOSING_WORDS[study.closed_by]}" if study.closed_by in _CLOSING_WORDS else words
 
 
 def waiting(since: str, moment: datetime) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
+from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
 from firstread.routing import RegisteredModel
 from firstread.study import (
@@ -19,7 +20,7 @@ from firstread.study import (
     Risk,
     Study,
 )
-from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, when
+from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, version_words, when
 from portal.logic.records import Records, resource_of
 from portal.logic.worklist import View, WorklistRow, make_row
 
@@ -129,14 +130,23 @@ class StudyView(View):
 
     Parameters
     ----------
+    version_words
+        Which version it is, what it supersedes, why it was closed.
     is_behind
-        Whether images arrived after the analysed version was complete.
+        Whether something changed after the analysed version was complete.
+    is_reopened
+        Whether something came after a reader had signed.
+    withdrawn_count
+        How many images a rejection note withdraws; they are not shown.
     """
 
     summary: WorklistRow
     person: str
     version: int
+    version_words: str
     is_behind: bool
+    is_reopened: bool
+    withdrawn_count: int
     shows_findings: bool
     series: tuple[SeriesView, ...]
     held: tuple[HeldView, ...]
@@ -170,9 +180,12 @@ def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -
         summary=make_row(study, current, actor, moment),
         person=person(study.gathering.age_years, study.gathering.sex),
         version=study.version,
-        is_behind=0 < study.version and study.gathering.count > study.version_count,
+        version_words=version_words(study),
+        is_behind=0 < study.version and study.gathering.fingerprint != study.version_fingerprint,
+        is_reopened=study.is_reopened,
+        withdrawn_count=study.gathering.withdrawn_count,
         shows_findings=shows_findings,
-        series=_series(instances) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
+        series=_series(present(instances)) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
         held=tuple(_held(i) for i in instances if i.state is InstanceState.HELD),
         models=_models(records, study, known, actor) if shows_findings else (),
         not_applicable=tuple(

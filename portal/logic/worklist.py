@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from firstread.clock import to_text
 from firstread.policy import Action, Actor, can
 from firstread.study import Alert, AlertState, AnalysisStatus, Risk, Study
-from portal.logic.display import ALERT_WORDS, STATUS_WORDS, risk_words, waiting
+from portal.logic.display import ALERT_WORDS, PRIORITY_WORDS, STATUS_WORDS, risk_words, waiting
 from portal.logic.records import Records, resource_of
 
 MAX_ROWS = 500
@@ -26,6 +26,8 @@ class WorklistRow(View):
 
     Parameters
     ----------
+    priority_words
+        "STAT" or "Urgent" where the order, the source or a header asks for haste, else "".
     risk, risk_words, probability, alert, alert_words
         None or "" where the reader's role sees no findings.
     why
@@ -38,6 +40,7 @@ class WorklistRow(View):
     risk: Risk | None
     risk_words: str
     probability: float | None
+    priority_words: str
     waiting_since: str
     waiting: str
     modalities: tuple[str, ...]
@@ -128,6 +131,7 @@ def make_row(study: Study, alert: Alert | None, actor: Actor, moment: datetime) 
         risk=study.risk if shows else None,
         risk_words=risk_words(study) if shows else "",
         probability=study.probability if shows else None,
+        priority_words=PRIORITY_WORDS[study.priority],
         waiting_since=gathering.first_arrival,
         waiting=waiting(gathering.first_arrival, moment),
         modalities=gathering.modalities,

@@ -307,6 +307,13 @@ class Hospital:
         def decide(study: Study | None) -> Study:
             assert study is not None
             count = study.gathering.count
-            return study.model_copy(update={"version": 1, "version_count": count, **update})
+            return study.model_copy(
+                update={
+                    "version": 1,
+                    "version_count": count,
+                    "version_fingerprint": study.gathering.fingerprint,
+                    **update,
+                }
+            )
 
         StudyRepository().change(study_uid, decide)

@@ -167,7 +167,7 @@ def test_study_pages_of_what_was_not_analysed(radiologist: TestClient, morning: 
 def test_late_images_are_not_part_of_the_findings(
     radiologist: TestClient, morning: dict[str, str], hospital: Hospital
 ) -> None:
-    hospital.change(morning["high"], version_count=0)
+    hospital.change(morning["high"], version_fingerprint="another")
     text = words(radiologist.get(f"/studies/{morning['high']}").text)
     assert "Images arrived after version 1 was complete" in text
 

@@ -32,7 +32,7 @@ def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 }
             ),
             "CleanPixels": image({"FIRSTREAD_VAULT": "dynamodb"}),
-            "Gather": function({"FIRSTREAD_QUIET_SECONDS": "{}"}),
+            "Gather": function({"FIRSTREAD_COMPLETENESS": "{}"}),
             "FromLane": mapping({"MaximumConcurrency": 200}),
             "FromFeeds": mapping({"MaximumConcurrency": 5}),
             "FromStream": mapping(None),
@@ -92,8 +92,8 @@ def test_only_the_function_with_the_vault_learns_where_the_vault_is(assembly: Pa
     gather = first.body["Resources"]["Gather"]["Properties"]["Environment"]["Variables"]
     assert deidentify["FIRSTREAD_VAULT"] == "sqlite"
     assert deidentify["FIRSTREAD_VAULT_PATH"] == str(assembly / "vault.sqlite")
-    assert set(gather) == {"FIRSTREAD_QUIET_SECONDS"}
-    assert json.loads(gather["FIRSTREAD_QUIET_SECONDS"]) == template.QUIET_SECONDS
+    assert set(gather) == {"FIRSTREAD_COMPLETENESS"}
+    assert json.loads(gather["FIRSTREAD_COMPLETENESS"]) == template.COMPLETENESS
 
 
 def test_references_are_made_under_the_key_file_only(assembly: Path) -> None:
