@@ -5,11 +5,13 @@ are the same images; other pixels or another geometry under the same UID are not
 """
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from firstread.deid.vault.modules import PATIENT_MODULE, STUDY_MODULE
@@ -73,9 +75,13 @@ def core_of(file: DicomFile) -> Core:
                 _add(encoding, file.dataset, tag)
             elif tag.group not in _GROUPS and tag.element != 0 and tag not in _OF_PATIENT_AND_ORDER:
                 _add(header, file.dataset, tag)
-    if file.transfer_syntax.is_compressed:
+    span = file.pixels
+    start = span.start
+    if span.length is None:
         encoding.update(file.transfer_syntax.encode())
-    for chunk in chunks(file.source, file.pixels.start, file.pixels.stop):
+    else:
+        start = span.stop - span.length  # the element's head is longer where its VR is said
+    for chunk in chunks(file.source, start, span.stop):
         encoding.update(chunk)
     return Core(header.hexdigest(), encoding.hexdigest())
 
@@ -93,5 +99,19 @@ def _add(digest: "_Hash", item: Dataset, tag: BaseTag) -> None:
                 if each not in _OF_PATIENT_AND_ORDER:
                     _add(digest, child, each)
     else:
-        digest.update(repr(element.value).encode())
+        digest.update(_encoded(element).rstrip(b" \0"))
     digest.update(b")")
+
+
+def _encoded(element: DataElement | RawDataElement) -> bytes:
+    """Return the value of an element that somebody has decoded, as it was encoded in Little Endian.
+
+    In implicit VR the reader itself had to look into UIDs and the numbers of the image.
+    """
+    value = element.value
+    if isinstance(value, bytes):
+        return value
+    values = list(value) if isinstance(value, MultiValue) else [] if value is None else [value]
+    if element.VR == "US" and all(isinstance(each, int) for each in values):
+        return struct.pack(f"<{len(values)}H", *values)
+    return "\\".join(str(each) for each in values).encode()

@@ -1,6 +1,7 @@
 """The way of a study in one process: every event goes from one real handler to the next, as often as wished."""
 
 import dataclasses
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,18 @@ import pytest
 
 import model_service
 from firstread import push as push_door
+from firstread.arrival import Arrival
+from firstread.clock import to_text
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
 from firstread.intake import step as intake
-from firstread.messages import AnalyzeRequest
+from firstread.messages import AnalyzeRequest, BatchEnded
 from firstread.push import Push, Sent
+from firstread.queues import Queue
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
+from firstread.refs import open_references
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.storage import Bucket
 from functions.alert import handler as alert
@@ -131,7 +136,8 @@ class Hospital:
         for step in (gather, complete_study, alert):
             made = dataclasses.replace(step.bootstrap(), clock=self.clock)
             monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
-        looks = dataclasses.replace(end_batch.bootstrap(), gather=gather.bootstrap())
+        self.gather = gather.bootstrap()
+        looks = dataclasses.replace(end_batch.bootstrap(), gather=self.gather)
         monkeypatch.setattr(end_batch, "bootstrap", lambda: looks)
         shipped = load_manifest(BUNDLE)
         limits = {"modalities": ("CR", "DX"), "body_parts": ("CHEST",), "views": (), "max_age_years": None}
@@ -149,6 +155,7 @@ class Hospital:
             )
         )
         self.analyse = self.new_analyse()
+        self._keys = itertools.count()
         self._arrived: set[tuple[str, str]] = set()
         self._streamed: set[str] = set()
         self._heard = 0
@@ -172,10 +179,28 @@ class Hospital:
         """Push files."""
         return list(Push(Bucket("incoming"), self.ledger).send(paths))
 
-    def put(self, data: bytes) -> tuple[str, str]:
-        """Put an object as a door that died before its receipt; return its identity."""
-        key = f"in/routine/{len(self._arrived) + len(self.cloud.rows('ledger_table')):032d}"
-        return key, Bucket("incoming").put(key, data, "application/octet-stream")
+    def put(self, data: bytes, lane: str = "routine", **said: str) -> tuple[str, str]:
+        """Put an object as a door does that writes no receipt; return its identity.
+
+        Parameters
+        ----------
+        said
+            Fields of the door's `Arrival`; none for a writer that knows nothing of them.
+        """
+        key = f"in/{lane}/{next(self._keys):032d}"
+        metadata = Arrival(**{"source": "ct1", **said}).metadata() if said else {}
+        return key, Bucket("incoming").put_once(key, data, "application/octet-stream", metadata=metadata)
+
+    def end(self, batch: str, studies: Mapping[str, int], source: str = "ct1") -> None:
+        """Say that a batch is over, by original Study Instance UIDs."""
+        references = open_references(deidentify.Settings())
+        hint = BatchEnded(
+            source=source,
+            batch=batch,
+            studies={references.study(uid): count for uid, count in studies.items()},
+            ended_at=to_text(self.clock()),
+        )
+        Queue(self.cloud.urls["hints"]).send(hint)
 
     def arrivals(self) -> list[Delivery]:
         """Return the events of objects that nobody was told of."""
