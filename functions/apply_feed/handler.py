@@ -18,8 +18,9 @@ from firstread.environment import (
     ReferenceSettings,
     VaultSettings,
 )
-from firstread.handling import Event, batch, logger
+from firstread.handling import Event, batch, logger, meter
 from firstread.messages import ObjectCreated
+from firstread.metrics import Metric
 from firstread.policy import Actor, Role
 from firstread.queues import Queue
 from firstread.records import tables
@@ -67,10 +68,12 @@ def handle_record(record: Event) -> None:
     receipt = bootstrap().object(
         key=event.detail.object.key, version_id=event.detail.object.version_id, received_at=event.time
     )
+    meter.add(Metric.OBJECTS_ARRIVED)
     if receipt is not None:
         logger.info(
             "feed message settled", extra={"outcome": receipt.outcome.value, "reason": receipt.reason}
         )
+        meter.settled(receipt)
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from firstread.arrival import Arrival
 from firstread.clock import now, to_text
+from firstread.correlation import correlate
 from firstread.deid.vault.aliases import PatientKey
 from firstread.deid.vault.errors import MergeError
 from firstread.deid.vault.steward import VaultSteward
@@ -107,6 +108,7 @@ class ApplyFeed:
         )
         if receipt.outcome is not Outcome.PENDING:
             return None
+        correlate(receipt.batch)
         try:
             settled = self._settled(receipt, self._message(receipt, parse(data), digest))
         except QuarantineError as error:

@@ -23,8 +23,10 @@ from firstread.vaults import open_rows
 from functions.apply_feed import handler as apply_feed
 from tests.support import events
 from tests.support.cloud import Cloud
+from tests.support.dicoms import encode, header
 from tests.support.events import CONTEXT
 from tests.support.hl7 import MRN, merge, message, order, patient, report
+from tests.support.hospital import Hospital
 from tests.support.records import STUDY
 from tests.support.wire import CrashError, dying_after_write
 
@@ -269,3 +271,61 @@ def test_nothing_of_a_message_is_anywhere_but_in_incoming_and_the_vault(
     assert len(feed.pokes()) > 3
     found = {(place, each) for place, text in places.items() for each in SECRETS if each in text}
     assert found == set()
+
+
+@pytest.fixture
+def hospital(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Hospital:
+    return Hospital(cloud, monkeypatch)
+
+
+NAMED = header(AccessionNumber="ACC4711", PatientID=MRN, IssuerOfPatientID="HOSP")
+
+
+@pytest.mark.parametrize("first", ["order", "image"])
+def test_an_order_says_how_soon_its_study_is_read_whichever_comes_first(
+    hospital: Hospital, first: str
+) -> None:
+    steps = {
+        "image": lambda: hospital.put(encode(NAMED)),
+        "order": lambda: hospital.say(message("ORM^O01", "PV1|1|E|ED^^^MAIN", *order())),
+    }
+    steps.pop(first)()
+    hospital.pump()
+    steps.popitem()[1]()
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert (study.priority, study.patient_class, study.location) == (Priority.STAT, "E", "ED^MAIN")
+    assert study.read_elsewhere_at == ""
+    assert study.version == 1
+    hospital.say(report(control="2"))
+    hospital.pump()
+    assert hospital.studies.worklist() == []  # somebody has read it
+    found = hospital.studies.get(study.study_uid)
+    assert found is not None
+    assert found.read_elsewhere_at == SENT
+    assert hospital.failures == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_feeds_and_images_in_any_order_and_number(hospital: Hospital, seed: int) -> None:
+    hospital.put(encode(NAMED))
+    for data in (*CHAIN, merge()):
+        hospital.say(data)
+    hospital.pump(seed, times=3)
+    (row,) = {row["study_uid"]["S"] for row in hospital.cloud.rows("studies_table")}
+    study = hospital.studies.get(row)
+    assert study is not None
+    assert (study.priority, study.version) == (Priority.STAT, 1)
+    assert study.read_elsewhere_at == "2004-08-26T20:00:00.000000Z"
+    assert hospital.failures == []
+
+
+def test_studies_of_a_merged_patient_go_under_the_one_who_stays(hospital: Hospital) -> None:
+    hospital.put(encode(NAMED))
+    hospital.say(merge())
+    hospital.pump()
+    other = {"StudyInstanceUID": "1.2.3.99", "SOPInstanceUID": "1.2.3.99.1", "PatientID": "OLD-31337"}
+    hospital.put(encode(header(IssuerOfPatientID="HOSP", **other)))
+    hospital.pump()
+    one, two = hospital.studies.worklist()
+    assert one.gathering.patient == two.gathering.patient
