@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,7 @@ class Worker:
                 self._hand_back(message)
             else:
                 self._handle(message, tries)
+        meter.flush()
         return len(messages)
 
     def _handle(self, message: "MessageTypeDef", tries: int) -> None:
@@ -106,7 +108,6 @@ class Worker:
             return
         with correlated(request.correlation_id):
             self._work(message, request, tries)
-        meter.flush()
 
     def _work(self, message: "MessageTypeDef", request: AnalyzeRequest, tries: int) -> None:
         try:
@@ -150,7 +151,7 @@ class Worker:
                 ) as error:  # tried again in time; a thread that ended would give up the message
                     logger.error("message not kept", extra=describe(error))
 
-        thread = threading.Thread(target=extend, daemon=True)
+        thread = threading.Thread(target=copy_context().run, args=(extend,), daemon=True)
         thread.start()
         try:
             yield

@@ -10,7 +10,6 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
 from firstread import handling
-from firstread.arrival import Arrival
 from firstread.deid.burned_in import TextBox
 from firstread.study import AlertState, AnalysisStatus, InstanceState, Outcome, Risk
 from tests.support import events
