@@ -134,6 +134,16 @@ class OrdersSettings(Environment):
     orders_table: str = Field(description="Table of what the hospital's feeds said of orders.")
 
 
+class FeedSettings(Environment):
+    """How messages of the hospital's feeds are applied."""
+
+    quiet_timer_queue_url: str = Field(description="Queue of studies to be looked at again.")
+    feed_issuers: Annotated[dict[str, str], NoDecode, BeforeValidator(_json)] = Field(
+        {},
+        description='Assigning authority -> Issuer of Patient ID (0010,0021), as JSON; "*" is every other one.',
+    )
+
+
 class HintsQueueSettings(Environment):
     """Where doors say that a batch has ended."""
 

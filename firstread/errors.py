@@ -28,6 +28,9 @@ class Reason(StrEnum):
     MAY_CONTAIN_BURNED_IN_TEXT = "may_contain_burned_in_text"
     PIXELS_TAKE_TOO_LONG = "pixels_take_too_long"
     CONFLICT = "conflict"
+    FEED_NOT_UNDERSTOOD = "feed_not_understood"
+    FEED_NOT_SUPPORTED = "feed_not_supported"
+    FEED_CONTRADICTS = "feed_contradicts"
 
 
 class QuarantineError(FirstReadError):

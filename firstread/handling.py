@@ -1,9 +1,11 @@
-"""What every Lambda handler does alike: log without patient data, work through a batch, report what failed.
+"""What every Lambda handler does alike: log without patient data, work through a batch, report what failed, measure.
 
 An exception's text may quote what it failed on, so only its type and place are logged.
 """
 
 import functools
+import json
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,10 +19,16 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from firstread.correlation import Correlation, correlated
+from firstread.metrics import Meter, Metric
+
 Event = dict[str, Any]
 """A Lambda event or one of its records, as decoded JSON."""
 
 logger = Logger()
+logger.addFilter(Correlation())
+meter = Meter()
+"""What the function measures; `batch` flushes it."""
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -44,6 +52,9 @@ def batch(
 ) -> Mapping[str, Any]:
     """Handle each record of a batch; those that fail are returned for another try, the others are done.
 
+    The log lines of a record carry the correlation id of its message; of an object that arrived, from the moment that
+    its metadata has been read (`firstread.correlation.correlate`).
+
     Parameters
     ----------
     event_type
@@ -61,14 +72,57 @@ def batch(
 
     @functools.wraps(handle_record)
     def handle(record: Any) -> None:  # noqa: ANN401 - powertools asks for this name and hands its own types
-        try:
-            handle_record(record.raw_event)
-        except Exception as error:
-            logger.error("record failed", extra=describe(error))
-            raise
+        event = record.raw_event
+        with correlated(correlation_of(event)):
+            try:
+                handle_record(event)
+            except Exception as error:
+                logger.error("record failed", extra=describe(error))
+                meter.add(Metric.RECORDS_FAILED)
+                raise
 
     # All records failing is reported like some failing: an exception would only repeat it, with its text.
     processor: BasePartialProcessor = BatchProcessor(
         event_type=event_type, raise_on_entire_batch_failure=False
     )
-    return dict(process_partial_response(event, handle, processor, context))  # type: ignore[arg-type]
+    _measure_wait(event)
+    try:
+        return dict(process_partial_response(event, handle, processor, context))  # type: ignore[arg-type]
+    finally:
+        meter.flush()
+
+
+def correlation_of(record: Event) -> str:
+    """Return the correlation id that the message of a record names, or ""; never fails.
+
+    A record of a queue has it in its body, or in the detail of an event of our own; a row of the outbox in its message,
+    a row of an instance as its batch.
+    """
+    row = record.get("dynamodb", {}).get("NewImage", {})
+    said = _decoded(record.get("body") or row.get("body", {}).get("S"))
+    detail = said.get("detail")
+    found = said.get("correlation_id") or (detail.get("correlation_id") if isinstance(detail, dict) else "")
+    return str(found or _decoded(row.get("instance", {}).get("S")).get("batch") or "")
+
+
+def _decoded(text: object) -> Event:
+    try:
+        found = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _measure_wait(event: Event) -> None:
+    """Measure how long the oldest record has waited: in its queue, or in the stream of its table."""
+    sent = [
+        int(record["attributes"]["SentTimestamp"]) / 1000
+        for record in event["Records"]
+        if "SentTimestamp" in record.get("attributes", {})
+    ] + [
+        float(record["dynamodb"]["ApproximateCreationDateTime"])
+        for record in event["Records"]
+        if "ApproximateCreationDateTime" in record.get("dynamodb", {})
+    ]
+    if sent:
+        meter.add(Metric.OLDEST_MESSAGE, max(0.0, time.time() - min(sent)))

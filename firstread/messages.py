@@ -21,7 +21,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
-    correlation_id: str = ""
+    correlation_id: str = Field("", pattern=r"^[A-Za-z0-9-]{0,64}$")
 
 
 class BatchEnded(Message):

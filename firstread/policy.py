@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What somebody is here as."""
+    """What somebody is here as. `MACHINES` are no persons."""
 
     RADIOLOGIST = "radiologist"
     RESIDENT = "resident"
@@ -20,6 +20,10 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ADMIN = "admin"
     SERVICE = "service"
+    FEED = "feed"
+
+
+MACHINES = frozenset({Role.SERVICE, Role.FEED})
 
 
 class Action(StrEnum):
@@ -35,6 +39,7 @@ class Action(StrEnum):
     AUDIT_VIEW = "audit.view"
     IDENTITY_VIEW = "identity.view"
     IDENTITY_MANAGE = "identity.manage"
+    IDENTITY_MERGE = "identity.merge"
 
 
 class Purpose(StrEnum):
@@ -110,11 +115,13 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
     Role.DATA_STEWARD: (
         _STUDY
         | _ANALYSIS
-        | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.IDENTITY_VIEW, Action.IDENTITY_MANAGE}
+        | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.IDENTITY_VIEW}
+        | {Action.IDENTITY_MANAGE, Action.IDENTITY_MERGE}
     ),
     Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
     Role.ADMIN: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW}),
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
+    Role.FEED: frozenset({Action.IDENTITY_MERGE}),
 }
 
 

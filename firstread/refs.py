@@ -47,6 +47,10 @@ class References:
         """Return the reference of an accession number, or of a placer's or filler's order number; "" for none."""
         return self._of("order", number)
 
+    def message(self, name: str) -> str:
+        """Return the reference of a feed's message: of the digest of its bytes, or of its sender and control ID."""
+        return self._of("message", name)
+
     def _of(self, kind: str, value: str) -> str:
         """Return 160 bits of HMAC-SHA256 (RFC 2104), as hexadecimal text; "" where there is no value."""
         value = value.strip(" \0")

@@ -137,6 +137,11 @@ class Analyse:
             return None
         return self._record(request, to_text(self.clock()), [], reason=UNEXPECTED)
 
+    def completed_at(self, request: AnalyzeRequest) -> str:
+        """Return when the study version of a request was complete; "" where there is none."""
+        version = self.studies.version(request.study_uid, request.version)
+        return version.completed_at if version is not None else ""
+
     def _current(self, request: AnalyzeRequest) -> StudyVersion | None:
         study = self.studies.get(request.study_uid)
         version = self.studies.version(request.study_uid, request.version)
@@ -188,7 +193,7 @@ class Analyse:
             bundle_sha256=self._digests.get(request.model_id, ""),
             simulated=any(instance.facts.simulated for instance in chosen),
         )
-        return result if self.results.record(result) else None
+        return result if self.results.record(result, request.correlation_id) else None
 
 
 def _finding(model: Model, prediction: Prediction, sop_uid: str, key: str) -> Finding:

@@ -2,16 +2,20 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from firstread.correlation import Correlation, correlated
 from firstread.handling import describe
 from firstread.messages import AnalyzeRequest
+from firstread.metrics import Meter, Metric, Stage
 from firstread.region import region
 from model_service.analyse import Analyse
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 logger = Logger(service="model_service")
+logger.addFilter(Correlation())
+meter = Meter("model_service")
 
 LAST_TRY = 3
 """maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
@@ -78,16 +84,19 @@ class Worker:
             MaxNumberOfMessages=1,
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=_VISIBILITY_SECONDS,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
         messages = response.get("Messages", [])
         for message in messages:
+            if sent := message.get("Attributes", {}).get("SentTimestamp"):
+                meter.add(Metric.OLDEST_MESSAGE, max(0.0, time.time() - int(sent) / 1000))
             tries = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
             # The last try is not handed back: it would go to the dead letters without a result on the worklist.
             if self._stopping.is_set() and tries < LAST_TRY:
                 self._hand_back(message)
             else:
                 self._handle(message, tries)
+        meter.flush()
         return len(messages)
 
     def _handle(self, message: "MessageTypeDef", tries: int) -> None:
@@ -97,11 +106,16 @@ class Worker:
             logger.error("not an analyze request", extra=describe(error))
             self._hand_back(message)  # to the dead-letter queue, after its tries
             return
+        with correlated(request.correlation_id):
+            self._work(message, request, tries)
+
+    def _work(self, message: "MessageTypeDef", request: AnalyzeRequest, tries: int) -> None:
         try:
             with self._kept(message):
                 result = self._analyse.request(request)
         except Exception as error:
             logger.error("analysis failed", extra={**describe(error), "try": tries})
+            meter.add(Metric.RECORDS_FAILED)
             if tries >= LAST_TRY:
                 self._give_up(request)
             self._hand_back(message, after=_PAUSES[min(tries, len(_PAUSES)) - 1] if tries < LAST_TRY else 0)
@@ -109,6 +123,7 @@ class Worker:
         self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         if result is not None:
             logger.info("result recorded", extra={"model": result.model_id, "status": result.status.value})
+            meter.stage(Stage.COMPLETE_TO_RESULT, self._analyse.completed_at(request), result.finished_at)
 
     def _give_up(self, request: AnalyzeRequest) -> None:
         try:
@@ -136,7 +151,7 @@ class Worker:
                 ) as error:  # tried again in time; a thread that ended would give up the message
                     logger.error("message not kept", extra=describe(error))
 
-        thread = threading.Thread(target=extend, daemon=True)
+        thread = threading.Thread(target=copy_context().run, args=(extend,), daemon=True)
         thread.start()
         try:
             yield

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firstread.policy import Actor, Role
+from firstread.policy import MACHINES, Actor, Role
 from portal.errors import LocalUsersError
 
 _NAMED_LOOPBACK = "localhost"
@@ -99,7 +99,7 @@ def seed(path: Path) -> bool:
     users = [
         LocalUser(name=role.value.replace(" ", "-"), role=role, password=secrets.token_urlsafe(12))
         for role in Role
-        if role is not Role.SERVICE
+        if role not in MACHINES
     ]
     text = json.dumps({"users": [user.model_dump(mode="json") for user in users]}, indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from firstread import queues, storage
+from firstread import queues, refs, storage
 from firstread.records import tables
 from functions.alert import handler as alert
+from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.end_batch import handler as end_batch
 from functions.gather import handler as gather
 
 _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
@@ -21,9 +23,19 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     queues._sqs.cache_clear,
     queues._sns.cache_clear,
     queues._events.cache_clear,
+    refs._kms.cache_clear,
     *(
         handler.bootstrap.cache_clear
-        for handler in (alert, clean_pixels, complete_study, deidentify, deliver, gather)
+        for handler in (
+            alert,
+            apply_feed,
+            clean_pixels,
+            complete_study,
+            deidentify,
+            deliver,
+            end_batch,
+            gather,
+        )
     ),
 )
 

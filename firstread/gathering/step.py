@@ -51,6 +51,8 @@ class GatherStudy:
         When a study counts as complete.
     clock
         The present moment.
+    closed
+        Told of a study whose version this look closed.
     """
 
     instances: InstanceRepository
@@ -62,6 +64,7 @@ class GatherStudy:
     timers: Queue
     policy: CompletenessPolicy
     clock: Callable[[], datetime] = now
+    closed: Callable[[Study], None] = lambda _study: None
 
     def look(self, study_uid: str) -> Study | None:
         """Look at a study, and return its head as it is then; None where no instance of it is recorded."""
@@ -88,7 +91,9 @@ class GatherStudy:
         def version(study: Study) -> list[Addition]:
             return [new_version(frozen(study), requests(study))] if look.close is not None else []
 
-        self.studies.change(study_uid, changed, also=version)
+        written = self.studies.change(study_uid, changed, also=version)
+        if written is not None and look.close is not None:
+            self.closed(written)
         study = self.studies.get(study_uid)
         # Also where nothing was written: a process that died between the two writes sent no timer.
         if study is not None and look.again is not None:

@@ -1,5 +1,6 @@
 """Wire the look at a study to its environment; the functions that look have this in common."""
 
+from firstread.correlation import correlated
 from firstread.environment import (
     BatchesSettings,
     CompletenessSettings,
@@ -11,6 +12,8 @@ from firstread.environment import (
     StudiesSettings,
 )
 from firstread.gathering.step import GatherStudy
+from firstread.handling import logger, meter
+from firstread.metrics import Stage
 from firstread.queues import Queue
 from firstread.records import tables
 from firstread.records.batches import BatchRepository
@@ -18,6 +21,7 @@ from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.orders import OrderRepository
 from firstread.records.results import ModelRepository
 from firstread.records.studies import StudyRepository
+from firstread.study import Study
 
 
 class GatheringSettings(
@@ -45,4 +49,11 @@ def open_gathering(settings: GatheringSettings) -> GatherStudy:
         orders=OrderRepository(),
         timers=Queue(settings.quiet_timer_queue_url),
         policy=settings.completeness,
+        closed=_closed,
     )
+
+
+def _closed(study: Study) -> None:
+    with correlated(study.gathering.correlation_id):
+        logger.info("version closed", extra={"version": study.version, "closed_by": study.closed_by})
+    meter.stage(Stage.SETTLE_TO_COMPLETE, study.gathering.last_arrival, study.completed_at)

@@ -12,6 +12,7 @@ from typing import IO
 
 from firstread.arrival import Arrival
 from firstread.clock import from_text, now, to_text
+from firstread.correlation import correlate
 from firstread.deid import IdentityVault, Rules
 from firstread.deid.engine import Deidentified, write
 from firstread.deid.process import IN_MEMORY_BYTES, Looked, clean_header_of
@@ -121,6 +122,7 @@ class Intake:
                 )
                 if receipt.outcome is not Outcome.PENDING:
                     return None
+                correlate(receipt.batch)
                 with stored.file() as source:
                     return self._read(receipt, source, work)
         except NotFoundError:

@@ -15,12 +15,25 @@ _KIND = "model"
 class ResultRepository:
     """What each model said about each study version; written once."""
 
-    def record(self, result: Result) -> bool:
-        """Record a result with its event; return False, with nothing written, where one is recorded."""
+    def record(self, result: Result, correlation_id: str = "") -> bool:
+        """Record a result with its event; return False, with nothing written, where one is recorded.
+
+        Parameters
+        ----------
+        result
+            What to record.
+        correlation_id
+            Of the request it answers.
+        """
         row = ResultRow(
             study_uid=result.study_uid, result_id=result.result_id, body=result.model_dump(mode="json")
         )
-        event = ResultRecorded(study_uid=result.study_uid, version=result.version, result_id=result.result_id)
+        event = ResultRecorded(
+            study_uid=result.study_uid,
+            version=result.version,
+            result_id=result.result_id,
+            correlation_id=correlation_id,
+        )
 
         def build(transaction: TransactWrite) -> None:
             transaction.save(row, condition=ResultRow.result_id.does_not_exist())

@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from firstread.environment import AlertsSettings, ResultsSettings, StudiesSettings
-from firstread.handling import Event, batch
+from firstread.handling import Event, batch, logger, meter
 from firstread.messages import ResultRecordedEvent
+from firstread.metrics import Stage
 from firstread.queues import Topic
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
@@ -42,7 +43,14 @@ def bootstrap() -> RankAndAlert:
 
 def handle_record(record: Event) -> None:
     """Handle one event."""
-    bootstrap().result(ResultRecordedEvent.model_validate_json(record["body"]).detail)
+    step = bootstrap()
+    alert = step.result(ResultRecordedEvent.model_validate_json(record["body"]).detail)
+    if alert is None:
+        return
+    logger.info("alert published", extra={"model": alert.model_id, "simulated": alert.simulated})
+    result = step.results.get(alert.study_uid, alert.result_id)
+    if result is not None:
+        meter.stage(Stage.RESULT_TO_ALERT, result.finished_at, alert.delivered_at)
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

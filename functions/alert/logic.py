@@ -88,8 +88,14 @@ class RankAndAlert:
     portal_url: str
     clock: Callable[[], datetime] = now
 
-    def result(self, event: ResultRecorded) -> None:
-        """Rank the study and alert; a result on a version that is no longer current changes nothing."""
+    def result(self, event: ResultRecorded) -> Alert | None:
+        """Rank the study and alert; a result on a version that is no longer current changes nothing.
+
+        Returns
+        -------
+        Alert or None
+            The alert whose notice was published because of this event.
+        """
         alert: Alert | None = None
 
         def decide(study: Study | None) -> Study | None:
@@ -107,21 +113,23 @@ class RankAndAlert:
 
         self.studies.change(event.study_uid, decide, also=lambda _study: [new_alert(alert)] if alert else [])
         study = self.studies.get(event.study_uid)
-        if study is not None and study.alert_id:
-            self._publish(study.alert_id)
+        return self._publish(study.alert_id, event.correlation_id) if study and study.alert_id else None
 
-    def _publish(self, alert_id: str) -> None:
+    def _publish(self, alert_id: str, correlation_id: str) -> Alert | None:
         """Publish an alert that nobody was told of; at least once, and never for one further along."""
         alert = self.alerts.get(alert_id)
         if alert is None or alert.state is not AlertState.CREATED:
-            return
+            return None
         notice = AlertNotice(
             alert_id=alert.alert_id,
             risk=alert.risk.value,
             model=alert.model_id,
             simulated=alert.simulated,
             link=f"{self.portal_url}/alerts/{alert.alert_id}",
+            correlation_id=correlation_id,
         )
         subject = f"[SIMULATED] {_SUBJECT}" if alert.simulated else _SUBJECT
         self.topic.publish(notice, subject)
-        self.alerts.mark_delivered(alert, to_text(self.clock()))
+        delivered_at = to_text(self.clock())
+        self.alerts.mark_delivered(alert, delivered_at)
+        return alert.model_copy(update={"delivered_at": delivered_at})

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.deid.burned_in import RapidTextDetector
-from firstread.handling import Event, batch, logger
+from firstread.handling import Event, batch, logger, meter
 from firstread.imaging.compare import same_pixels
 from firstread.intake.step import described
 from firstread.intake.wiring import IntakeSettings, open_intake
@@ -39,5 +39,6 @@ def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
         receipt = step.object(request, seconds)
         if receipt is not None:
             logger.info("object settled", extra=described(receipt))
+            meter.settled(receipt)
 
     return batch(EventType.SQS, handle_record, event, context)

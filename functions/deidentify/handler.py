@@ -8,10 +8,11 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.environment import CleanPixelsQueueSettings
-from firstread.handling import Event, batch, logger
+from firstread.handling import Event, batch, logger, meter
 from firstread.intake.step import described
 from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.messages import ObjectCreated
+from firstread.metrics import Metric
 from firstread.queues import Queue
 from functions.deidentify.logic import Deidentify
 
@@ -33,8 +34,10 @@ def handle_record(record: Event) -> None:
     receipt = bootstrap().object(
         key=event.detail.object.key, version_id=event.detail.object.version_id, received_at=event.time
     )
+    meter.add(Metric.OBJECTS_ARRIVED)
     if receipt is not None:
         logger.info("object settled", extra=described(receipt))
+        meter.settled(receipt)
 
 
 def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:

@@ -1,6 +1,8 @@
 """The model service: one recorded result per request, and a worker that loses no message."""
 
+import io
 import json
+import logging
 import os
 import signal
 import threading
@@ -20,6 +22,7 @@ from model_service.registry import bundles, registration
 from model_service.worker import LAST_TRY, Worker
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
+from tests.support.emf import lines
 from tests.support.hospital import Hospital
 
 
@@ -130,6 +133,25 @@ def test_a_request_is_worked_on_and_its_message_deleted(hospital: Hospital) -> N
     assert len(hospital.cloud.rows("results_table")) == 1
     assert worker(hospital).poll(0) == 0
     assert dead(hospital) == []
+
+
+def test_the_worker_s_lines_and_event_carry_the_correlation_id_and_it_measures(
+    hospital: Hospital, capfd: pytest.CaptureFixture[str]
+) -> None:
+    send(hospital, request(hospital).model_copy(update={"correlation_id": "b7f3"}).model_dump_json())
+    target = io.StringIO()
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(worker_module.logger.registered_formatter)
+    worker_module.logger._logger.addHandler(handler)
+    worker(hospital).poll(0)
+    worker_module.logger._logger.removeHandler(handler)
+    (line,) = [json.loads(each) for each in target.getvalue().splitlines()]
+    assert (line["message"], line["correlation_id"]) == ("result recorded", "b7f3")
+    (row,) = [each for each in hospital.cloud.rows("outbox_table") if each["kind"]["S"] == "ResultRecorded"]
+    assert json.loads(row["body"]["S"])["correlation_id"] == "b7f3"
+    found = {name: line for line in lines(capfd.readouterr().out) for name in line.values}
+    assert found["OldestMessageSeconds"].dimensions == {"service": "model_service"}
+    assert found["StageSeconds"].dimensions == {"service": "model_service", "stage": "complete_to_result"}
 
 
 @pytest.mark.parametrize("body", ["", "{}", "not json", '{"study_uid": "x", "version": 0, "model_id": "m"}'])

@@ -19,12 +19,15 @@ from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
 from firstread.dicom.reader import quiet
+from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
 from model_service import worker
 from tests.support import events
 from tests.support.cloud import BUCKETS, Cloud
 from tests.support.dicoms import encode, header
+from tests.support.emf import lines
+from tests.support.hl7 import merge, message, order, patient, report
 from tests.support.hospital import Hospital
 
 NUMBERS = (
@@ -197,15 +200,30 @@ def inputs(folder: Path, hospital: Hospital) -> dict[Path, set[str]]:
     return found
 
 
+def feed_messages(mrn: str) -> list[bytes]:
+    """Return what the hospital says of the patient: an order, a report, a merge, and what cannot be applied."""
+    named = (patient(f"{mrn}^^^HOSP"), *order(accession="ACC4711"))
+    return [
+        message("ORM^O01", *named),
+        report(accession="ACC4711", control="2"),
+        merge(old="ALT-31337^^^HOSP", into=f"{mrn}^^^HOSP", control="3"),
+        merge(old=f"{mrn}^^^HOSP", into="ALT-31337^^^HOSP", control="4"),
+        message("ADT^A08", patient()),
+    ]
+
+
 def test_no_identifying_string_of_any_input_is_found_anywhere(
     hospital: Hospital, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pushed = inputs(tmp_path, hospital)
     sent = hospital.push(*pushed)
     assert len(sent) == len(pushed) + 1 and all(each.receipt for each in sent)
+    mrn = planted().PatientID
+    for said in (*feed_messages(mrn), b"Quimby, Theodora"):
+        hospital.say(said)
     hospital.pump(seed=1, times=2)
     poisoned = events.sqs('{"Quimby": "Theodora"')
-    for step in (deidentify, clean_pixels):
+    for step in (deidentify, clean_pixels, apply_feed):
         assert len(step.handle(poisoned, events.CONTEXT)["batchItemFailures"]) == 1
     captured = capfd.readouterr()
     everything = Everything(hospital.cloud, log.getvalue() + captured.out + captured.err)
@@ -213,8 +231,23 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
     assert len(secrets) > 60
     assert everything.holding(secrets) == {}
     # The run was a real one.
+    measured = {name for line in lines(captured.out) for name in line.values}
+    assert {
+        "ObjectsStored",
+        "ObjectsQuarantined",
+        "UnknownFacts",
+        "StageSeconds",
+        "RecordsFailed",
+    } <= measured
+    assert {dimension for line in lines(captured.out) for dimension in line.dimensions} == {
+        "service",
+        "stage",
+    }
     assert any("object_key" in each["MessageBody"] for each in hospital.cloud.wire.sent("SendMessage"))
-    assert "object settled" in log.getvalue() and "record failed" in log.getvalue()
+    for line in ("object settled", "feed message settled", "record failed"):
+        assert line in log.getvalue()
+    assert any(row["item"]["S"].startswith("study#") for row in hospital.cloud.rows("orders_table"))
+    assert len(hospital.cloud.rows("audit_table")) >= 2
     assert len(hospital.cloud.objects("studies")) >= 6
     assert len(hospital.cloud.rows("alerts_table")) >= 1
     assert "6 mm nodule" in json.dumps(hospital.cloud.rows("instances_table"), default=str)

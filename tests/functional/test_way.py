@@ -1,11 +1,15 @@
 """The way of a study through the real handlers, whatever the order and however often events come."""
 
+import io
+import json
+import logging
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
+from firstread import handling
 from firstread.deid.burned_in import TextBox
 from firstread.study import AlertState, AnalysisStatus, InstanceState, Outcome, Risk
 from tests.support import events
@@ -166,6 +170,29 @@ def test_a_study_of_nothing_but_a_report_is_complete_and_has_no_model(
     (study,) = hospital.studies.worklist()
     assert (study.status, study.risk) == (AnalysisStatus.NO_MODEL, Risk.UNKNOWN)
     assert study.not_applicable == {hospital.model_id: "not an image"}
+
+
+def test_one_correlation_id_leads_from_the_door_to_the_alert(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every message of a study's way, and every line that is logged on it, names the batch that brought it."""
+    target = io.StringIO()
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(handling.logger.registered_formatter)
+    monkeypatch.setattr(handling.logger._logger, "level", logging.INFO)
+    handling.logger._logger.addHandler(handler)
+    hospital.detector.where = [CORNER]
+    hospital.put(encode(header(BurnedInAnnotation="YES")), batch="b7f3")
+    hospital.pump()
+    handling.logger._logger.removeHandler(handler)
+    bodies = [each["MessageBody"] for each in hospital.cloud.wire.sent("SendMessage")]
+    bodies += [each["Message"] for each in hospital.cloud.wire.sent("Publish")]
+    bodies += [entry["Detail"] for each in hospital.cloud.wire.sent("PutEvents") for entry in each["Entries"]]
+    assert len(bodies) == 5  # clean pixels, quiet timer, analyze, result, notice
+    assert {json.loads(body)["correlation_id"] for body in bodies} == {"b7f3"}
+    lines = [json.loads(line) for line in target.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["object settled", "version closed", "alert published"]
+    assert {line["correlation_id"] for line in lines} == {"b7f3"}
 
 
 def test_an_old_study_does_not_alert(hospital: Hospital, tmp_path: Path) -> None:

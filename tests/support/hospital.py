@@ -28,8 +28,9 @@ from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.refs import open_references
 from firstread.routing import RegisteredModel, RoutingRule
-from firstread.storage import Bucket
+from firstread.storage import FEED_PREFIX, Bucket, feed_key
 from functions.alert import handler as alert
+from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
@@ -46,6 +47,7 @@ from tests.support.events import CONTEXT
 BUNDLE = Path(model_service.__file__).parent / "bundles" / "cxr_opacity"
 _HANDLERS = {
     "deidentify": deidentify.handle,
+    "apply_feed": apply_feed.handle,
     "clean_pixels": clean_pixels.handle,
     "gather": gather.handle,
     "complete_study": complete_study.handle,
@@ -133,7 +135,7 @@ class Hospital:
             monkeypatch.setattr(module, "now", self.clock)
         self.detector = StubDetector()
         monkeypatch.setattr(clean_pixels, "RapidTextDetector", lambda: self.detector)
-        for step in (gather, complete_study, alert):
+        for step in (gather, complete_study, alert, apply_feed):
             made = dataclasses.replace(step.bootstrap(), clock=self.clock)
             monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
         self.gather = gather.bootstrap()
@@ -202,6 +204,12 @@ class Hospital:
         )
         Queue(self.cloud.urls["hints"]).send(hint)
 
+    def say(self, message: bytes) -> tuple[str, str]:
+        """Hand in a message of a feed; return the identity of its object."""
+        key, metadata = feed_key(), Arrival(source="hl7", batch="b-feed").metadata()
+        version = Bucket("incoming").put_once(key, message, "application/hl7-v2+er7", metadata=metadata)
+        return key, version
+
     def arrivals(self) -> list[Delivery]:
         """Return the events of objects that nobody was told of."""
         found = []
@@ -212,7 +220,8 @@ class Hospital:
                 event = events.object_created(
                     "incoming", *identity, time=f"{self.clock():%Y-%m-%dT%H:%M:%SZ}"
                 )
-                found.append(Delivery("deidentify", events.sqs(event)))
+                step = "apply_feed" if identity[0].startswith(FEED_PREFIX) else "deidentify"
+                found.append(Delivery(step, events.sqs(event)))
         return found
 
     def streams(self) -> list[Delivery]:

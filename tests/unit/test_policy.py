@@ -22,18 +22,20 @@ ORDER = (
     Role.AUDITOR,
     Role.ADMIN,
     Role.SERVICE,
+    Role.FEED,
 )
 TABLE = {
-    Action.WORKLIST_VIEW: "yy-yyy-yy",
-    Action.STUDY_VIEW: "yyfsyy-yy",
-    Action.IMAGE_VIEW: "yyfsyy---",
-    Action.FINDING_VIEW: "yy-s-y--y",
-    Action.OVERLAY_VIEW: "yy-s-y---",
-    Action.ALERT_VIEW: "yy---y---",
-    Action.ALERT_ACKNOWLEDGE: "yy-------",
-    Action.AUDIT_VIEW: "------y--",
-    Action.IDENTITY_VIEW: "yy---y---",
-    Action.IDENTITY_MANAGE: "-----y---",
+    Action.WORKLIST_VIEW: "yy-yyy-yy-",
+    Action.STUDY_VIEW: "yyfsyy-yy-",
+    Action.IMAGE_VIEW: "yyfsyy----",
+    Action.FINDING_VIEW: "yy-s-y--y-",
+    Action.OVERLAY_VIEW: "yy-s-y----",
+    Action.ALERT_VIEW: "yy---y----",
+    Action.ALERT_ACKNOWLEDGE: "yy--------",
+    Action.AUDIT_VIEW: "------y---",
+    Action.IDENTITY_VIEW: "yy---y----",
+    Action.IDENTITY_MANAGE: "-----y----",
+    Action.IDENTITY_MERGE: "-----y---y",
 }
 CELLS = [(role, action, TABLE[action][column]) for action in TABLE for column, role in enumerate(ORDER)]
 

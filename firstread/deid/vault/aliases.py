@@ -79,6 +79,15 @@ class Aliases:
             seen.add(into)
             patient = into
 
+    def leads(self, patient: PatientKey, into: PatientKey) -> bool:
+        """Tell whether new studies of a patient go the way of another one, by one merge or several."""
+        for _ in range(MAX_HOPS + 1):
+            step = current(self._rows.log(ALIAS, patient.original))
+            if step is None or step == into:
+                return step is not None
+            patient = step
+        return False
+
     def merge(self, patient: PatientKey, into: PatientKey, actor: str) -> None:
         """Let new studies of a patient go under another one.
 

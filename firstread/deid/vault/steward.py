@@ -40,9 +40,33 @@ class VaultSteward:
         MergeError
             If it would make a circle, an ID is empty, or the patient is merged already.
         """
-        code, other = (pseudonym.code for pseudonym in self._pseudonyms([patient, into]))
-        self._guard.allow(Action.IDENTITY_MANAGE, f"merge into {other}", code, Purpose.DATA_QUALITY)
+        self._allow_merge(patient, into)
         self._aliases.merge(patient, into, self._guard.actor.name)
+
+    def merge_once(self, patient: PatientKey, into: PatientKey) -> bool:
+        """Merge as `merge` does; return False, with nothing changed, where the patient goes under the other already.
+
+        Raises
+        ------
+        RefusedError
+            If the actor may not.
+        MergeError
+            If the merge contradicts an earlier one, or an ID is empty.
+        """
+        self._allow_merge(patient, into)
+        if self._aliases.leads(patient, into):
+            return False
+        try:
+            self._aliases.merge(patient, into, self._guard.actor.name)
+        except MergeError:
+            if self._aliases.leads(patient, into):  # another delivery of the same message was faster
+                return False
+            raise
+        return True
+
+    def _allow_merge(self, patient: PatientKey, into: PatientKey) -> None:
+        code, other = (pseudonym.code for pseudonym in self._pseudonyms([patient, into]))
+        self._guard.allow(Action.IDENTITY_MERGE, f"merge into {other}", code, Purpose.DATA_QUALITY)
 
     def unmerge(self, patient: PatientKey) -> None:
         """Take a merge back: new studies of the patient go under their own pseudonym again.

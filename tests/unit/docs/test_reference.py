@@ -20,6 +20,7 @@ from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerS
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
 from firstread.local.home import HOME_VARIABLE
+from firstread.metrics import Metric, Stage
 from firstread.push import Refusal
 from infra.settings import Setting
 from tests.unit.docs import pages
@@ -28,6 +29,7 @@ SETTINGS = "docs/reference/settings.md"
 EVENTS = "docs/reference/events.md"
 REASONS = "docs/reference/reasons.md"
 COMMANDS = "docs/reference/command-line.md"
+METRICS = "docs/reference/metrics.md"
 DEIDENTIFICATION = "docs/reference/deidentification.md"
 
 FUNCTIONS = sorted(path.parent.name for path in (pages.REPOSITORY / "functions").glob("*/handler.py"))
@@ -143,6 +145,14 @@ def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]
 
 def test_the_reason_of_the_last_try_is_the_worker_s() -> None:
     assert importlib.import_module("model_service.analyse").UNEXPECTED == "unexpected_error"
+
+
+def test_metrics_and_stages_are_all_there() -> None:
+    told = pages.sections(METRICS)
+    assert set(told) == {metric.title for metric in Metric}
+    assert all(text.strip() for text in told.values())
+    stages = [row[0].strip("`") for row in pages.rows(told[Metric.STAGE.title])]
+    assert stages == [stage.value for stage in Stage]
 
 
 def commands() -> dict[str, Any]:

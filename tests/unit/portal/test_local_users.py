@@ -14,7 +14,7 @@ def test_seeded_users_can_sign_in(tmp_path: Path) -> None:
     assert seed(path)
     users = json.loads(path.read_text())["users"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert {user["role"] for user in users} == {role.value for role in Role} - {"service"}
+    assert {user["role"] for user in users} == {role.value for role in Role} - {"service", "feed"}
     assert len({user["password"] for user in users}) == len(users)
     loaded = load(path)
     for user in users:

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from firstread.deid.vault import IdentityVault, MergeError, PatientPseudonym
-from firstread.deid.vault.aliases import MAX_HOPS, Aliases, PatientKey
-from firstread.deid.vault.rows import Rows
+from firstread.deid.vault.aliases import ALIAS, MAX_HOPS, Aliases, PatientKey
+from firstread.deid.vault.audit import Guard
+from firstread.deid.vault.errors import RefusedError
+from firstread.deid.vault.rows import Payload, Rows
+from firstread.deid.vault.steward import VaultSteward
 from firstread.errors import TransientError
+from firstread.policy import Actor, Role
 from tests.support.vaults import MemoryStore
 
 KEY = b"k" * 32
@@ -194,3 +198,64 @@ class Merges(RuleBasedStateMachine):
 
 TestMerges = Merges.TestCase
 TestMerges.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_a_patient_leads_to_everybody_behind_them_and_to_nobody_else(aliases: Aliases) -> None:
+    aliases.merge(ANN, BEN, "kim")
+    aliases.merge(BEN, CAT, "kim")
+    assert [aliases.leads(ANN, into) for into in (BEN, CAT, ANN)] == [True, True, False]
+    assert [aliases.leads(CAT, into) for into in (ANN, BEN)] == [False, False]
+    aliases.unmerge(BEN, "kim")
+    assert [aliases.leads(ANN, into) for into in (BEN, CAT)] == [True, False]
+
+
+def test_in_a_circle_nobody_leads_to_somebody_outside(store: MemoryStore, aliases: Aliases) -> None:
+    rows = Rows(store, KEY)
+    for patient, into in ((ANN, BEN), (BEN, ANN)):
+        entry: Payload = {"into": [into.issuer, into.patient_id], "at": "", "actor": "kim"}
+        rows.append(ALIAS, patient.original, entry, 0)
+    assert not aliases.leads(ANN, CAT)
+    assert aliases.leads(ANN, ANN)
+
+
+class Trail:
+    """An audit trail in a list."""
+
+    def __init__(self) -> None:
+        self.events: list[Mapping[str, str | bool]] = []
+
+    def record(self, event: Mapping[str, str | bool]) -> None:
+        self.events.append(event)
+
+
+def steward(store: MemoryStore, role: Role, trail: Trail) -> VaultSteward:
+    return VaultSteward(Rows(store, KEY), Guard(Actor("hl7", role), trail))
+
+
+def test_a_merge_is_made_once_and_each_try_is_written_down(store: MemoryStore) -> None:
+    trail = Trail()
+    feed = steward(store, Role.FEED, trail)
+    assert [feed.merge_once(ANN, BEN) for _ in range(2)] == [True, False]
+    for patient, into in ((ANN, CAT), (BEN, ANN)):
+        with pytest.raises(MergeError):
+            feed.merge_once(patient, into)
+    assert [event["allowed"] for event in trail.events] == [True] * 4
+    with pytest.raises(RefusedError):
+        feed.unmerge(ANN)
+    with pytest.raises(RefusedError):
+        steward(store, Role.AUDITOR, trail).merge_once(ANN, BEN)
+    assert [event["allowed"] for event in trail.events[4:]] == [False, False]
+
+
+def test_a_merge_that_another_delivery_made_meanwhile_is_no_error(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = steward(store, Role.FEED, Trail())
+    merge = Aliases.merge
+
+    def overtaken(self: Aliases, patient: PatientKey, into: PatientKey, actor: str) -> None:
+        merge(self, patient, into, actor)
+        merge(self, patient, into, actor)
+
+    monkeypatch.setattr(Aliases, "merge", overtaken)
+    assert feed.merge_once(ANN, BEN) is False

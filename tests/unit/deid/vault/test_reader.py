@@ -75,8 +75,8 @@ def test_each_use_is_written_down_without_naming_the_patient(store: MemoryStore,
     assert "998877" not in str(audit.events) and "Issuer-7" not in str(audit.events)
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.DATA_STEWARD])
-def test_only_a_data_steward_merges_and_refusals_are_written_down(
+@pytest.mark.parametrize("role", [role for role in Role if role not in (Role.DATA_STEWARD, Role.FEED)])
+def test_only_a_data_steward_and_a_feed_merge_and_refusals_are_written_down(
     role: Role, store: MemoryStore, audit: Kept
 ) -> None:
     ann, ben = PatientKey("A", "1"), PatientKey("A", "2")

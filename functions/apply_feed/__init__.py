@@ -1,0 +1,1 @@
+"""Apply what the hospital's other systems say: merges of patients, orders, reports."""
