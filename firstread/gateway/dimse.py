@@ -48,6 +48,7 @@ _COMMENTS = {
 }
 _HANDSHAKE = 10.0  # seconds
 _JOIN = 5.0
+_IDLE = "Sta1"  # PS3.8 9.2.1: no connection
 log = logging.getLogger(__name__)
 
 
@@ -109,6 +110,7 @@ class Listener:
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_FSM_TRANSITION, _give_up),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._commit),
         ]
@@ -159,6 +161,8 @@ class Listener:
         cast(Provider, association.dimse).discard()
         sending = self._sending.pop(association, None)
         if sending is None:
+            return
+        if association.is_rejected:
             return
         released = association.is_released
         if not released:
@@ -257,6 +261,13 @@ class Listener:
         if sending is None:
             return NOT_AUTHORIZED, None
         return self._commitments.ask(event, sending.source), None
+
+
+def _give_up(event: evt.Event) -> None:
+    """Let an association end whose peer has gone without a request; it would keep its place until that is overdue."""
+    association = event.assoc
+    if event.next_state == _IDLE and association.requestor.primitive is None:
+        association.dul.to_user_queue.put(None)  # type: ignore[arg-type] - what a timeout gives
 
 
 def _status(code: int) -> Dataset:

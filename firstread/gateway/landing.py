@@ -63,14 +63,15 @@ class Landing:
     folder
         Where it lies.
     suffix
-        Of its name.
+        Of its name once it is whole; until then it ends in ``.part``.
     is_full
         Asked with the bytes so far, whether to give up.
     """
 
     def __init__(self, folder: Path, suffix: str, is_full: Callable[[int], bool]) -> None:
-        self.path = folder / f"{uuid4().hex}{suffix}"
-        self.name = str(self.path)  # pynetdicom reads this and `file`
+        self._whole = folder / f"{uuid4().hex}{suffix}"
+        self.path = self._whole.with_suffix(".part")
+        self.name = str(self.path)  # pynetdicom reads this and `file`, and removes the name when it has answered
         self.file = self
         self.size = 0
         self.failure: int | None = None
@@ -121,7 +122,7 @@ class Landing:
             raise
 
     def finish(self) -> None:
-        """Put everything on the disk.
+        """Put everything on the disk, and give the file its name; the folder is not on the disk then.
 
         Raises
         ------
@@ -134,6 +135,7 @@ class Landing:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            self.path = self.path.rename(self._whole)
         except OSError as error:
             self._give_up(error)
             raise
@@ -189,13 +191,17 @@ class Landings:
 
     def new(self, suffix: str) -> Landing:
         """Begin a file."""
-        landing = Landing(self._folder, suffix, self._is_full)
+        landing = self.own(suffix)
         with self._lock:
             self._files[landing.name] = landing
         return landing
 
+    def own(self, suffix: str) -> Landing:
+        """Begin a file that is the caller's."""
+        return Landing(self._folder, suffix, self._is_full)
+
     def take(self, path: Path) -> Landing:
-        """Return the file at a path, which is the caller's from now on."""
+        """Return a file that was begun, which is the caller's from now on."""
         with self._lock:
             return self._files.pop(str(path))
 

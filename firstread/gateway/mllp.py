@@ -225,8 +225,7 @@ class FeedListener:
         return answer(header, "AA")
 
     def _keep(self, message: bytes) -> None:
-        landing = self._landings.new(f".{Kind.FEED}")
-        self._landings.take(landing.path)
+        landing = self._landings.own(f".{Kind.FEED}")
         landing.write(message)
         self._spool.add(landing, Kind.FEED, "hl7", "", Identifiers())
 

@@ -170,11 +170,11 @@ class Spool:
         for folder in (path, self.objects, self.refused):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
-        self._lock_file = (path / "lock").open("w")
+        self._lock_file = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._lock_file.close()
+            os.close(self._lock_file)
             raise SpoolError("another gateway uses this spool") from None
         self._remember = remember
         self._lock = threading.RLock()
@@ -204,7 +204,7 @@ class Spool:
         """Let go of the folder; what waits stays."""
         with self._lock:
             self._connection.close()
-            self._lock_file.close()
+            os.close(self._lock_file)
 
     # ---- arriving
 
