@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -249,8 +248,10 @@ class _Handler(BaseRequestHandler):
                     connection.sendall(listener.take(message))
         except TooLongError:
             log.warning("a connection of the feed was closed: a message is too long")
-        except (OSError, ssl.SSLError):
+        except OSError:  # and what is wrong with TLS
             log.info("a connection of the feed has ended")
+        finally:
+            connection.close()
 
 
 class _Server(ThreadingTCPServer):

@@ -33,7 +33,7 @@ _NOWHERE = logging.NullHandler()
 log = logging.getLogger(__name__)
 
 
-class _Socket(AssociationSocket):
+class Socket(AssociationSocket):
     """Reads in large pieces, and no PDU that is longer than any could be."""
 
     def recv(self, nr_bytes: int) -> bytearray:
@@ -50,6 +50,13 @@ class _Socket(AssociationSocket):
         view.release()
         del found[read:]
         return found
+
+    def _shutdown_socket(self) -> None:
+        # pynetdicom leaves a socket open whose peer has gone: shutdown fails, and close is not reached.
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection is not None:
+            connection.close()
 
 
 class Provider(DIMSEServiceProvider):
@@ -119,7 +126,7 @@ def configured(landings: Landings) -> Iterator[None]:
         (_config, "STORE_RECV_CHUNKED_DATASET", True),
         (_config, "LOG_HANDLER_LEVEL", "none"),
         (dimse_messages, "NamedTemporaryFile", new_file),
-        (transport, "AssociationSocket", _Socket),
+        (transport, "AssociationSocket", Socket),
         (pydicom.config.settings, "reading_validation_mode", pydicom.config.IGNORE),
         (pydicom.config.settings, "writing_validation_mode", pydicom.config.IGNORE),
         (threading, "excepthook", _tell_thread),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import urllib3
 from pydicom.dataset import Dataset
@@ -18,6 +19,7 @@ from pynetdicom.association import Association
 
 from firstread.gateway.run import running
 from firstread.gateway.settings import GatewaySettings, load
+from firstread.gateway.stack import Socket
 from firstread.uploads.client import Upload, Uploaded
 from firstread.uploads.errors import RefusedUploadError, UnreachableError
 from tests.support import dicoms
@@ -195,10 +197,11 @@ def associated(
 ) -> Iterator[Association]:
     """An association of ours with a gateway."""
     entity = AE(caller)
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
     for context in contexts or (dicoms.ComputedRadiographyImageStorage,):
         entity.add_requested_context(context, dicoms.ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port, ae_title=called, **options)
+    with patch("pynetdicom.ae.AssociationSocket", Socket):
+        association = entity.associate("127.0.0.1", port, ae_title=called, **options)
     try:
         yield association
     finally:

@@ -394,6 +394,7 @@ def test_a_restart_goes_on_and_does_not_end_what_was_open(tmp_path: Path, servic
     settings = gateways.settings(tmp_path / "spool")
     with running(settings, service) as gateway:
         send(gateway.dimse.port, instance(1))
+        until(lambda: gateway.spool._all("SELECT 1 FROM batches WHERE state = 'released'"))
         gateway.spool._connection.execute("UPDATE batches SET state = 'open'")  # as a kill leaves it
         (tmp_path / "spool/objects/orphan.part").write_bytes(b"half")
     service.open.set()
