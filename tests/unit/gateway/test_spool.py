@@ -155,7 +155,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpoolMachine = SpoolMachine.TestCase
-TestSpoolMachine.settings = given_settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestSpoolMachine.settings = given_settings(max_examples=20, stateful_step_count=25, deadline=None)
 
 
 def test_two_gateways_do_not_share_a_spool(tmp_path: Path) -> None:
