@@ -108,9 +108,10 @@ def main() -> None:
                 folder = work / str(round_)
                 folder.mkdir(exist_ok=True)
                 seconds, before, most = _measure(server, files, folder)
+                rate = options.slices / seconds
                 print(
-                    f"{server}: {options.slices / seconds:.1f} objects/s, "
-                    f"{options.slices * options.kilobytes / 1024 / seconds:.1f} MiB/s, memory {before:.0f} -> {most:.0f} MiB"
+                    f"{server}: {rate:.1f} objects/s, {rate * options.kilobytes / 1024:.1f} MiB/s, "
+                    f"memory {before:.0f} -> {most:.0f} MiB"
                 )
 
 

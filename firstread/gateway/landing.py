@@ -71,7 +71,9 @@ class Landing:
     def __init__(self, folder: Path, suffix: str, is_full: Callable[[int], bool]) -> None:
         self._whole = folder / f"{uuid4().hex}{suffix}"
         self.path = self._whole.with_suffix(".part")
-        self.name = str(self.path)  # pynetdicom reads this and `file`, and removes the name when it has answered
+        self.name = str(
+            self.path
+        )  # pynetdicom reads this and `file`, and removes the name when it has answered
         self.file = self
         self.size = 0
         self.failure: int | None = None

@@ -37,6 +37,7 @@ class Socket(AssociationSocket):
     """Reads in large pieces, and no PDU that is longer than any could be."""
 
     def recv(self, nr_bytes: int) -> bytearray:
+        """Read so many bytes, or fewer where the peer has ended."""
         if nr_bytes > _MOST_PDU:
             raise OSError(errno.EMSGSIZE, "the peer sends a PDU that is too long")
         found = bytearray(nr_bytes)
