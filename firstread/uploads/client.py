@@ -69,7 +69,9 @@ class IngestClient:
         self._token = token
         self._timeout = timeout
 
-    def upload(self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False) -> list[Uploaded]:
+    def upload(
+        self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False
+    ) -> list[Uploaded]:
         """Send objects, one after the other, and return them in the order given.
 
         Parameters
