@@ -267,7 +267,7 @@ def _give_up(event: evt.Event) -> None:
     """Let an association end whose peer has gone without a request; it would keep its place until that is overdue."""
     association = event.assoc
     if event.next_state == _IDLE and association.requestor.primitive is None:
-        association.dul.to_user_queue.put(None)  # type: ignore[arg-type] - what a timeout gives
+        association.dul.to_user_queue.put(cast(A_ASSOCIATE, None))  # what a timeout gives
 
 
 def _status(code: int) -> Dataset:

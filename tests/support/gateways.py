@@ -13,7 +13,8 @@ from typing import Any
 from unittest.mock import patch
 
 import urllib3
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
@@ -181,8 +182,8 @@ def instance(number: int, study: str = "1.2.3", **values: object) -> Dataset:
     uids = {"StudyInstanceUID": study, "SOPInstanceUID": f"{study}.9.{number}"}
     dataset = dicoms.header(**(uids | values))
     dataset.PixelData = dicoms.PIXELS * 2
-    dataset.file_meta = dicoms.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = dicoms.ExplicitVRLittleEndian
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
 
 
@@ -198,8 +199,8 @@ def associated(
     """An association of ours with a gateway."""
     entity = AE(caller)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
-    for context in contexts or (dicoms.ComputedRadiographyImageStorage,):
-        entity.add_requested_context(context, dicoms.ExplicitVRLittleEndian)
+    for context in contexts or (ComputedRadiographyImageStorage,):
+        entity.add_requested_context(context, ExplicitVRLittleEndian)
     with patch("pynetdicom.ae.AssociationSocket", Socket):
         association = entity.associate("127.0.0.1", port, ae_title=called, **options)
     try:

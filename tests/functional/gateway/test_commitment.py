@@ -4,9 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ComputedRadiographyImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -16,7 +18,6 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from firstread.gateway.run import running
 from firstread.gateway.settings import GatewaySettings
 from tests.support import gateways
-from tests.support.dicoms import ComputedRadiographyImageStorage
 from tests.support.gateways import FakeService, associated, instance, send, until
 
 
@@ -27,7 +28,7 @@ class Reports:
         self.got: list[tuple[int, Dataset]] = []
 
     def handle(self, event: evt.Event) -> tuple[int, None]:
-        self.got.append((event.event_type, event.event_information))
+        self.got.append((event.event_type or 0, event.event_information))
         return 0x0000, None
 
 
@@ -60,7 +61,7 @@ def listening(reports: Reports) -> Iterator[int]:
     """A modality that takes reports by associations of the gateway."""
     entity = AE(gateways.CALLER)
     entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
-    handlers = [(evt.EVT_N_EVENT_REPORT, reports.handle)]
+    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, reports.handle)]
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     try:

@@ -37,7 +37,7 @@ def needs(program: str) -> str:
 @pytest.mark.parametrize("program", ["storescu", "dcmsend"])
 def test_real_files_by_real_senders(tmp_path: Path, program: str) -> None:
     service = FakeService()
-    files = [path for name in FILES if (path := get_testdata_file(name, download=False))]
+    files = [str(path) for name in FILES if (path := get_testdata_file(name, download=False))]
     assert len(files) >= 9
     with running(gateways.settings(tmp_path / "spool"), service) as gateway:
         address = ["-aet", CALLER, "-aec", TITLE, "127.0.0.1", str(gateway.dimse.port)]

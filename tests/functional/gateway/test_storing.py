@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -16,6 +16,7 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.uid import (
+    ComputedRadiographyImageStorage,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -28,7 +29,6 @@ from firstread.gateway.landing import Watermark
 from firstread.gateway.run import Gateway, running
 from firstread.uploads.errors import BusyError, RefusedUploadError, UnreachableError
 from tests.support import gateways
-from tests.support.dicoms import ComputedRadiographyImageStorage
 from tests.support.gateways import FakeService, associated, instance, send, until
 
 PRIVATE = "1.2.826.0.1.3680043.8.498.77.1"
@@ -248,7 +248,7 @@ def test_an_aborted_association_is_forwarded_without_an_end(
         if how == "abort":
             association.abort()
         else:
-            association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+            cast(Any, association.dul.socket).socket.shutdown(socket.SHUT_RDWR)
     until(lambda: service.uploads)
     send(gateway.dimse.port, instance(2, "1.2.4"))
     until(lambda: service.ends)
@@ -270,7 +270,7 @@ def test_half_an_object_leaves_nothing(gateway: Gateway, service: FakeService) -
         message = C_STORE_RQ()
         message.primitive_to_message(request)
         message.context_id = 1
-        parts = list(message.encode_msg(association.accepted_contexts[0].context_id, 16_000))
+        parts = list(message.encode_msg(cast(int, association.accepted_contexts[0].context_id), 16_000))
         for part in parts[: len(parts) // 2]:
             association.dul.send_pdu(part)
         until(lambda: not empty(gateway))
@@ -333,7 +333,7 @@ def test_a_write_that_fails_is_out_of_resources(
 
     with associated(gateway.dimse.port) as association:
         with monkeypatch.context() as patch:
-            patch.setattr(landing_module.os, call, chosen)
+            patch.setattr(os, call, chosen)
             assert association.send_c_store(instance(1)).Status == 0xA700
         assert association.send_c_store(instance(1)).Status == 0
     until(lambda: service.ends and empty(gateway))
@@ -490,7 +490,7 @@ def test_fragments_of_a_command_without_end_are_aborted(gateway: Gateway) -> Non
 
         for _ in range(200):
             part = P_DATA()
-            part.presentation_data_value_list = [[number, b"\x01" + bytes(120_000)]]
+            part.presentation_data_value_list = cast(Any, [[number, b"\x01" + bytes(120_000)]])
             association.dul.send_pdu(part)
             if association.is_aborted:
                 break

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from firstread.gateway.landing import Landing
-from firstread.gateway.settings import ConfigurationError, GatewaySettings, is_in, load, token_from
+from firstread.gateway.settings import ConfigurationError, is_in, load, token_from
 from firstread.gateway.spool import Identifiers, Kind, Spool
 from firstread.gateway_cli import app
 from tests.support import gateways
@@ -100,15 +100,6 @@ def test_a_token_is_the_owner_s_alone(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(ConfigurationError, match="empty"):
         token_from(path)
-
-
-def test_every_setting_says_what_it_is() -> None:
-    def below(model: type) -> None:
-        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-            assert field.description, (model, name)
-
-    for part in GatewaySettings.__subclasses__() or [GatewaySettings]:
-        below(part)
 
 
 # ---- commands
