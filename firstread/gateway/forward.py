@@ -1,5 +1,6 @@
 """Hands on what the spool holds, at least once: objects in parallel, feeds one by one, ends of batches last."""
 
+import hashlib
 import logging
 import random
 import threading
@@ -17,6 +18,7 @@ _FIRST_PAUSE = 0.5  # seconds
 _LOOK = 1.0
 # These say nothing about the object: the token has to be renewed, or the upload to be begun again.
 _NOT_FOR_EVER = frozenset({"unauthorized", "forbidden", "expired"})
+_CHANGED = "changed"
 log = logging.getLogger(__name__)
 
 
@@ -183,6 +185,8 @@ class Forwarder:
     def _sort_out(self, rest: Sequence[Item], reason: str) -> None:
         """Put aside what was refused: the one object, or find out which by sending them one by one."""
         if len(rest) == 1:
+            if reason == _CHANGED and _is_whole(rest[0]):
+                raise UnreachableError  # it could not be opened just now, for want of descriptors
             log.error("object %d was refused: %s", rest[0].id, reason)
             self._spool.refuse(rest[0], reason)
             return
@@ -273,6 +277,11 @@ def _upload(item: Item) -> Upload:
     return Upload(
         item.path, item.sha256, item.size, about.study_uid, about.sop_uid, item.number, about.urgent
     )
+
+
+def _is_whole(item: Item) -> bool:
+    with item.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
 
 
 def _uploads(done: Sequence[Uploaded]) -> set[Upload]:

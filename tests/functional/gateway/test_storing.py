@@ -389,6 +389,23 @@ def test_a_refused_object_is_put_aside_and_no_other(gateway: Gateway, service: F
     assert found.problems and found.objects == 0
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_that_changed_is_put_aside_if_it_did(
+    gateway: Gateway, service: FakeService, damaged: bool
+) -> None:
+    service.open.clear()
+    send(gateway.dimse.port, instance(1))
+    if damaged:
+        (path,) = gateway.spool.objects.iterdir()
+        path.write_bytes(path.read_bytes()[:-1])
+    answers = iter(["changed", "changed"])
+    service.refuses = lambda _upload: next(answers, "") if not damaged else "changed"
+    service.open.set()
+    until(lambda: empty(gateway))
+    assert bool(service.uploads) is not damaged
+    assert bool(list(gateway.spool.refused.iterdir())) is damaged
+
+
 def test_a_restart_goes_on_and_does_not_end_what_was_open(tmp_path: Path, service: FakeService) -> None:
     service.open.clear()
     settings = gateways.settings(tmp_path / "spool")
