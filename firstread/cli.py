@@ -18,6 +18,7 @@ from rich.table import Table
 from firstread import __version__
 from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
+from firstread.gateway_cli import app as gateway
 from firstread.local.home import Home, Ports, activate
 from firstread.local.logs import follow
 from firstread.local.run import ENGINE, saved_ports
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with values could show patient data
 )
 app.add_typer(vault, name="vault")
+app.add_typer(gateway, name="gateway")
 app.command()(deid)
 console = Console()
 errors = Console(stderr=True)
