@@ -1,0 +1,1 @@
+"""Sending objects to the ingest service: what `firstread push` and the gateway share."""
