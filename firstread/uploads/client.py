@@ -5,6 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+MOST_ITEMS = 100
+"""Objects in one request to the service."""
+PART_BYTES = 64 * 1024 * 1024
+FORM_BYTES = PART_BYTES
+"""Larger objects go in parts of `PART_BYTES`, the last one excepted."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """One object to send.
@@ -69,9 +76,7 @@ class IngestClient:
         self._token = token
         self._timeout = timeout
 
-    def upload(
-        self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False
-    ) -> list[Uploaded]:
+    def upload(self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False) -> list[Uploaded]:
         """Send objects, one after the other, and return them in the order given.
 
         Parameters
