@@ -64,7 +64,7 @@ class _Open:
 
     def __init__(self, number: int, media_type: str = "") -> None:
         self.number, self.media_type = number, media_type
-        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by whoever takes the part
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)
         self._digest = hashlib.sha256()
         self._size = 0
 

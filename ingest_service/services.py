@@ -7,8 +7,8 @@ from fastapi import Request
 
 from firstread.queues import Queue
 from firstread.sources import Sources
-from ingest_service.limits import Gate, StowLimits
 from ingest_service.door import Door
+from ingest_service.limits import Gate, StowLimits
 from ingest_service.uploads import Uploads
 
 

@@ -111,10 +111,12 @@ class _Header:
 
 def _of_dataset(header: _Header, meta: Dataset) -> Identifiers:
     dataset = header.read_until(_STUDY_UID)
-    uids = [_uid(dataset, name) for name in ("StudyInstanceUID", "SOPInstanceUID", "SOPClassUID")]
-    named = [_text(meta, name) for name in ("MediaStorageSOPInstanceUID", "MediaStorageSOPClassUID")]
-    consistent = named == uids[1:] and all(_FORM.fullmatch(uid) for uid in uids)
-    return Identifiers(*uids, stat=_is_stat(header), consistent=consistent)
+    study, sop, sop_class = (
+        _uid(dataset, f"{name}UID") for name in ("StudyInstance", "SOPInstance", "SOPClass")
+    )
+    named = (_text(meta, "MediaStorageSOPInstanceUID"), _text(meta, "MediaStorageSOPClassUID"))
+    has_form = all(_FORM.fullmatch(uid) for uid in (study, sop, sop_class))
+    return Identifiers(study, sop, sop_class, _is_stat(header), has_form and named == (sop, sop_class))
 
 
 def _is_stat(header: _Header) -> bool:

@@ -21,7 +21,7 @@ from ingest_service.body import announced, blocks
 from ingest_service.errors import MalformedError, RequestError, TooLargeError
 from ingest_service.inflate import Gzip, Plain, decoder_of
 from ingest_service.limits import Place
-from ingest_service.parts import Reader, reader_of
+from ingest_service.parts import Part, Reader, reader_of
 from ingest_service.services import Services, services_of
 from ingest_service.stow import Kept
 
@@ -105,7 +105,7 @@ class _Intake:
 
 
 async def _receive(
-    request: Request, intake: _Intake, keep: Callable[[stow.Part], Kept], services: Services
+    request: Request, intake: _Intake, keep: Callable[[Part], Kept], services: Services
 ) -> tuple[list[Kept], RequestError | None]:
     """Keep objects while the body still comes.
 
@@ -116,7 +116,7 @@ async def _receive(
     free = anyio.Semaphore(_WAITING)
     error: RequestError | None = None
 
-    async def one(part: stow.Part) -> None:
+    async def one(part: Part) -> None:
         try:
             kept.append(await to_thread.run_sync(keep, part, limiter=services.writers))
         finally:
