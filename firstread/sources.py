@@ -19,6 +19,10 @@ from firstread.errors import FirstReadError
 from firstread.study import Value
 
 
+PUSH = "push"
+"""The source of `firstread push` in a local run."""
+
+
 class SourcesError(FirstReadError):
     """The configured sources cannot be used; the text says where, and quotes nothing."""
 

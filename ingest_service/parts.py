@@ -66,16 +66,16 @@ class _Open:
         self.number, self.media_type = number, media_type
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)
         self._digest = hashlib.sha256()
-        self._size = 0
+        self.size = 0
 
     def write(self, data: memoryview | bytes) -> None:
         self._digest.update(data)
-        self._size += len(data)
+        self.size += len(data)
         self._file.write(data)
 
     def end(self) -> Part:
         self._file.seek(0)
-        return Part(self.number, self.media_type, self._file, self._size, self._digest.hexdigest())
+        return Part(self.number, self.media_type, self._file, self.size, self._digest.hexdigest())
 
     def close(self) -> None:
         self._file.close()
@@ -94,7 +94,15 @@ class SingleReader:
             self._open.write(block)
 
     def finish(self) -> None:
-        """End the object."""
+        """End the object.
+
+        Raises
+        ------
+        MalformedError
+            If the body is empty.
+        """
+        if self._open is None or not self._open.size:
+            raise MalformedError("the body is empty")
         self._ended = True
 
     def take(self) -> list[Part]:

@@ -54,7 +54,7 @@ class Wanted(Json):
         Of each part of `PART_BYTES`, where it is larger than `FORM_BYTES`.
     """
 
-    size: int = Field(ge=1)
+    size: int = Field(ge=0)
     sha256: Sha256
     study_uid: Uid = Field("", repr=False)
     sop_uid: Uid = Field("", repr=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from firstread.uploads.errors import RefusedUploadError, UnreachableError, UploadError
-from firstread.uploads.wire import Answer, Wire
+from firstread.uploads.wire import Answer, Wire, chunks_of
 
 MOST_ITEMS = 100
 """Objects in one request to the service."""
@@ -176,15 +176,29 @@ class IngestClient:
                 answer = self._wire.post_form(way["form"]["url"], way["form"]["fields"], file, item.size)
                 return Uploaded(item, key, answer.headers.get("x-amz-version-id", ""))
             sent = [
-                {"etag": self._put_part(file, part, PART_BYTES), "sha256": digest}
-                for part, digest in zip(way["parts"]["parts"], _part_digests(item), strict=True)
+                {"etag": self._put_part(file, part, size), "sha256": digest}
+                for part, size, digest in zip(
+                    way["parts"]["parts"], _part_sizes(item), _part_digests(item), strict=True
+                )
             ]
         body = {"object_key": key, "upload_id": way["parts"]["upload_id"], "parts": sent}
         return Uploaded(item, key, str(self._post("/uploads/complete", body).json()["version_id"]))
 
     def _put_part(self, file: IO[bytes], part: Mapping[str, Any], size: int) -> str:
-        answer = self._wire.send("PUT", part["url"], part["headers"], file.read(size))
-        return answer.headers["etag"]
+        return self._wire.put_bytes(part["url"], part["headers"], file, size).headers["etag"]
+
+
+def open_client(url: str, token_file: Path) -> IngestClient:
+    """Return a client with the token in a file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    RefusedUploadError
+        As `IngestClient`.
+    """
+    return IngestClient(url, token_file.read_bytes().decode("ascii", "replace").strip())
 
 
 def _groups(items: Sequence[Upload]) -> Iterator[list[Upload]]:
@@ -209,19 +223,18 @@ def _opened(item: Upload) -> IO[bytes]:
 
 
 def _part_digests(item: Upload) -> list[str]:
+    with _opened(item) as file:
+        return [_digest_of_part(file, size) for size in _part_sizes(item)]
+
+
+def _part_sizes(item: Upload) -> list[int]:
     if item.size <= FORM_BYTES:
         return []
-    with _opened(item) as file:
-        return [_digest_of_part(file, start, item.size) for start in range(0, item.size, PART_BYTES)]
+    return [min(PART_BYTES, item.size - start) for start in range(0, item.size, PART_BYTES)]
 
 
-def _digest_of_part(file: IO[bytes], start: int, size: int) -> str:
+def _digest_of_part(file: IO[bytes], size: int) -> str:
     digest = hashlib.sha256()
-    left = min(PART_BYTES, size - start)
-    while left:
-        chunk = file.read(min(left, 1024 * 1024))
-        if not chunk:
-            raise RefusedUploadError("changed")
+    for chunk in chunks_of(file, size):
         digest.update(chunk)
-        left -= len(chunk)
     return digest.hexdigest()

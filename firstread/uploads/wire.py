@@ -130,6 +130,16 @@ class Wire:
         }
         return self.send("POST", url, headers, _body(head, file, size, tail))
 
+    def put_bytes(self, url: str, headers: Mapping[str, str], file: IO[bytes], size: int) -> Answer:
+        """Put the next bytes of a file, streamed.
+
+        Raises
+        ------
+        BusyError, RefusedUploadError, UnreachableError
+            As `post_form`.
+        """
+        return self.send("PUT", url, {**headers, "Content-Length": str(size)}, chunks_of(file, size))
+
 
 def _field(boundary: str, name: str) -> str:
     return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
@@ -137,6 +147,18 @@ def _field(boundary: str, name: str) -> str:
 
 def _body(head: bytes, file: IO[bytes], size: int, tail: bytes) -> Iterator[bytes]:
     yield head
+    yield from chunks_of(file, size)
+    yield tail
+
+
+def chunks_of(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """Yield the next bytes of a file.
+
+    Raises
+    ------
+    RefusedUploadError
+        With reason ``changed`` if they are not there.
+    """
     left = size
     while left:
         chunk = file.read(min(left, _CHUNK))
@@ -144,7 +166,6 @@ def _body(head: bytes, file: IO[bytes], size: int, tail: bytes) -> Iterator[byte
             raise RefusedUploadError("changed")
         yield chunk
         left -= len(chunk)
-    yield tail
 
 
 def _is_this_machine(host: str) -> bool:

@@ -20,7 +20,7 @@ from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerS
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
 from firstread.local.home import HOME_VARIABLE
-from firstread.push import Refusal
+from firstread.uploads.contents import Refusal
 from infra.settings import Setting
 from tests.unit.docs import pages
 
