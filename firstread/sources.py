@@ -18,7 +18,6 @@ from firstread.environment import SourcesSettings
 from firstread.errors import FirstReadError
 from firstread.study import Value
 
-
 PUSH = "push"
 """The source of `firstread push` in a local run."""
 

@@ -90,7 +90,7 @@ async def parsed(request: Request, kind: type[Model]) -> Model:
         raise InvalidError("the body is not JSON") from None
 
 
-def _field(place: tuple[int | str, ...]) -> str:
-    # Below the field of the form may be a key from outside, such as a Study Instance UID.
-    shown = place[:1] if place[:1] == ("studies",) else place[:4]
-    return ".".join(str(part) for part in shown if isinstance(part, int) or part.isidentifier()) or "body"
+def _field(place: tuple[int | str, ...], kind: str) -> str:
+    # A name from outside may stand where a field is unknown, and below `studies`.
+    shown = place[:1] if place[:1] == ("studies",) else place[:-1] if kind == "extra_forbidden" else place
+    return ".".join(str(part) for part in shown) or "body"

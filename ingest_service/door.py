@@ -41,21 +41,21 @@ class Door:
     references: References
     clock: Callable[[], datetime]
 
-    def keep(self, part: Part, arrival: Arrival, lane: Lane) -> None:
-        """Keep an object."""
-        self._write(lambda: incoming_key(lane), part.content, part.size, arrival)
+    def keep(self, part: Part, arrival: Arrival, lane: Lane) -> Receipt:
+        """Keep an object, and return its receipt."""
+        return self._write(lambda: incoming_key(lane), part.content, part.size, arrival)
 
     def keep_message(self, message: bytes, sha256: str, source: str, batch: str) -> None:
         """Keep a message of a feed."""
         arrival = Arrival(source=source, batch=batch, sha256=sha256)
         self._write(feed_key, io.BytesIO(message), len(message), arrival)
 
-    def _write(self, new_key: Callable[[], str], content: IO[bytes], size: int, arrival: Arrival) -> None:
+    def _write(self, new_key: Callable[[], str], content: IO[bytes], size: int, arrival: Arrival) -> Receipt:
         received_at = to_text(self.clock())
         key, version_id = self._put(new_key, content, arrival)
         # After the object: a receipt without an object would be pending for ever, while an object without a
         # receipt gets one from its event.
-        self.ledger.hand_in(
+        return self.ledger.hand_in(
             Receipt(
                 object_key=key,
                 version_id=version_id,

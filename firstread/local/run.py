@@ -243,7 +243,6 @@ def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, st
         "FIRSTREAD_INGEST_URL": ingest_url(ports),
         "FIRSTREAD_INGEST_TOKEN_FILE": str(home.push_token),
         "FIRSTREAD_SOURCES_FILE": str(home.sources),
-        "FIRSTREAD_REFERENCE_KEY_FILE": str(home.reference_key),
     }
 
 

@@ -202,7 +202,7 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
 ) -> None:
     pushed = inputs(tmp_path, hospital)
     sent = hospital.push(*pushed)
-    assert len(sent) == len(pushed) + 1 and all(each.receipt for each in sent)
+    assert len(sent) == len(pushed) + 1
     hospital.pump(seed=1, times=2)
     poisoned = events.sqs('{"Quimby": "Theodora"')
     for step in (deidentify, clean_pixels):

@@ -37,9 +37,11 @@ class World:
     def journal(self) -> Journal:
         return Journal.of(self.folder / "journals", ["the command"])
 
-    def push(self, *paths: Path, token: str = ingest.TOKENS["ct1"], **options: object) -> list[Sent]:
+    def push(
+        self, *paths: Path, token: str = ingest.TOKENS["ct1"], options: Options | None = None
+    ) -> list[Sent]:
         client = IngestClient(self.url, token, timeout=10)
-        door = Push(client, self.journal(), Options(**options), self.waited.append)  # type: ignore[arg-type]
+        door = Push(client, self.journal(), options or Options(), self.waited.append)
         return list(door.send(paths))
 
 
@@ -119,16 +121,16 @@ def test_the_end_of_a_push_tells_how_many_instances_each_study_got(world: World,
 @pytest.mark.parametrize(
     ("values", "options", "lane"),
     [
-        ({}, {}, "routine"),
-        ({"RequestedProcedurePriority": "STAT"}, {}, "urgent"),
-        ({}, {"urgent": True}, "urgent"),
-        ({}, {"backfill": True}, "bulk"),
+        ({}, Options(), "routine"),
+        ({"RequestedProcedurePriority": "STAT"}, Options(), "urgent"),
+        ({}, Options(urgent=True), "urgent"),
+        ({}, Options(backfill=True), "bulk"),
     ],
 )
 def test_the_lane(
-    world: World, tmp_path: Path, values: dict[str, str], options: dict[str, bool], lane: str
+    world: World, tmp_path: Path, values: dict[str, object], options: Options, lane: str
 ) -> None:
-    world.push(dicom(tmp_path / "a", **values), **options)
+    world.push(dicom(tmp_path / "a", 1, **values), options=options)
     (key,) = world.cloud.objects("incoming")
     assert key.startswith(f"in/{lane}/")
 
@@ -136,7 +138,7 @@ def test_the_lane(
 def test_many_files_at_a_time_come_back_in_order(world: World, tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number:02d}").write_bytes(bytes([number]))
-    sent = world.push(tmp_path, jobs=8)
+    sent = world.push(tmp_path, options=Options(jobs=8))
     assert [each.path.name for each in sent] == [f"{number:02d}" for number in range(30)]
     assert len(world.cloud.objects("incoming")) == 30
 
@@ -200,10 +202,10 @@ def test_an_interrupted_push_goes_on_where_it_was(world: World, tmp_path: Path) 
     left = iter([None, None])
     world.s3.refuse = lambda _path: next(left, (500, b""))
     with pytest.raises(UnreachableError):
-        world.push(tmp_path, jobs=1)
+        world.push(tmp_path, options=Options(jobs=1))
     assert len(world.cloud.objects("incoming")) == 2
     world.s3.refuse = lambda _path: None
-    sent = world.push(tmp_path, jobs=1)
+    sent = world.push(tmp_path, options=Options(jobs=1))
     assert [each.skipped for each in sent] == [True, True, False]
     assert {each.receipt.object_key for each in sent if each.receipt} == set(world.cloud.objects("incoming"))
     (message,) = [BatchEnded.model_validate_json(text) for text in world.cloud.waiting("hints")]
@@ -328,7 +330,7 @@ def test_an_archive_beyond_its_limits_is_refused_whole(
     world: World, tmp_path: Path, limits: ZipLimits, refusal: Refusal
 ) -> None:
     path = archive(tmp_path / "a.zip", {"1": os.urandom(100), "2": os.urandom(100)})
-    assert refusals(world.push(path, limits=limits)) == [refusal]
+    assert refusals(world.push(path, options=Options(limits=limits))) == [refusal]
     assert world.cloud.objects("incoming") == {}
 
 

@@ -31,16 +31,22 @@ def sources() -> str:
     return json.dumps({"sources": listed})
 
 
-def app(folder: Path, **values: int) -> FastAPI:
+def app(folder: Path, request_bytes: int = 1024**3) -> FastAPI:
     """Make the service; the other settings come from the environment."""
-    return create_app(
-        IngestSettings(sources=sources(), reference_key_file=str(folder / "reference.key"), **values)
+    settings = IngestSettings(
+        sources=sources(),
+        reference_key_id="",
+        reference_key_file=str(folder / "reference.key"),
+        ingest_request_bytes=request_bytes,
     )
+    return create_app(settings)
 
 
 def references(folder: Path) -> References:
     """Return what `app` makes references with."""
-    return open_references(ReferenceSettings(reference_key_file=str(folder / "reference.key")))
+    return open_references(
+        ReferenceSettings(reference_key_id="", reference_key_file=str(folder / "reference.key"))
+    )
 
 
 def client(service: FastAPI, source: str = "ct1") -> TestClient:

@@ -135,7 +135,7 @@ def store(cloud: Cloud) -> Iterator[Store]:
             self._answer(respond)
 
         def do_PUT(self) -> None:
-            self._answer(lambda path, query, body: made.put(path, query, self.headers, body))
+            self._answer(lambda path, query, body: made.put(path, query, dict(self.headers), body))
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -201,7 +201,7 @@ def test_a_study_is_looked_up_once_per_request(cloud: Cloud, sender: TestClient)
     ],
 )
 def test_the_lane(cloud: Cloud, service: FastAPI, source: str, values: dict[str, str], lane: str) -> None:
-    assert post(ingest.client(service, source), body(instance(**values))).status_code == 200
+    assert post(ingest.client(service, source), body(instance(1, **values))).status_code == 200
     (key,) = cloud.objects("incoming")
     assert key.startswith(f"in/{lane}/")
 
@@ -318,7 +318,7 @@ def chunked(content: bytes) -> Iterator[bytes]:
 
 
 def test_a_body_beyond_the_limit_is_too_large_announced_or_not(cloud: Cloud, tmp_path: Path) -> None:
-    sender = ingest.client(ingest.app(tmp_path, ingest_request_bytes=1500))
+    sender = ingest.client(ingest.app(tmp_path, request_bytes=1500))
     large = body(instance(StudyDescription="x" * 3000))
     assert post(sender, large).status_code == 413
     unannounced = sender.post(STUDIES, content=chunked(large), headers={"Content-Type": MULTIPART})
