@@ -82,9 +82,8 @@ async def parsed(request: Request, kind: type[Model]) -> Model:
     try:
         return kind.model_validate(json.loads(body))
     except ValidationError as error:
-        fields = sorted(
-            {_field(each["loc"]) for each in error.errors(include_input=False, include_url=False)}
-        )
+        found = error.errors(include_input=False, include_url=False)
+        fields = sorted({_field(each["loc"], each["type"]) for each in found})
         raise InvalidError("; ".join(fields)[:200]) from None
     except (ValueError, RecursionError):
         raise InvalidError("the body is not JSON") from None

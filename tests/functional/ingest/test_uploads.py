@@ -136,7 +136,8 @@ def test_the_parts_of_an_object_are_put_together(cloud: Cloud, sender: TestClien
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("NoSuchUpload", 404), ("InvalidPart", 422), ("EntityTooSmall", 422), ("SlowDown", 503)]
+    ("code", "status"),
+    [("NoSuchUpload", 404), ("InvalidPart", 422), ("EntityTooSmall", 422), ("SlowDown", 503)],
 )
 def test_what_s3_does_not_put_together(cloud: Cloud, sender: TestClient, code: str, status: int) -> None:
     def before(operation: str, _parameters: dict[str, Any]) -> None:
