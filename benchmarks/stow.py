@@ -1,6 +1,6 @@
 """How much memory does a STOW-RS request of 2 GB take?
 
-``python -m benchmarks.stow``: the ingest service in a process of its own, S3 and the ledger on loopback in another,
+``python -m benchmarks stow``: the ingest service in a process of its own, S3 and the ledger on loopback in another,
 which count and forget what comes. One request with four parts, one with a single part; the peak is VmHWM.
 """
 
@@ -111,7 +111,3 @@ def run() -> None:
         for parts in (4, 1):
             print(_measured(parts, port, environment))
     server.shutdown()
-
-
-if __name__ == "__main__":
-    run()
