@@ -27,9 +27,12 @@ def test_a_token_finds_its_source_and_no_other_does() -> None:
 
 def test_every_source_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(
-        "firstread.sources.hmac.compare_digest", lambda one, other: calls.append(one) or one == other
-    )
+
+    def compare(one: str, other: str) -> bool:
+        calls.append(one)
+        return one == other
+
+    monkeypatch.setattr("firstread.sources.hmac.compare_digest", compare)
     Sources.model_validate(listed("a", "b", "c")).by_token("of a")
     assert len(calls) == 3
 
