@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import burned_in, deid, way
+from benchmarks import burned_in, deid, stow, way
 
-BENCHMARKS = {"burned_in": burned_in.run, "deid": deid.run, "way": way.run}
+BENCHMARKS = {"burned_in": burned_in.run, "deid": deid.run, "stow": stow.run, "way": way.run}
 
 
 def main(names: list[str]) -> int:

@@ -23,6 +23,7 @@ from firstread.demo.track import Tracker, Way
 from firstread.environment import (
     AlertsSettings,
     IncomingSettings,
+    IngestClientSettings,
     InstancesSettings,
     LedgerSettings,
     ResultsSettings,
@@ -40,6 +41,8 @@ from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket
+from firstread.uploads.client import IngestClient, open_client
+from firstread.uploads.journal import Journal
 from model_service.predict import Classifier
 from model_service.registry import bundles
 
@@ -49,7 +52,13 @@ WARM_UP = 3
 
 
 class Settings(
-    IncomingSettings, LedgerSettings, InstancesSettings, StudiesSettings, ResultsSettings, AlertsSettings
+    IncomingSettings,
+    IngestClientSettings,
+    LedgerSettings,
+    InstancesSettings,
+    StudiesSettings,
+    ResultsSettings,
+    AlertsSettings,
 ):
     """What this benchmark reads and writes."""
 
@@ -58,12 +67,13 @@ def run() -> None:
     """Measure, print and write."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        up(home, Ports(_free_port(), _free_port()), lambda _text: None)
+        up(home, Ports(_free_port(), _free_port(), _free_port()), lambda _text: None)
         try:
             settings = Settings()
             tables.bind(settings)
             bucket = Bucket(settings.incoming_bucket)
-            samples = [_one(bucket, seed) for seed in range(WARM_UP + RUNS)][WARM_UP:]
+            client = open_client(settings.ingest_url, Path(settings.ingest_token_file))
+            samples = [_one(client, seed) for seed in range(WARM_UP + RUNS)][WARM_UP:]
             floor = _floor(bucket)
         finally:
             down(home, lambda _text: None)
@@ -72,13 +82,13 @@ def run() -> None:
     page.write(TITLE, body)
 
 
-def _one(bucket: Bucket, seed: int) -> dict[str, float]:
+def _one(client: IngestClient, seed: int) -> dict[str, float]:
     tracker = Tracker(LedgerRepository(), StudyRepository(), ResultRepository())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.dcm"
         path.write_bytes(radiograph(seed, now()))
         start = now()
-        (sent,) = Push(bucket, tracker.ledger).send([path])
+        (sent,) = Push(client, Journal(Path(folder) / "journal")).send([path])
     assert sent.receipt is not None
     receipt = sent.receipt
     way = _wait(lambda: _analysed(tracker, receipt))

@@ -14,7 +14,8 @@ from pydantic import Field
 from firstread.study import Value
 
 PREFIX = "in/"
-_SOURCE = r"^[A-Za-z0-9._-]{1,64}$"
+SOURCE_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
+"""Names of sources."""
 _BATCH = r"^[A-Za-z0-9-]{0,64}$"
 _REFERENCE = r"^[0-9a-f]{0,40}$"
 _METADATA = ("source", "batch", "study_ref", "sop_ref", "sha256")
@@ -70,7 +71,7 @@ class Arrival(Value):
         Digest of the bytes in hexadecimal; "" where the door did not see them.
     """
 
-    source: str = Field(pattern=_SOURCE)
+    source: str = Field(pattern=SOURCE_PATTERN)
     batch: str = Field("", pattern=_BATCH)
     study_ref: str = Field("", pattern=_REFERENCE)
     sop_ref: str = Field("", pattern=_REFERENCE)

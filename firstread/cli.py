@@ -5,8 +5,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,13 +20,17 @@ from firstread import __version__
 from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
 from firstread.gateway_cli import app as gateway
-from firstread.local.home import Home, Ports, activate
+from firstread.local.home import Home, LocalError, Ports, activate
 from firstread.local.logs import follow
 from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
 from firstread.local.status import Status, component_states, status
 from firstread.vault_cli import app as vault
+
+if TYPE_CHECKING:
+    from firstread.push import Options, Sent
+    from firstread.uploads.journal import Journal
 
 app = typer.Typer(
     help="The first read of every radiology study. Research use only.",
@@ -46,6 +51,9 @@ EnginePort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Loopback port of the local AWS engine (4566).")
 ]
 PortalPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Loopback port of the portal (8080).")]
+IngestPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Loopback port of the ingest service (8081).")
+]
 
 
 @contextmanager
@@ -71,9 +79,8 @@ def _home(path: Path | None) -> Home:
     return Home(path.resolve()) if path else Home.default()
 
 
-def _ports(home: Home, engine: int | None, portal: int | None) -> Ports:
-    known = saved_ports(home)
-    return Ports(known.engine if engine is None else engine, known.portal if portal is None else portal)
+def _ports(home: Home, **chosen: int | None) -> Ports:
+    return replace(saved_ports(home), **{name: port for name, port in chosen.items() if port is not None})
 
 
 def _say(text: str) -> None:
@@ -87,11 +94,16 @@ def version() -> None:
 
 
 @app.command()
-def up(home: StateDirectory = None, engine_port: EnginePort = None, portal_port: PortalPort = None) -> None:
+def up(
+    home: StateDirectory = None,
+    engine_port: EnginePort = None,
+    portal_port: PortalPort = None,
+    ingest_port: IngestPort = None,
+) -> None:
     """Start the pipeline on this machine, or update and resume it."""
     with _told():
         where = _home(home)
-        ports = _ports(where, engine_port, portal_port)
+        ports = _ports(where, engine=engine_port, portal=portal_port, ingest=ingest_port)
         start_everything(where, ports, _say)
         from firstread.demo.show import show_portal
 
@@ -157,6 +169,22 @@ def logs(
 def push(
     paths: Annotated[list[Path], typer.Argument(help="Files, folders, zip archives.")],
     home: StateDirectory = None,
+    url: Annotated[
+        str,
+        typer.Option(help="Root of the ingest service; default $FIRSTREAD_INGEST_URL, else the local run."),
+    ] = "",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token; default $FIRSTREAD_INGEST_TOKEN_FILE.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Objects sent at a time.")] = 4,
+    urgent: Annotated[bool, typer.Option("--urgent", help="All of it is STAT.")] = False,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Nobody waits for it: priors, archives.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Send also what the same command has sent before it was interrupted."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per object sent; no file names.")
     ] = False,
@@ -165,22 +193,42 @@ def push(
 
     File names may carry patients' names: they are shown on a terminal only, and never in the JSON.
     """
+    from firstread.push import Options
+    from firstread.uploads.journal import Journal
+
     with _told():
-        activate(_home(home))
-        refused = _push(paths, as_json=as_json)
+        where = _home(home)
+        root, token = _ingest(where, url, token_file)
+        command = [root, *(str(path.resolve()) for path in paths)]
+        journal = Journal.of(where.path / "push", command, again=again)
+        options = Options(jobs=jobs, urgent=urgent, backfill=backfill)
+        refused = _push(paths, root, token, journal, options, as_json=as_json)
     if refused:
         raise typer.Exit(1)
 
 
-def _push(paths: list[Path], *, as_json: bool) -> int:
-    from firstread.environment import IncomingSettings, LedgerSettings
-    from firstread.push import Push, files
-    from firstread.records import tables
-    from firstread.records.instances import LedgerRepository
-    from firstread.storage import Bucket
+def _ingest(home: Home, url: str, token_file: Path | None) -> tuple[str, Path]:
+    """Return where to send to and the file with the token: as told, else by the environment, else the local run."""
+    from firstread.environment import IngestClientSettings
 
-    tables.bind(LedgerSettings())
-    door = Push(Bucket(IncomingSettings().incoming_bucket), LedgerRepository())
+    settings = IngestClientSettings()
+    if not (url or settings.ingest_url) or not (token_file or settings.ingest_token_file):
+        activate(home)
+        settings = IngestClientSettings()
+    root, token = url or settings.ingest_url, token_file or Path(settings.ingest_token_file)
+    if not root or token == Path():
+        raise LocalError("this run has no ingest service yet; bring it up to date with `firstread up`")
+    return root, token
+
+
+def _push(
+    paths: list[Path], url: str, token_file: Path, journal: "Journal", options: "Options", *, as_json: bool
+) -> int:
+    from firstread.push import Push
+    from firstread.uploads.client import open_client
+    from firstread.uploads.contents import files
+
+    door = Push(open_client(url, token_file), journal, options)
     columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     sent = refused = 0
     done: set[Path] = set()
@@ -192,13 +240,17 @@ def _push(paths: list[Path], *, as_json: bool) -> int:
             sent += item.receipt is not None
             refused += item.refusal is not None
             if as_json:
-                receipt = item.receipt.model_dump(mode="json") if item.receipt else None
-                typer.echo(json.dumps({"number": item.number, "refusal": item.refusal, "receipt": receipt}))
+                typer.echo(json.dumps(_shown(item)))
             elif item.refusal:
                 progress.console.print(f"refused ({item.refusal.value}): {item.path}", highlight=False)
     if not as_json:
         console.print(f"{sent} sent, {refused} refused", highlight=False)
     return refused
+
+
+def _shown(item: "Sent") -> dict[str, object]:
+    receipt = item.receipt.model_dump(mode="json") if item.receipt else None
+    return {"number": item.number, "refusal": item.refusal, "skipped": item.skipped, "receipt": receipt}
 
 
 @app.command()
@@ -207,6 +259,7 @@ def demo(
     once: Annotated[bool, typer.Option(help="End by itself; exit code 0 if all is accounted for.")] = False,
     engine_port: EnginePort = None,
     portal_port: PortalPort = None,
+    ingest_port: IngestPort = None,
 ) -> None:
     """Start the pipeline, send real sample files through it and show what happens."""
     from firstread.demo.show import run, show_portal
@@ -216,10 +269,10 @@ def demo(
     ran_before = component_states(where)[ENGINE] == "running"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as cleanly as on Ctrl-C
     with _told():
-        ports = _ports(where, engine_port, portal_port)
+        ports = _ports(where, engine=engine_port, portal=portal_port, ingest=ingest_port)
         try:
             start_everything(where, ports, _say)
-            complete = run(console)
+            complete = run(console, where)
             show_portal(console, where, saved_ports(where))
             if not once:
                 console.print("running until Ctrl-C")

@@ -122,6 +122,26 @@ class ReferenceSettings(Environment):
         return self
 
 
+class SourcesSettings(Environment):
+    """Who may send."""
+
+    sources: str = Field("", repr=False, description="The configured sources, as JSON.")
+    sources_file: str = Field("", description="File with that JSON in its place, locally.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.sources) == bool(self.sources_file):
+            raise ValueError("sources come from sources or sources_file, and not from both")
+        return self
+
+
+class IngestClientSettings(Environment):
+    """Where a sender sends to."""
+
+    ingest_url: str = Field("", description="Root of the ingest service.")
+    ingest_token_file: str = Field("", description="File with the bearer token of the source.")
+
+
 class BatchesSettings(Environment):
     """The batches table."""
 

@@ -1,69 +1,32 @@
-"""The door of `firstread push`: files, folders and zip archives into the incoming bucket, with receipts.
+"""The door of `firstread push`: files, folders and zip archives to the ingest service, several at a time."""
 
-A file's name may carry a patient's name: it never becomes part of a key, a record or a log.
-"""
-
-import base64
 import hashlib
-import os
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import IO
-
-from botocore.exceptions import ClientError
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TypeVar
 
 from firstread.clock import now, to_text
-from firstread.errors import FirstReadError
-from firstread.records.instances import LedgerRepository
-from firstread.storage import Bucket, incoming_key
+from firstread.dicom.identify import Identifiers, identify
+from firstread.errors import QuarantineError
+from firstread.sources import PUSH
 from firstread.study import Receipt
+from firstread.uploads.client import IngestClient, Upload, Uploaded
+from firstread.uploads.contents import Content, Contents, Refusal, RefusedError, ZipLimits, files
+from firstread.uploads.errors import BusyError, RefusedUploadError, UnreachableError, UploadError
+from firstread.uploads.journal import Journal
 
 _CHUNK = 1024 * 1024
-SOURCE = "push"
-_ENCRYPTED = 0x1  # general purpose flag of a zip entry
-
-
-class Refusal(StrEnum):
-    """Why something was not sent."""
-
-    NOT_FOUND = "not_found"
-    UNREADABLE = "unreadable"
-    ZIP_DAMAGED = "zip_damaged"
-    ZIP_TOO_MANY_ENTRIES = "zip_too_many_entries"
-    ZIP_INFLATES_TOO_FAR = "zip_inflates_too_far"
-    ZIP_ENCRYPTED = "zip_encrypted"
-
-
-class RefusedError(FirstReadError):
-    """Something that cannot be sent; the text is the refusal, never a name."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.value)
-        self.refusal = refusal
-
-
-@dataclass(frozen=True)
-class ZipLimits:
-    """How far an archive may inflate.
-
-    Parameters
-    ----------
-    entries
-        Number of files in it.
-    total_bytes, entry_bytes
-        Inflated sizes, of all files and of one.
-    ratio
-        Inflated to stored size, judged for entries above a mebibyte.
-    """
-
-    entries: int = 100_000
-    total_bytes: int = 64 * 1024**3
-    entry_bytes: int = 2 * 1024**3
-    ratio: int = 200
+_STUDIES_PER_HINT = 1000
+_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
+_REFUSALS = {"too_large": Refusal.TOO_LARGE, "changed": Refusal.CHANGED, "other_bytes": Refusal.CHANGED}
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -78,146 +41,221 @@ class Sent:
         For the person who pushes; not sent anywhere.
     receipt
         None where it was refused.
+    skipped
+        An earlier run of the same command, interrupted, has sent it.
     """
 
     number: int
     path: Path
     receipt: Receipt | None = None
     refusal: Refusal | None = None
-
-
-def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file under the paths, in a stable order; links to folders are not followed.
-
-    A folder that cannot be read is yielded itself, so that sending it is refused and said, not passed over.
-    """
-    for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, it never raises
-            yield path
-            continue
-        errors: list[OSError] = []
-        for folder, subfolders, names in os.walk(path, onerror=errors.append):
-            subfolders.sort()
-            yield from (Path(folder) / name for name in sorted(names))
-        yield from (Path(error.filename) for error in errors)
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
+class Options:
+    """How to push.
+
+    Parameters
+    ----------
+    jobs
+        Objects at a time.
+    urgent
+        All of it is STAT.
+    backfill
+        Nobody waits for it.
+    limits
+        For archives.
+    """
+
+    jobs: int = 4
+    urgent: bool = False
+    backfill: bool = False
+    limits: ZipLimits = field(default_factory=ZipLimits)
+
+
+@dataclass
+class _Studies:
+    """What was sent of each study, by original UIDs; in memory only."""
+
+    instances: dict[str, set[str]] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+
+    def number(self, study_uid: str) -> int:
+        with self.lock:
+            self.numbers[study_uid] += 1
+            return self.numbers[study_uid]
+
+    def add(self, study_uid: str, sop_uid: str) -> None:
+        with self.lock:
+            if study_uid:
+                self.instances.setdefault(study_uid, set()).add(sop_uid)
+
+
 class Push:
     """Sends objects.
 
     Parameters
     ----------
-    incoming
-        The bucket.
-    ledger
-        Where receipts go.
-    limits
-        For archives.
+    client
+        Of the ingest service.
+    journal
+        Of this command.
+    options
+        How to.
+    sleep
+        Waits so many seconds.
     """
 
-    incoming: Bucket
-    ledger: LedgerRepository
-    limits: ZipLimits = ZipLimits()
+    def __init__(
+        self,
+        client: IngestClient,
+        journal: Journal,
+        options: Options = Options(),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client, self._journal, self._options, self._sleep = client, journal, options, sleep
 
     def send(self, paths: Iterable[Path]) -> Iterator[Sent]:
-        """Send everything under the paths; what is refused is yielded with its reason, and the rest goes on."""
+        """Send everything under the paths; what is refused is yielded with its reason, and the rest goes on.
+
+        Raises
+        ------
+        UploadError
+            If the service does not answer for long, or refuses the sender; the journal is kept.
+        """
+        studies = _Studies()
+        try:
+            yield from self._send(paths, studies)
+            self._end(studies)
+        except BaseException:
+            self._journal.close()
+            raise
+        self._journal.forget()
+
+    def _send(self, paths: Iterable[Path], studies: _Studies) -> Iterator[Sent]:
+        waiting: deque[Future[Sent]] = deque()
+        pool = ThreadPoolExecutor(self._options.jobs, "push")
+        with TemporaryDirectory() as folder:
+            try:
+                for sent, content in self._found(Contents(Path(folder), self._options.limits), paths):
+                    waiting.append(pool.submit(self._one, sent, content, studies))
+                    # So few wait that archives are unpacked no faster than they are sent.
+                    while len(waiting) > 2 * self._options.jobs or (waiting and waiting[0].done()):
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _found(self, contents: Contents, paths: Iterable[Path]) -> Iterator[tuple[Sent, Content | None]]:
         number = 0
         for path in files(paths):
             try:
-                for content in self._contents(path):
+                for content in contents.of(path):
                     number += 1
-                    yield Sent(number, path, receipt=self._put(content))
+                    yield Sent(number, path), content
             except RefusedError as refused:
                 number += 1
-                yield Sent(number, path, refusal=refused.refusal)
+                yield Sent(number, path, refusal=refused.refusal), None
             except FileNotFoundError:
                 number += 1
-                yield Sent(number, path, refusal=Refusal.NOT_FOUND)
+                yield Sent(number, path, refusal=Refusal.NOT_FOUND), None
             except OSError:
                 number += 1
-                yield Sent(number, path, refusal=Refusal.UNREADABLE)
+                yield Sent(number, path, refusal=Refusal.UNREADABLE), None
 
-    def _contents(self, path: Path) -> Iterator[IO[bytes]]:
-        if path.exists() and not path.is_file():  # a folder that cannot be listed, a pipe that would block
-            raise RefusedError(Refusal.UNREADABLE)
-        with path.open("rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                file.seek(0)
-                yield file
-                return
-            file.seek(0)
-            try:
-                with zipfile.ZipFile(file) as archive:
-                    yield from self._unzipped(archive)
-            except RefusedError:
-                raise
-            except (RuntimeError, NotImplementedError):  # how `zipfile` says: encrypted, or unknown method
-                raise RefusedError(Refusal.ZIP_ENCRYPTED) from None
-            except Exception:
-                # Damage shows in many ways: BadZipFile, zlib.error, OSError of bz2, IndexError of an empty name.
-                raise RefusedError(Refusal.ZIP_DAMAGED) from None
+    def _one(self, sent: Sent, content: Content | None, studies: _Studies) -> Sent:
+        if content is None:
+            return sent
+        try:
+            sha256, size, found = _looked_at(content.path)
+            return self._upload(sent, content, sha256, size, found, studies)
+        except FileNotFoundError:
+            return replace(sent, refusal=Refusal.NOT_FOUND)
+        except OSError:
+            return replace(sent, refusal=Refusal.UNREADABLE)
+        finally:
+            content.release()
 
-    def _unzipped(self, archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        if len(entries) > self.limits.entries:
-            raise RefusedError(Refusal.ZIP_TOO_MANY_ENTRIES)
-        # The whole archive is judged before any of it is sent: half a bomb is still a bomb.
-        if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-            raise RefusedError(Refusal.ZIP_ENCRYPTED)
-        declared = sum(entry.file_size for entry in entries)
-        if declared > self.limits.total_bytes or any(self._is_bomb(entry) for entry in entries):
-            raise RefusedError(Refusal.ZIP_INFLATES_TOO_FAR)
-        for entry in entries:
-            with archive.open(entry) as source, SpooledTemporaryFile(max_size=64 * _CHUNK) as target:
-                self._inflate(source, target)
-                target.seek(0)
-                yield target
+    def _upload(
+        self,
+        sent: Sent,
+        content: Content,
+        sha256: str,
+        size: int,
+        found: Identifiers | None,
+        studies: _Studies,
+    ) -> Sent:
+        study_uid, sop_uid = (found.study_uid, found.sop_uid) if found else ("", "")
+        number = studies.number(study_uid)
+        known = self._journal.find(sha256, size)
+        if known:
+            studies.add(study_uid, sop_uid)
+            return replace(sent, receipt=self._receipt(*known, sha256, size), skipped=True)
+        urgent = self._options.urgent or (found is not None and found.stat)
+        upload = Upload(content.path, sha256, size, study_uid, sop_uid, number, urgent)
+        try:
+            uploaded = self._patiently(partial(self._send_one, upload))
+        except RefusedUploadError as refused:
+            if refused.reason in _REFUSALS:
+                return replace(sent, refusal=_REFUSALS[refused.reason])
+            raise
+        self._journal.add(uploaded)
+        studies.add(study_uid, sop_uid)
+        return replace(sent, receipt=self._receipt(uploaded.object_key, uploaded.version_id, sha256, size))
 
-    def _is_bomb(self, entry: zipfile.ZipInfo) -> bool:
-        if entry.file_size > self.limits.entry_bytes:
-            return True
-        return entry.file_size > _CHUNK and entry.file_size > self.limits.ratio * max(1, entry.compress_size)
+    def _send_one(self, upload: Upload) -> Uploaded:
+        batch, backfill = self._journal.batch, self._options.backfill
+        return self._client.upload([upload], batch=batch, backfill=backfill)[0]
 
-    def _inflate(self, source: IO[bytes], target: IO[bytes]) -> None:
-        # The declared size may lie; zipfile stops at it, and this stops before it costs too much.
-        written = 0
-        while chunk := source.read(_CHUNK):
-            written += len(chunk)
-            if written > self.limits.entry_bytes:
-                raise RefusedError(Refusal.ZIP_INFLATES_TOO_FAR)
-            target.write(chunk)
-
-    def _put(self, content: IO[bytes]) -> Receipt:
-        digest = hashlib.sha256()
-        size = 0
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-        content.seek(0)
-        received_at = to_text(now())
-        key = incoming_key()
-        checksum = base64.b64encode(digest.digest()).decode()
-        version_id = self._put_new(key, content, checksum)
-        # After the object: a receipt without an object would be pending for ever, while an object without a
-        # receipt gets one from its event.
-        return self.ledger.hand_in(
-            Receipt(
-                object_key=key,
-                version_id=version_id,
-                source=SOURCE,
-                received_at=received_at,
-                size=size,
-                sha256=digest.hexdigest(),
-            )
+    def _receipt(self, key: str, version_id: str, sha256: str, size: int) -> Receipt:
+        return Receipt(
+            object_key=key,
+            version_id=version_id,
+            source=PUSH,
+            received_at=to_text(now()),
+            size=size,
+            sha256=sha256,
+            batch=self._journal.batch,
         )
 
-    def _put_new(self, key: str, content: IO[bytes], checksum: str) -> str:
-        """Write under a key made a moment ago; where it exists already, our own earlier try has written it."""
+    def _end(self, studies: _Studies) -> None:
+        """Say how many instances each study got; without it a study is complete after its quiet time."""
+        counts = [(study, len(instances)) for study, instances in studies.instances.items()]
+        for start in range(0, len(counts), _STUDIES_PER_HINT):
+            some = dict(counts[start : start + _STUDIES_PER_HINT])
+            try:
+                self._patiently(partial(self._client.end_batch, self._journal.batch, some))
+            except UploadError:
+                return  # everything is there, and that is what counts
+
+    def _patiently(self, attempt: Callable[[], _Result]) -> _Result:
+        for delay in _DELAYS:
+            try:
+                return attempt()
+            except BusyError as busy:
+                self._sleep(max(delay, busy.retry_after))
+            except UnreachableError:
+                self._sleep(delay)
+            except RefusedUploadError as refused:
+                if refused.reason != "expired":  # a new try asks for a new signature
+                    raise
+                self._sleep(delay)
+        return attempt()
+
+
+def _looked_at(path: Path) -> tuple[str, int, Identifiers | None]:
+    """Return digest, size and identifiers of a file; what is no DICOM is sent as well, and held with a reason."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
         try:
-            return self.incoming.put_once(key, content, "application/octet-stream", sha256=checksum)
-        except ClientError as error:
-            # The SDK tries again after a lost answer, and S3 then says that the condition is not met.
-            if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
-                raise
-            return self.incoming.version_of(key)
+            found = identify(file)
+        except QuarantineError:
+            found = None
+    return digest.hexdigest(), size, found

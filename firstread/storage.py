@@ -4,10 +4,11 @@ Keys are generated and made of ``[A-Za-z0-9._/-]`` only: a file name may carry a
 paths decode ``+`` and ``%`` in keys while others do not.
 """
 
+import base64
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -92,6 +93,35 @@ class StoredObject:
             yield file
 
 
+def checksum_of(sha256: str) -> str:
+    """Return a hexadecimal SHA-256 as S3 writes it: Base64."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+@dataclass(frozen=True)
+class Form:
+    """A presigned S3 POST policy: whoever holds it may write one object, and no other.
+
+    Parameters
+    ----------
+    url
+        Where to post to.
+    fields
+        Form fields that go before the file.
+    """
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PartUrl:
+    """A presigned URL for one part of a multipart upload, and the headers that were signed with it."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class Bucket:
     """One bucket.
 
@@ -169,6 +199,86 @@ class Bucket:
                 metadata=found.get("Metadata", {}),
                 body=cast(IO[bytes], body),
             )
+
+    def form(self, key: str, size: int, sha256: str, metadata: Mapping[str, str], seconds: int) -> Form:
+        """Return a form with which somebody without credentials may write one object of known bytes.
+
+        Parameters
+        ----------
+        key, metadata
+            The object; both are fixed by the policy.
+        size, sha256
+            Of its bytes: exact number, hexadecimal digest. S3 checks both.
+        seconds
+            How long the form may be used.
+        """
+        fixed = {
+            "Content-Type": "application/octet-stream",
+            "x-amz-checksum-algorithm": "SHA256",
+            "x-amz-checksum-sha256": checksum_of(sha256),
+            "success_action_status": "201",
+            **{f"x-amz-meta-{name}": value for name, value in metadata.items()},
+        }
+        conditions: list[Any] = [{name: value} for name, value in fixed.items()]
+        conditions.append(["content-length-range", size, size])
+        made = client().generate_presigned_post(
+            self.name, key, Fields=fixed, Conditions=conditions, ExpiresIn=seconds
+        )
+        return Form(made["url"], made["fields"])
+
+    def begin_multipart(self, key: str, metadata: Mapping[str, str]) -> str:
+        """Begin an object in parts, each with its SHA-256, and return the upload's id."""
+        response = client().create_multipart_upload(
+            Bucket=self.name,
+            Key=key,
+            ContentType="application/octet-stream",
+            ChecksumAlgorithm="SHA256",
+            Metadata=metadata,
+        )
+        return response["UploadId"]
+
+    def part_url(self, key: str, upload_id: str, number: int, sha256: str, seconds: int) -> PartUrl:
+        """Return where one part goes, for whoever knows bytes of that hexadecimal SHA-256."""
+        checksum = checksum_of(sha256)
+        url = client().generate_presigned_url(
+            "upload_part",
+            Params={
+                "Bucket": self.name,
+                "Key": key,
+                "UploadId": upload_id,
+                "PartNumber": number,
+                "ChecksumSHA256": checksum,
+            },
+            ExpiresIn=seconds,
+        )
+        return PartUrl(url, {"x-amz-checksum-sha256": checksum})
+
+    def end_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[str, str]]) -> str:
+        """Put the parts together, and return the object's version id.
+
+        Parameters
+        ----------
+        key, upload_id
+            As begun.
+        parts
+            ETag and hexadecimal SHA-256 of each, in order.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            With code ``NoSuchUpload``, ``InvalidPart`` or ``EntityTooSmall``.
+        """
+        named = [
+            {"ETag": etag, "ChecksumSHA256": checksum_of(sha256), "PartNumber": number}
+            for number, (etag, sha256) in enumerate(parts, start=1)
+        ]
+        response = client().complete_multipart_upload(
+            Bucket=self.name,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": named},  # type: ignore[typeddict-item]
+        )
+        return response.get("VersionId", NO_VERSION)
 
     def version_of(self, key: str) -> str:
         """Return the current version id of an object; "null" in a bucket without versions, as S3 itself says.

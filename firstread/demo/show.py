@@ -20,7 +20,7 @@ from firstread.demo.simulate import write_radiograph
 from firstread.demo.subscriber import Subscriber
 from firstread.demo.track import Tracker, Way
 from firstread.environment import (
-    IncomingSettings,
+    IngestClientSettings,
     InstancesSettings,
     LedgerSettings,
     ResultsSettings,
@@ -34,14 +34,15 @@ from firstread.records import tables
 from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.storage import Bucket
 from firstread.study import AnalysisStatus, Outcome, Receipt, Risk, Study
+from firstread.uploads.client import open_client
+from firstread.uploads.journal import Journal
 
 STAGES = ("received", "de-identified", "complete", "analysed")
 _COLOURS = {Risk.HIGH: "bold red", Risk.UNKNOWN: "yellow", Risk.NOT_FLAGGED: "default"}
 
 
-class DemoSettings(IncomingSettings, LedgerSettings, InstancesSettings, StudiesSettings, ResultsSettings):
+class DemoSettings(IngestClientSettings, LedgerSettings, InstancesSettings, StudiesSettings, ResultsSettings):
     """What the demonstration reads and writes."""
 
     alert_topic_arn: str
@@ -56,13 +57,15 @@ class Item:
     receipt: Receipt
 
 
-def run(console: Console, wait_seconds: float = 180.0) -> bool:
+def run(console: Console, home: Home, wait_seconds: float = 180.0) -> bool:
     """Run the demonstration against the active local run.
 
     Parameters
     ----------
     console
         Where to show it.
+    home
+        Its state directory.
     wait_seconds
         How long the files may take.
 
@@ -76,7 +79,7 @@ def run(console: Console, wait_seconds: float = 180.0) -> bool:
     tracker = Tracker(LedgerRepository(), StudyRepository(), ResultRepository())
     subscriber = Subscriber(settings.alert_topic_arn)
     try:
-        items = _push(Push(Bucket(settings.incoming_bucket), tracker.ledger))
+        items = _push(settings, home)
         ways = _watch(console, tracker, items, wait_seconds)
         alerted = _show_alerts(console, subscriber, ways)
         _show_worklist(console, tracker.studies.worklist())
@@ -90,14 +93,16 @@ def run(console: Console, wait_seconds: float = 180.0) -> bool:
     return not missing and alerted
 
 
-def _push(push: Push) -> list[Item]:
+def _push(settings: DemoSettings, home: Home) -> list[Item]:
+    client = open_client(settings.ingest_url, Path(settings.ingest_token_file))
     with TemporaryDirectory() as folder:
         simulated = write_radiograph(Path(folder) / "simulated.dcm", seed=1, when=now())
         named = [(sample.name, sample.what, sample.path()) for sample in SAMPLES]
         named.append(("simulated.dcm", "DX chest, child; SIMULATED", simulated))
         items = []
         for name, what, path in named:
-            sent = next(iter(push.send([path])))
+            journal = Journal.of(home.path / "push", ["demo", name], again=True)
+            (sent,) = Push(client, journal).send([path])
             if sent.receipt is None:
                 raise NotFoundError(f"sample {name} could not be sent: {sent.refusal}")
             items.append(Item(name, what, sent.receipt))

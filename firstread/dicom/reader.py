@@ -197,11 +197,11 @@ def _read(source: IO[bytes], limits: Limits) -> DicomFile:
     source.seek(_PREAMBLE)
     if source.read(4) != b"DICM":  # PS3.10 7.1
         raise QuarantineError(Reason.NOT_DICOM)
-    meta, start = _read_meta(source)
-    syntax = _transfer_syntax(meta)
+    meta, start = read_meta(source)
+    syntax = transfer_syntax_of(meta)
     owned = syntax == DeflatedExplicitVRLittleEndian
     if owned:
-        source = _inflate(source, limits)
+        source = inflate(source, limits)
         size, start, syntax = source.seek(0, 2), 0, ExplicitVRLittleEndian
     try:
         dataset = _read_body(source, start, size, meta, syntax, limits)
@@ -265,7 +265,7 @@ def _read_deferred(dataset: Dataset, source: IO[bytes], guard: Guard) -> None:
         dataset[value.tag] = raw._replace(value=source.read(value.length))
 
 
-def _read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
+def read_meta(source: IO[bytes]) -> tuple[FileMetaDataset, int]:
     """Read group 0002, which is always Explicit VR Little Endian (PS3.10 7.1)."""
     meta = read_dataset(cast(BinaryIO, source), False, True, stop_when=_ends_meta)
     return FileMetaDataset(meta), source.tell()
@@ -279,14 +279,15 @@ def _ends_meta(tag: BaseTag, _vr: str | None, length: int) -> bool:
     return False
 
 
-def _transfer_syntax(meta: FileMetaDataset) -> UID:
+def transfer_syntax_of(meta: FileMetaDataset) -> UID:
+    """Return the transfer syntax that group 0002 names, if it is one of the standard."""
     syntax = UID(str(meta.get("TransferSyntaxUID", "")))
     if syntax not in AllTransferSyntaxes:
         raise QuarantineError(Reason.UNSUPPORTED_TRANSFER_SYNTAX)
     return syntax
 
 
-def _inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
+def inflate(source: IO[bytes], limits: Limits) -> IO[bytes]:
     """Inflate the rest of the file (PS3.5 A.5) to a bounded size."""
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     target: IO[bytes] = SpooledTemporaryFile(max_size=64 * _CHUNK)

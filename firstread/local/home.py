@@ -78,6 +78,16 @@ class Home:
         return self.path / "reference.key"
 
     @property
+    def sources(self) -> Path:
+        """Return who may send."""
+        return self.path / "sources.json"
+
+    @property
+    def push_token(self) -> Path:
+        """Return the token of `firstread push`."""
+        return self.path / "push.token"
+
+    @property
     def users(self) -> Path:
         """Return the portal's seeded users."""
         return self.path / "users.json"
@@ -114,6 +124,7 @@ class Ports:
 
     engine: int = 4566
     portal: int = 8080
+    ingest: int = 8081
 
 
 def endpoint(ports: Ports) -> str:
@@ -124,6 +135,11 @@ def endpoint(ports: Ports) -> str:
 def portal_url(ports: Ports) -> str:
     """Return the portal's URL."""
     return f"http://127.0.0.1:{ports.portal}"
+
+
+def ingest_url(ports: Ports) -> str:
+    """Return the ingest service's URL."""
+    return f"http://127.0.0.1:{ports.ingest}"
 
 
 def engine_credentials(ports: Ports) -> dict[str, str]:

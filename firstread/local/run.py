@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import boto3
@@ -22,17 +23,20 @@ from firstread.local.home import (
     activate,
     endpoint,
     engine_credentials,
+    ingest_url,
     portal_url,
     process_environment,
 )
 from firstread.local.processes import Component
+from firstread.local.sources import prepare_sources
 from firstread.local.stacks import Deployer
 from firstread.local.template import templates
 
 ENGINE = "engine"
 WORKER = "worker"
 PORTAL = "portal"
-COMPONENTS = (ENGINE, WORKER, PORTAL)
+INGEST = "ingest"
+COMPONENTS = (ENGINE, WORKER, PORTAL, INGEST)
 """In the order in which they start; they stop in the other."""
 
 _DRAIN_SECONDS = 10.0
@@ -58,9 +62,10 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     LocalError
         If a port is taken, a component does not start, or a stack cannot be created.
     """
-    if ports.engine == ports.portal:
-        raise LocalError("engine and portal need a port each")
+    if len(set(astuple(ports))) < len(astuple(ports)):
+        raise LocalError("engine, portal and ingest service need a port each")
     home.prepare()
+    prepare_sources(home)
     ports = _kept_ports(home, ports, say)
     _refuse_taken_ports(home, ports)
     before = home.read("settings.json")
@@ -77,12 +82,12 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     outputs = Deployer().deploy(found)
     settings = _settings(home, ports, outputs)
     home.write("settings.json", settings)
-    home.write("ports.json", {"engine": ports.engine, "portal": ports.portal})
+    home.write("ports.json", asdict(ports))
     activate(home)
     environment = process_environment(settings)
     if before != settings:
         # The stacks were made anew, and their buckets and tables with them: who knows the old names must go.
-        for name in (PORTAL, WORKER):
+        for name in (INGEST, PORTAL, WORKER):
             processes.stop(home, name)
     say("model service")
     _register_models(environment)
@@ -91,6 +96,9 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     _seed_users(home, environment)
     processes.start(home, Component(PORTAL, [sys.executable, "-m", "portal"], environment))
     processes.wait_until_alive(home, PORTAL, lambda: _answers(f"{portal_url(ports)}/healthz"), 30)
+    say(f"ingest service on {ingest_url(ports)}")
+    processes.start(home, Component(INGEST, [sys.executable, "-m", "ingest_service"], environment))
+    processes.wait_until_alive(home, INGEST, lambda: _answers(f"{ingest_url(ports)}/healthz"), 30)
     return settings
 
 
@@ -120,21 +128,16 @@ def saved_ports(home: Home) -> Ports:
 def _kept_ports(home: Home, ports: Ports, say: Say) -> Ports:
     """Return the ports with those of running components as they are: only a restart could change them."""
     known = saved_ports(home)
-    engine = known.engine if processes.running(home, ENGINE) else ports.engine
-    portal = known.portal if processes.running(home, PORTAL) else ports.portal
-    kept = Ports(engine, portal)
+    running = {name: getattr(known, name) for name in asdict(known) if processes.running(home, name)}
+    kept = replace(ports, **running)
     if kept != ports:
-        say(
-            f"what runs keeps its ports ({kept.engine}, {kept.portal}); `firstread down` first to change them"
-        )
+        listed = ", ".join(str(port) for port in astuple(kept))
+        say(f"what runs keeps its ports ({listed}); `firstread down` first to change them")
     return kept
 
 
 def _refuse_taken_ports(home: Home, ports: Ports) -> None:
-    for name, port, option in (
-        (ENGINE, ports.engine, "--engine-port"),
-        (PORTAL, ports.portal, "--portal-port"),
-    ):
+    for name, port in asdict(ports).items():
         if processes.running(home, name):
             continue
         with socket.socket() as probe:
@@ -142,7 +145,9 @@ def _refuse_taken_ports(home: Home, ports: Ports) -> None:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                message = f"port {port} for the {name} is taken by another program; choose one with {option}"
+                message = (
+                    f"port {port} for the {name} is taken by another program; choose one with --{name}-port"
+                )
                 raise LocalError(message) from None
 
 
@@ -233,6 +238,11 @@ def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, st
         "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
         "FIRSTREAD_PORTAL_PORT": str(ports.portal),
         "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),
+        "FIRSTREAD_INGEST_HOST": "127.0.0.1",
+        "FIRSTREAD_INGEST_PORT": str(ports.ingest),
+        "FIRSTREAD_INGEST_URL": ingest_url(ports),
+        "FIRSTREAD_INGEST_TOKEN_FILE": str(home.push_token),
+        "FIRSTREAD_SOURCES_FILE": str(home.sources),
     }
 
 

@@ -1,8 +1,21 @@
 """The client of the ingest service: it holds a token and talks HTTP, and never sees a key of AWS."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
+
+from firstread.uploads.errors import RefusedUploadError, UnreachableError, UploadError
+from firstread.uploads.wire import Answer, Wire, chunks_of
+
+MOST_ITEMS = 100
+"""Objects in one request to the service."""
+PART_BYTES = 64 * 1024 * 1024
+FORM_BYTES = PART_BYTES
+"""Larger objects go in parts of `PART_BYTES`, the last one excepted."""
+_ASKED_BYTES = 256 * 1024 * 1024  # what is signed at once can be sent before it expires, over slow lines too
 
 
 @dataclass(frozen=True)
@@ -62,24 +75,29 @@ class IngestClient:
         Bearer token of the source.
     timeout
         Seconds to wait for a connection, and for each answer.
+
+    Raises
+    ------
+    RefusedUploadError
+        With reason ``not_https`` if the token and the bytes would travel in clear beyond this machine.
     """
 
     def __init__(self, url: str, token: str, timeout: float = 60) -> None:
         self._url = url.rstrip("/")
-        self._token = token
-        self._timeout = timeout
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._wire = Wire(timeout)
+        self._wire.judge(self._url)
 
-    def upload(
-        self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False
-    ) -> list[Uploaded]:
+    def upload(self, items: Sequence[Upload], *, batch: str = "", backfill: bool = False) -> list[Uploaded]:
         """Send objects, one after the other, and return them in the order given.
 
         Parameters
         ----------
         items
-            At most 100.
+            Any number of them.
         batch
-            Name of the association or command they belong to, the one of `end_batch`; random, no patient data.
+            Name of the association or command they belong to, the one of `end_batch`: letters, digits and hyphens,
+            random. "" lets the service make one up.
         backfill
             Nobody waits for them.
 
@@ -88,7 +106,19 @@ class IngestClient:
         BusyError, UnreachableError, RefusedUploadError
             With `done`: what was acknowledged before.
         """
-        raise NotImplementedError
+        done: list[Uploaded] = []
+        try:
+            for group in _groups(items):
+                for item, way in zip(group, self._ask(group, batch, backfill=backfill), strict=True):
+                    done.append(self._send(item, way))
+        except UploadError as error:
+            error.done = tuple(done)
+            raise
+        except (KeyError, TypeError, ValueError):  # an answer that is not of the form
+            unreachable = UnreachableError()
+            unreachable.done = tuple(done)
+            raise unreachable from None
+        return done
 
     def end_batch(self, batch: str, studies: Mapping[str, int]) -> None:
         """Say that a batch is over.
@@ -105,7 +135,7 @@ class IngestClient:
         BusyError, UnreachableError, RefusedUploadError
             As `upload`.
         """
-        raise NotImplementedError
+        self._post(f"/ingest/batches/{batch}/end", {"studies": dict(studies)})
 
     def feed(self, message: bytes) -> None:
         """Hand over one HL7 v2 message (ER7).
@@ -115,4 +145,96 @@ class IngestClient:
         BusyError, UnreachableError, RefusedUploadError
             As `upload`.
         """
-        raise NotImplementedError
+        headers = {**self._headers, "Content-Type": "application/hl7-v2+er7"}
+        self._wire.send("POST", f"{self._url}/ingest/feed", headers, message)
+
+    def _post(self, path: str, body: object) -> Answer:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return self._wire.send("POST", self._url + path, headers, json.dumps(body).encode())
+
+    def _ask(self, group: Sequence[Upload], batch: str, *, backfill: bool) -> list[dict[str, Any]]:
+        objects = [
+            {
+                "size": item.size,
+                "sha256": item.sha256,
+                "study_uid": item.study_uid,
+                "sop_uid": item.sop_uid,
+                "number": item.number,
+                "urgent": item.urgent,
+                "part_sha256": _part_digests(item),
+            }
+            for item in group
+        ]
+        answer = self._post("/uploads", {"batch": batch, "backfill": backfill, "objects": objects})
+        ways: list[dict[str, Any]] = answer.json()["uploads"]
+        return ways
+
+    def _send(self, item: Upload, way: Mapping[str, Any]) -> Uploaded:
+        key = str(way["object_key"])
+        with _opened(item) as file:
+            if "form" in way:
+                answer = self._wire.post_form(way["form"]["url"], way["form"]["fields"], file, item.size)
+                return Uploaded(item, key, answer.headers.get("x-amz-version-id", ""))
+            sent = [
+                {"etag": self._put_part(file, part, size), "sha256": digest}
+                for part, size, digest in zip(
+                    way["parts"]["parts"], _part_sizes(item), _part_digests(item), strict=True
+                )
+            ]
+        body = {"object_key": key, "upload_id": way["parts"]["upload_id"], "parts": sent}
+        return Uploaded(item, key, str(self._post("/uploads/complete", body).json()["version_id"]))
+
+    def _put_part(self, file: IO[bytes], part: Mapping[str, Any], size: int) -> str:
+        return self._wire.put_bytes(part["url"], part["headers"], file, size).headers["etag"]
+
+
+def open_client(url: str, token_file: Path) -> IngestClient:
+    """Return a client with the token in a file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    RefusedUploadError
+        As `IngestClient`.
+    """
+    return IngestClient(url, token_file.read_bytes().decode("ascii", "replace").strip())
+
+
+def _groups(items: Sequence[Upload]) -> Iterator[list[Upload]]:
+    """Yield the items in groups that one request may ask for."""
+    group: list[Upload] = []
+    total = 0
+    for item in items:
+        if group and (len(group) == MOST_ITEMS or total + item.size > _ASKED_BYTES):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += item.size
+    if group:
+        yield group
+
+
+def _opened(item: Upload) -> IO[bytes]:
+    try:
+        return item.path.open("rb")
+    except OSError:
+        raise RefusedUploadError("changed") from None
+
+
+def _part_digests(item: Upload) -> list[str]:
+    with _opened(item) as file:
+        return [_digest_of_part(file, size) for size in _part_sizes(item)]
+
+
+def _part_sizes(item: Upload) -> list[int]:
+    if item.size <= FORM_BYTES:
+        return []
+    return [min(PART_BYTES, item.size - start) for start in range(0, item.size, PART_BYTES)]
+
+
+def _digest_of_part(file: IO[bytes], size: int) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(file, size):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -48,7 +48,7 @@ class RefusedUploadError(UploadError):
     ----------
     reason
         One of ``unauthorized``, ``forbidden``, ``too_large``, ``not_understood``, ``other_bytes`` (what was sent is
-        not what was announced), ``changed`` (the file is no longer as it was), ``expired``.
+        not what was announced), ``changed`` (the file is no longer as it was), ``expired`` (ask again), ``not_https``.
     """
 
     def __init__(self, reason: str) -> None:

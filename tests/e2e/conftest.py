@@ -28,6 +28,7 @@ class Run:
     home: Path
     engine_port: int
     portal_port: int
+    ingest_port: int
 
     def firstread(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -46,7 +47,8 @@ class Run:
         return done
 
     def up(self) -> None:
-        self.firstread("up", "--engine-port", str(self.engine_port), "--portal-port", str(self.portal_port))
+        ports = {"engine": self.engine_port, "portal": self.portal_port, "ingest": self.ingest_port}
+        self.firstread("up", *(f"--{name}-port={port}" for name, port in ports.items()))
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.firstread("status", "--json", check=False).stdout)
@@ -72,7 +74,7 @@ def wait_for(what: str, ready: Callable[[], Any], seconds: float = 90) -> Any:  
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    started = Run(tmp_path_factory.mktemp("home"), free_port(), free_port())
+    started = Run(tmp_path_factory.mktemp("home"), free_port(), free_port(), free_port())
     started.up()
     yield started
     started.firstread("down")

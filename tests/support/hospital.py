@@ -1,12 +1,15 @@
 """The way of a study in one process: every event goes from one real handler to the next, as often as wished."""
 
 import dataclasses
+import hashlib
+import io
 import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,21 +17,21 @@ import numpy.typing as npt
 import pytest
 
 import model_service
-from firstread import push as push_door
-from firstread.arrival import Arrival
+from firstread.arrival import Arrival, Lane
 from firstread.clock import to_text
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
 from firstread.intake import step as intake
 from firstread.messages import AnalyzeRequest, BatchEnded
-from firstread.push import Push, Sent
 from firstread.queues import Queue
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.refs import open_references
+from firstread.refs import References, open_references
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.storage import FEED_PREFIX, Bucket, feed_key
+from firstread.study import Receipt
+from firstread.uploads.contents import Content, Contents
 from functions.alert import handler as alert
 from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
@@ -37,6 +40,8 @@ from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
 from functions.end_batch import handler as end_batch
 from functions.gather import handler as gather
+from ingest_service.door import Door
+from ingest_service.parts import Part
 from model_service.analyse import Analyse
 from model_service.manifest import BundleManifest, load_manifest
 from model_service.predict import Prediction
@@ -131,8 +136,8 @@ class Hospital:
         self.clock = Clock(datetime(2004, 8, 26, 19, 0, tzinfo=UTC))
         self.ledger, self.instances = LedgerRepository(), InstanceRepository()
         self.studies, self.results = StudyRepository(), ResultRepository()
-        for module in (intake, push_door):
-            monkeypatch.setattr(module, "now", self.clock)
+        monkeypatch.setattr(intake, "now", self.clock)
+        self.door = Door(Bucket("incoming"), self.ledger, References(b"k" * 32), self.clock)
         self.detector = StubDetector()
         monkeypatch.setattr(clean_pixels, "RapidTextDetector", lambda: self.detector)
         for step in (gather, complete_study, alert, apply_feed):
@@ -177,9 +182,17 @@ class Hospital:
             clock=self.clock,
         )
 
-    def push(self, *paths: Path) -> list[Sent]:
-        """Push files."""
-        return list(Push(Bucket("incoming"), self.ledger).send(paths))
+    def push(self, *paths: Path) -> list[Receipt]:
+        """Keep files as the ingest service does, and what is in archives; what is missing is passed over."""
+        with TemporaryDirectory() as folder:
+            contents = Contents(Path(folder))
+            return [self._keep(each) for path in paths if path.exists() for each in contents.of(path)]
+
+    def _keep(self, content: Content) -> Receipt:
+        data = content.path.read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        part = Part(1, "application/dicom", io.BytesIO(data), len(data), sha256)
+        return self.door.keep(part, Arrival(source="push", sha256=sha256), Lane.ROUTINE)
 
     def put(self, data: bytes, lane: str = "routine", **said: str) -> tuple[str, str]:
         """Put an object as a door does that writes no receipt; return its identity.

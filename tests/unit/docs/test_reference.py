@@ -16,12 +16,12 @@ from firstread.cli import app
 from firstread.deid import folder
 from firstread.deid.options import METHOD_CODES, Option, Profile
 from firstread.deid.rules import Action, rules
-from firstread.environment import PREFIX, Environment, IncomingSettings, LedgerSettings, ModelsSettings
+from firstread.environment import PREFIX, Environment, IngestClientSettings, LedgerSettings, ModelsSettings
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
 from firstread.local.home import HOME_VARIABLE
 from firstread.metrics import Metric, Stage
-from firstread.push import Refusal
+from firstread.uploads.contents import Refusal
 from infra.settings import Setting
 from tests.unit.docs import pages
 
@@ -42,9 +42,10 @@ def programs() -> Mapping[str, tuple[type[Environment], ...]]:
         "model worker": "model_service.bootstrap:Settings",
         "portal": "portal.settings:PortalSettings",
     }
+    modules |= {"ingest service": "ingest_service.settings:IngestSettings"}
     modules |= {"demo": "firstread.demo.show:DemoSettings"}
     found: dict[str, tuple[type[Environment], ...]] = {
-        "push": (IncomingSettings, LedgerSettings),
+        "push": (IngestClientSettings,),
         "status": (LedgerSettings,),
         "register": (ModelsSettings,),
     }
@@ -90,7 +91,7 @@ def test_every_environment_class_belongs_to_a_program() -> None:
             yield from below(each)
 
     used = {base for models in programs().values() for model in models for base in model.__mro__}
-    ours = ("firstread.", "functions.", "model_service.", "portal.")
+    ours = ("firstread.", "functions.", "model_service.", "ingest_service.", "portal.")
     assert not {each for each in below(Environment) if each.__module__.startswith(ours)} - used
 
 
