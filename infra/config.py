@@ -21,8 +21,10 @@ DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 LONGEST_WAIT_SECONDS: Final = 24 * 3600
+_DAY_MINUTES: Final = 24 * 60
 
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _CIDR = re.compile(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
 
 
@@ -56,6 +58,10 @@ class Config:
         Networks that may reach the portal over the internet; without any it is reachable inside the VPC only.
     max_workers
         Upper bound of model workers, each with one GPU.
+    operations_email
+        Who is told of alarms, besides whoever subscribes to the topic.
+    expect_arrivals_minutes
+        Minutes without a single object after which somebody is told; None where that is no news.
     """
 
     lambda_assets: LambdaAssets = LambdaAssets.PACKAGE
@@ -64,6 +70,8 @@ class Config:
     certificate_arn: str | None = None
     portal_cidrs: tuple[str, ...] = ()
     max_workers: int = 4
+    operations_email: str | None = None
+    expect_arrivals_minutes: int | None = None
 
     @classmethod
     def from_context(cls, node: Node) -> "Config":
@@ -75,6 +83,8 @@ class Config:
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
             portal_cidrs=_cidrs(node.try_get_context("portal_cidrs")),
             max_workers=_max_workers(node.try_get_context("max_workers")),
+            operations_email=_email(node.try_get_context("operations_email")),
+            expect_arrivals_minutes=_arrivals(node.try_get_context("expect_arrivals_minutes")),
         )
 
     def __post_init__(self) -> None:
@@ -194,3 +204,23 @@ def _max_workers(value: object) -> int:
         message = f"max_workers must be at least 1, not {workers}"
         raise ConfigError(message)
     return workers
+
+
+def _email(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not _EMAIL.fullmatch(str(value)):
+        message = f"operations_email is an address, not {value!r}"
+        raise ConfigError(message)
+    return str(value)
+
+
+def _arrivals(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    text = str(value).removesuffix(".0")
+    # CloudWatch looks back by a day at most.
+    if not text.isdecimal() or not 5 <= int(text) <= _DAY_MINUTES or int(text) % 5:
+        message = f"expect_arrivals_minutes is a multiple of 5, at most {_DAY_MINUTES}, not {value!r}"
+        raise ConfigError(message)
+    return int(text)
