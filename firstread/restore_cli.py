@@ -19,9 +19,12 @@ _LOCAL = (
 
 def restore_drill(
     table: Annotated[
-        str, typer.Option("--table", envvar="FIRSTREAD_VAULT_TABLE", help="Table in the account; the vault's.")
+        str,
+        typer.Option("--table", envvar="FIRSTREAD_VAULT_TABLE", help="Table in the account; the vault's."),
     ] = "",
-    sample: Annotated[int, typer.Option("--sample", min=1, max=1000, help="How many items to compare.")] = 100,
+    sample: Annotated[
+        int, typer.Option("--sample", min=1, max=1000, help="How many items to compare.")
+    ] = 100,
 ) -> None:
     """Restore a table under another name, compare the two, delete the copy. Needs an administrator's credentials."""
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from firstread.errors import FirstReadError
 
@@ -118,8 +118,6 @@ def _restored(client: "DynamoDBClient", table: str, look_every: float) -> Iterat
         waiter = client.get_waiter("table_exists")
         waiter.wait(TableName=copy, WaiterConfig={"Delay": look_every, "MaxAttempts": _LONGEST_LOOKS})  # type: ignore[typeddict-item] # seconds may be less than one
         yield copy
-    except WaiterError:
-        raise RestoreError(f"the copy {copy} was not ready in time; delete it once it is") from None
     finally:
         _delete(client, copy)
 

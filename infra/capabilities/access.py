@@ -48,17 +48,18 @@ def use_table(role: iam.IRole, table: dynamodb.ITable, *actions: str, indexes: S
         _allow(role, ["dynamodb:Query"], [f"{table.table_arn}/index/{index}" for index in indexes])
 
 
-def read_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "") -> None:
+def read_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "", listing: bool = True) -> None:
     """Allow to read objects and their versions.
 
     Parameters
     ----------
     below
-        Only keys with this prefix. Of a whole bucket the role may also list: that makes S3 say "not found" instead
-        of "forbidden".
+        Only keys with this prefix.
+    listing
+        Whether to allow listing too: that makes S3 say "not found" instead of "forbidden".
     """
     _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(f"{below}*")])
-    if not below:
+    if listing:
         _allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
     _accept_all_objects(role, bucket, below)
 

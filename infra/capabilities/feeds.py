@@ -50,7 +50,7 @@ class Feeds(Construct):
         )
         queue_to_function(self.messages, apply, at_once=_AT_ONCE)
         # Of all that arrived, these messages and no image.
-        read_objects(apply.role, buckets.incoming, below=FEED_PREFIX)
+        read_objects(apply.role, buckets.incoming, below=FEED_PREFIX, listing=False)
         keys.incoming.grant(apply.role, "kms:Decrypt", "kms:DescribeKey")
         for table in (tables.ledger, tables.orders, tables.studies):
             use_table(apply.role, table, *READ, *WRITE)

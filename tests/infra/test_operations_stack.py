@@ -21,16 +21,12 @@ def _dimensions(account: Account, alarm: Json) -> dict[str, str]:
     return {each["Name"]: account.text(each["Value"]) for each in alarm["Dimensions"]}
 
 
-def _owner(account: Account, queue: str) -> str:
-    return queue.partition(".")[0]
-
-
 def test_every_queue_is_watched(account: Account) -> None:
     """Dead letters for being there, all others for being late."""
     watched: dict[str, set[str]] = {}
     for alarm in _alarms(account).values():
         if alarm.get("Namespace") == "AWS/SQS":
-            queue = _owner(account, _dimensions(account, alarm)["QueueName"])
+            queue = _dimensions(account, alarm)["QueueName"].partition(".")[0]
             watched.setdefault(alarm["MetricName"], set()).add(queue)
     queues = set(account.properties("AWS::SQS::Queue"))
     dead = {name for name in queues if "DeadLetters" in name}

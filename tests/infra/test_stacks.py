@@ -117,7 +117,14 @@ def test_an_acknowledged_finding_is_in_the_template_with_its_reason(tmp_path: Pa
     app = App(outdir=str(tmp_path))
     stack = Stack(app, "Known")
     key = kms.Key(stack, "Key", enable_key_rotation=True)
-    bucket = s3.Bucket(stack, "Bucket", enforce_ssl=True, encryption_key=key, versioned=True)
+    bucket = s3.Bucket(
+        stack,
+        "Bucket",
+        enforce_ssl=True,
+        encryption_key=key,
+        versioned=True,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+    )
     reason = "A bucket of a test that nobody ever reads or writes."
     acknowledge(bucket, "S1", reason=reason)
     acknowledge(bucket, "S3BucketLoggingEnabled", "S3BucketReplicationEnabled", reason=reason, pack=HIPAA)
