@@ -46,7 +46,8 @@ class Entrance(Construct):
             deletion_protection=True,
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elb.DesyncMitigationMode.STRICTEST,
-            idle_timeout=Duration.seconds(120),
+            # The answer to gigabytes of STOW-RS comes when the last of them is in S3.
+            idle_timeout=Duration.minutes(5),
         )
         self._log_requests(store)
         self.listener = self.balancer.add_listener(

@@ -26,7 +26,7 @@ from infra.guard import HIPAA, acknowledge
 
 _PROGRAM: Final = "ingest_service"
 _PORT: Final = 8001
-# Requests wait on disk until all of their bytes are there; twice what the program lets in at a time.
+# GiB. Parts of requests wait on disk until they are in S3: several times what the program lets in at a time.
 _DISK: Final = 40
 _NOBODY: Final = '{"sources":[]}'
 
