@@ -50,6 +50,8 @@ class Config:
     completeness
         When a study counts as complete: ``quiet_seconds`` (modality to seconds without a new image; ``*`` is the
         default), what differs by source in ``sources``, ``after_hint_seconds`` and ``max_seconds``.
+    feed_issuers
+        Assigning authority of a feed's patient identifiers to the Issuer of Patient ID in DICOM; ``*`` is every other.
     portal_url
         Where an alert sends its reader.
     certificate_arn
@@ -66,6 +68,7 @@ class Config:
 
     lambda_assets: LambdaAssets = LambdaAssets.PACKAGE
     completeness: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_COMPLETENESS)
+    feed_issuers: Mapping[str, str] = field(default_factory=dict)
     portal_url: str = "https://firstread.invalid"
     certificate_arn: str | None = None
     portal_cidrs: tuple[str, ...] = ()
@@ -79,6 +82,7 @@ class Config:
         return cls(
             lambda_assets=_lambda_assets(node.try_get_context("lambda_assets")),
             completeness=_completeness(node.try_get_context("completeness")),
+            feed_issuers=_issuers(node.try_get_context("feed_issuers")),
             portal_url=_portal_url(node.try_get_context("portal_url")),
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
             portal_cidrs=_cidrs(node.try_get_context("portal_cidrs")),
@@ -96,6 +100,11 @@ class Config:
     def completeness_json(self) -> str:
         """The rule of completeness as the functions read it."""
         return json.dumps(dict(self.completeness), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def feed_issuers_json(self) -> str:
+        """The issuers as the function reads them."""
+        return json.dumps(dict(self.feed_issuers), sort_keys=True, separators=(",", ":"))
 
 
 def _parsed(value: object) -> object:
@@ -168,6 +177,16 @@ def _seconds(where: str, value: object) -> int | float:
         raise ConfigError(message)
     # jsii hands every number of cdk.json over as a float
     return int(value) if value == int(value) else value
+
+
+def _issuers(value: object) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    issuers = _parsed(value)
+    if not isinstance(issuers, dict) or not all(isinstance(each, str) for each in issuers.values()):
+        message = f"feed_issuers maps assigning authorities to issuers, not {issuers!r}"
+        raise ConfigError(message)
+    return issuers
 
 
 def _portal_url(value: object) -> str:

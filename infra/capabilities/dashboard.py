@@ -10,7 +10,13 @@ from constructs import Construct
 
 from infra.capabilities.metrics import FIVE_MINUTES, SWEEP, anywhere, of_function, oldest, own, waiting
 
-_OUTCOMES: Final = ("ObjectsArrived", "ObjectsStored", "ObjectsDuplicate", "ObjectsQuarantined")
+_OUTCOMES: Final = (
+    "ObjectsArrived",
+    "ObjectsStored",
+    "ObjectsDuplicate",
+    "ObjectsQuarantined",
+    "RecordsFailed",
+)
 _LEFT_BEHIND: Final = ("StudiesOverdue", "LedgerImbalance")
 _AGES: Final = ("LedgerPendingOldestSeconds", "OutboxUndeliveredOldestSeconds")
 

@@ -155,7 +155,7 @@ def test_the_portal(account: Account) -> None:
     [
         (DEIDENTIFY, {"Ledger", "Instances", "Vault"}),
         (CLEAN_PIXELS, {"Ledger", "Instances", "Vault"}),
-        (APPLY_FEED, {"Ledger", "Orders", "Studies", "Vault"}),
+        (APPLY_FEED, {"Ledger", "Orders", "Vault"}),
         *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
         ("AlertingAlertRole", {"Studies", "Alerts"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),

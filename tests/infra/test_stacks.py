@@ -154,6 +154,8 @@ def test_a_reason_must_be_one() -> None:
         ('completeness={"sources": {"ct1": {"quiet": 1}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"quiet_seconds": {"CT": -1}}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"trust_single": 1}}}', "trust_single"),
+        ("feed_issuers=[]", "feed_issuers"),
+        ('feed_issuers={"A": 1}', "feed_issuers"),
         ("portal_url=http://portal", "https"),
         ("certificate_arn=mine", "certificate"),
         ("portal_cidrs=0.0.0.0/0", "networks"),
