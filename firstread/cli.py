@@ -26,6 +26,7 @@ from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
 from firstread.local.status import Status, component_states, status
+from firstread.restore_cli import restore_drill
 from firstread.vault_cli import app as vault
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(vault, name="vault")
 app.add_typer(gateway, name="gateway")
 app.command()(deid)
+app.command()(restore_drill)
 console = Console()
 errors = Console(stderr=True)
 

@@ -15,14 +15,18 @@ from aws_cdk import App
 from infra.config import REPOSITORY, Config, ConfigError, LambdaAssets
 from infra.guard import guard
 from infra.stacks import (
+    BACKUP_STACK,
     COMPUTE_STACK,
     DATA_STACK,
     NETWORK_STACK,
+    OPERATIONS_STACK,
     PIPELINE_STACK,
     PORTAL_STACK,
+    BackupStack,
     ComputeStack,
     DataStack,
     NetworkStack,
+    OperationsStack,
     PipelineStack,
     PortalStack,
 )
@@ -45,11 +49,13 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     store = DataStack(app, DATA_STACK).store
     pipeline = PipelineStack(app, PIPELINE_STACK, store=store, config=config)
     if app.node.try_get_context("stacks") != "local":
-        network = NetworkStack(app, NETWORK_STACK, store=store).network
+        network = NetworkStack(app, NETWORK_STACK, store=store, config=config).network
         ComputeStack(
             app, COMPUTE_STACK, store=store, network=network, analyze=pipeline.analyze, config=config
         )
-        PortalStack(app, PORTAL_STACK, store=store, network=network, config=config)
+        PortalStack(app, PORTAL_STACK, store=store, network=network, hints=pipeline.hints, config=config)
+        BackupStack(app, BACKUP_STACK, store=store)
+        OperationsStack(app, OPERATIONS_STACK, store=store, pipeline=pipeline, config=config)
     guard(app)
     return app
 

@@ -21,8 +21,10 @@ DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 LONGEST_WAIT_SECONDS: Final = 24 * 3600
+_DAY_MINUTES: Final = 24 * 60
 
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _CIDR = re.compile(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
 
 
@@ -48,6 +50,8 @@ class Config:
     completeness
         When a study counts as complete: ``quiet_seconds`` (modality to seconds without a new image; ``*`` is the
         default), what differs by source in ``sources``, ``after_hint_seconds`` and ``max_seconds``.
+    feed_issuers
+        Assigning authority of a feed's patient identifiers to the Issuer of Patient ID in DICOM; ``*`` is every other.
     portal_url
         Where an alert sends its reader.
     certificate_arn
@@ -56,14 +60,21 @@ class Config:
         Networks that may reach the portal over the internet; without any it is reachable inside the VPC only.
     max_workers
         Upper bound of model workers, each with one GPU.
+    operations_email
+        Who is told of alarms, besides whoever subscribes to the topic.
+    expect_arrivals_minutes
+        Minutes without a single object after which somebody is told; None where that is no news.
     """
 
     lambda_assets: LambdaAssets = LambdaAssets.PACKAGE
     completeness: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_COMPLETENESS)
+    feed_issuers: Mapping[str, str] = field(default_factory=dict)
     portal_url: str = "https://firstread.invalid"
     certificate_arn: str | None = None
     portal_cidrs: tuple[str, ...] = ()
     max_workers: int = 4
+    operations_email: str | None = None
+    expect_arrivals_minutes: int | None = None
 
     @classmethod
     def from_context(cls, node: Node) -> "Config":
@@ -71,10 +82,13 @@ class Config:
         return cls(
             lambda_assets=_lambda_assets(node.try_get_context("lambda_assets")),
             completeness=_completeness(node.try_get_context("completeness")),
+            feed_issuers=_issuers(node.try_get_context("feed_issuers")),
             portal_url=_portal_url(node.try_get_context("portal_url")),
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
             portal_cidrs=_cidrs(node.try_get_context("portal_cidrs")),
             max_workers=_max_workers(node.try_get_context("max_workers")),
+            operations_email=_email(node.try_get_context("operations_email")),
+            expect_arrivals_minutes=_arrivals(node.try_get_context("expect_arrivals_minutes")),
         )
 
     def __post_init__(self) -> None:
@@ -86,6 +100,11 @@ class Config:
     def completeness_json(self) -> str:
         """The rule of completeness as the functions read it."""
         return json.dumps(dict(self.completeness), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def feed_issuers_json(self) -> str:
+        """The issuers as the function reads them."""
+        return json.dumps(dict(self.feed_issuers), sort_keys=True, separators=(",", ":"))
 
 
 def _parsed(value: object) -> object:
@@ -160,6 +179,16 @@ def _seconds(where: str, value: object) -> int | float:
     return int(value) if value == int(value) else value
 
 
+def _issuers(value: object) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    issuers = _parsed(value)
+    if not isinstance(issuers, dict) or not all(isinstance(each, str) for each in issuers.values()):
+        message = f"feed_issuers maps assigning authorities to issuers, not {issuers!r}"
+        raise ConfigError(message)
+    return issuers
+
+
 def _portal_url(value: object) -> str:
     url = str(value or Config.portal_url).rstrip("/")
     if not url.startswith("https://"):
@@ -194,3 +223,23 @@ def _max_workers(value: object) -> int:
         message = f"max_workers must be at least 1, not {workers}"
         raise ConfigError(message)
     return workers
+
+
+def _email(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not _EMAIL.fullmatch(str(value)):
+        message = f"operations_email is an address, not {value!r}"
+        raise ConfigError(message)
+    return str(value)
+
+
+def _arrivals(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    text = str(value).removesuffix(".0")
+    # CloudWatch looks back by a day at most.
+    if not text.isdecimal() or not 5 <= int(text) <= _DAY_MINUTES or int(text) % 5:
+        message = f"expect_arrivals_minutes is a multiple of 5, at most {_DAY_MINUTES}, not {value!r}"
+        raise ConfigError(message)
+    return int(text)

@@ -7,10 +7,14 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.capabilities.backups import Backups
 from infra.capabilities.buckets import Buckets
+from infra.capabilities.entrance import Entrance
 from infra.capabilities.feeds import Feeds
+from infra.capabilities.function import Function
 from infra.capabilities.gathering import Gathering
 from infra.capabilities.ingest import Arrivals
+from infra.capabilities.ingest_service import IngestService
 from infra.capabilities.keys import Keys
 from infra.capabilities.lambda_code import lambda_code
 from infra.capabilities.network import Network
@@ -19,6 +23,7 @@ from infra.capabilities.portal import Portal
 from infra.capabilities.store import Store
 from infra.capabilities.tables import Tables
 from infra.capabilities.upkeep import Upkeep
+from infra.capabilities.watch import Watch, Watched
 from infra.capabilities.worker import Worker
 from infra.config import Config
 from infra.settings import Setting
@@ -28,6 +33,8 @@ PIPELINE_STACK: Final = "FirstRead-Pipeline"
 NETWORK_STACK: Final = "FirstRead-Network"
 COMPUTE_STACK: Final = "FirstRead-Compute"
 PORTAL_STACK: Final = "FirstRead-Portal"
+BACKUP_STACK: Final = "FirstRead-Backup"
+OPERATIONS_STACK: Final = "FirstRead-Operations"
 # In the order in which they are created. The engine on a laptop creates these and no others.
 LOCAL_STACKS: Final = (DATA_STACK, PIPELINE_STACK)
 
@@ -73,14 +80,18 @@ class PipelineStack(Stack):
     ----------
     analyze
         The queues that the model workers read, the urgent one first.
+    hints
+        The queue of ended batches.
+    watched
+        What somebody has to look at.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, store: Store, config: Config) -> None:
         super().__init__(scope, construct_id, description="FirstRead: the way of a study")
         code = lambda_code(config.lambda_assets)
         arrivals = Arrivals(self, "Arrivals", store=store, code=code)
-        feeds = Feeds(self, "Feeds", store=store, code=code)
         gathering = Gathering(self, "Gathering", store=store, code=code, config=config)
+        feeds = Feeds(self, "Feeds", store=store, code=code, looks=gathering.quiet_timer.queue, config=config)
         delivery = Delivery(self, "Delivery", store=store, code=code)
         alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
         self.analyze: tuple[sqs.IQueue, ...] = (delivery.analyze_urgent.queue, delivery.analyze.queue)
@@ -107,6 +118,18 @@ class PipelineStack(Stack):
             "HINTS": gathering.hints,
             "RESULTS": alerting.results,
         }
+        self.hints: sqs.IQueue = gathering.hints.queue
+        self.watched = Watched(
+            queues={name: each.queue for name, each in work.items()},
+            dead_letters={
+                **{name: each.dead_letters for name, each in work.items()},
+                "GATHER": gathering.gather_dead_letters,
+                "DELIVER": delivery.dead_letters,
+            },
+            functions={
+                each.node.id: each.function for each in self.node.find_all() if isinstance(each, Function)
+            },
+        )
         _publish(
             self,
             {
@@ -123,9 +146,9 @@ class PipelineStack(Stack):
 class NetworkStack(Stack):
     """The network and the cluster, which change rarely and serve both services."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, store: Store) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store, config: Config) -> None:
         super().__init__(scope, construct_id, description="FirstRead: network and cluster")
-        self.network = Network(self, "Network", key=store.keys.data)
+        self.network = Network(self, "Network", key=store.keys.data, public=bool(config.portal_cidrs))
 
 
 class ComputeStack(Stack):
@@ -146,13 +169,50 @@ class ComputeStack(Stack):
 
 
 class PortalStack(Stack):
-    """The web application."""
+    """The web application and the ingest service, behind one entrance.
+
+    Attributes
+    ----------
+    entrance
+        The load balancer.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: Store, network: Network, config: Config
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        hints: sqs.IQueue,
+        config: Config,
     ) -> None:
-        super().__init__(scope, construct_id, description="FirstRead: portal")
-        Portal(self, "Portal", store=store, network=network, config=config)
+        super().__init__(scope, construct_id, description="FirstRead: portal and ingest service")
+        self.entrance = Entrance(self, "Entrance", store=store, network=network, config=config)
+        Portal(self, "Portal", store=store, network=network, entrance=self.entrance)
+        ingest = IngestService(
+            self, "Ingest", store=store, network=network, entrance=self.entrance, hints=hints
+        )
+        CfnOutput(self, "SourcesSecretArn", value=ingest.sources.secret_arn)
+
+
+class BackupStack(Stack):
+    """Copies of the records that nobody can delete before their time."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: backups", termination_protection=True)
+        Backups(self, "Backups", tables=store.tables)
+
+
+class OperationsStack(Stack):
+    """What tells people that something is wrong."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, store: Store, pipeline: PipelineStack, config: Config
+    ) -> None:
+        super().__init__(scope, construct_id, description="FirstRead: alarms and dashboard")
+        watch = Watch(self, "Watch", key=store.keys.data, watched=pipeline.watched, config=config)
+        CfnOutput(self, "OperationsTopicArn", value=watch.topic.topic_arn)
 
 
 def _publish(stack: Stack, values: dict[Setting, str]) -> None:

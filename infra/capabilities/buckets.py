@@ -7,6 +7,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.capabilities.keys import Keys
+from infra.guard import HIPAA, acknowledge
 
 _KEEP_SUPERSEDED_DAYS = 90
 _KEEP_ACCESS_LOGS_DAYS = 400
@@ -29,6 +30,12 @@ class Buckets(Construct):
         self.studies = self._bucket("Studies", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         self.results = self._bucket("Results", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         _announce_objects(self.incoming)
+        acknowledge(
+            self,
+            "S3BucketReplicationEnabled",
+            reason="The hospital's archive holds the originals, and what is made of them can be made again.",
+            pack=HIPAA,
+        )
 
     def _bucket(self, name: str, *, key: kms.Key, keep_superseded_days: int | None) -> s3.Bucket:
         superseded = None if keep_superseded_days is None else Duration.days(keep_superseded_days)
@@ -75,6 +82,12 @@ class Buckets(Construct):
                     noncurrent_version_expiration=Duration.days(30),
                 )
             ],
+        )
+        acknowledge(
+            bucket,
+            "S3DefaultEncryptionKMS",
+            reason="S3 and load balancers deliver no access logs into a bucket under a customer's key.",
+            pack=HIPAA,
         )
         bucket.add_to_resource_policy(
             iam.PolicyStatement(

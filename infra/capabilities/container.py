@@ -11,11 +11,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.capabilities.access import acknowledge_own_policy
 from infra.config import REPOSITORY
 from infra.guard import acknowledge
 from infra.settings import ENV_PREFIX
 
-PROGRAMS: Final = ("functions", "model_service", "portal")
+PROGRAMS: Final = ("functions", "ingest_service", "model_service", "portal")
 _SCRATCH: Final = "scratch"
 
 
@@ -83,8 +84,11 @@ def acknowledge_task(task: ecs.TaskDefinition) -> None:
         "ECS2",
         reason="Only names of tables, buckets and queues: no secret is there, access comes from the role.",
     )
+    execution = task.obtain_execution_role()
     acknowledge(
-        task.obtain_execution_role(),
+        execution,
         "IAM5[Resource::*]",
         reason="ecr:GetAuthorizationToken knows no resource; pulling is limited to the one repository.",
     )
+    for role in (task.task_role, execution):
+        acknowledge_own_policy(role)

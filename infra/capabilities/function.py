@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.capabilities.access import use_key
-from infra.guard import acknowledge
+from infra.capabilities.access import acknowledge_own_policy, use_key
+from infra.guard import HIPAA, acknowledge
 from infra.settings import ENV_PREFIX
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
@@ -106,6 +106,25 @@ class Function(Construct):
             self.role,
             "IAM5[Resource::*]",
             reason="Only PutTraceSegments (X-Ray) and ListStreams (DynamoDB): neither knows a resource.",
+        )
+        acknowledge_own_policy(self.role)
+        acknowledge(
+            self.function,
+            "LambdaConcurrency",
+            reason="Bounded where its work comes from: by the queue's mapping, or one per shard of the stream.",
+            pack=HIPAA,
+        )
+        acknowledge(
+            self.function,
+            "LambdaDLQ",
+            reason="Its queue or stream has dead letters; a lost tick of the clock is made up for by the next.",
+            pack=HIPAA,
+        )
+        acknowledge(
+            self.function,
+            "LambdaInsideVPC",
+            reason="It talks to AWS interfaces only, by TLS and under its own role; nothing in a VPC is for it.",
+            pack=HIPAA,
         )
         if not is_image:
             acknowledge(

@@ -13,6 +13,8 @@ from infra.capabilities.wiring import queue_to_function, stream_to_function
 from infra.config import Config
 
 _SMALL = Size()
+# A look takes a fraction of a second, so these are hundreds of studies a second.
+_AT_ONCE = 50
 
 
 class Gathering(Construct):
@@ -58,8 +60,10 @@ class Gathering(Construct):
             "MODIFY",
             dead_letters=self.gather_dead_letters,
         )
-        queue_to_function(self.quiet_timer, self._function("CompleteStudy", "complete_study"))
-        queue_to_function(self.hints, self._function("EndBatch", "end_batch"))
+        queue_to_function(
+            self.quiet_timer, self._function("CompleteStudy", "complete_study"), at_once=_AT_ONCE
+        )
+        queue_to_function(self.hints, self._function("EndBatch", "end_batch"), at_once=_AT_ONCE)
 
     def _function(self, construct_id: str, name: str) -> Function:
         tables = self._store.tables

@@ -146,7 +146,7 @@ def _intake_settings(store: Store) -> Mapping[str, str]:
 def _allow_intake(function: Function, store: Store) -> None:
     """Allow to read what arrived and the vault, and to write instances and their records."""
     keys, buckets, tables = store.keys, store.buckets, store.tables
-    read_objects(function.role, buckets.incoming)
+    read_objects(function.role, buckets.incoming, below=ARRIVALS_PREFIX)
     keys.incoming.grant(function.role, "kms:Decrypt", "kms:DescribeKey")
     write_objects(function.role, buckets.studies)
     use_table(function.role, tables.ledger, *READ, *WRITE)

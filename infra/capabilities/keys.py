@@ -65,19 +65,21 @@ class Keys(Construct):
         )
 
     def _let_services_use(self, key: kms.Key) -> None:
-        """Let EventBridge write to encrypted queues and CloudWatch Logs to encrypted groups, in this account.
+        """Let services of AWS write to what is encrypted, in this account.
 
-        Without the first, every event would be dropped silently: a queue's own policy is not enough.
+        EventBridge to queues, alarms to their topic, CloudWatch Logs to groups. Without the first two, every event
+        and every alarm would be dropped silently: the policy of a queue or topic is not enough.
         """
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EventBridgeToQueues",
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+        for sid, service in (("EventBridgeToQueues", "events"), ("AlarmsToTopic", "cloudwatch")):
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    resources=["*"],
+                    conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                )
             )
-        )
         groups = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:*"
         key.add_to_resource_policy(
             iam.PolicyStatement(

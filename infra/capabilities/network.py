@@ -1,5 +1,7 @@
 """The network and the cluster that containers run in."""
 
+from typing import Final
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -7,24 +9,51 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.capabilities.access import acknowledge_own_policy
+from infra.guard import HIPAA, acknowledge
+
+_INSIDE: Final = "Inside"
+# Everything the programs and their hosts talk to besides S3 and DynamoDB, which have gateways.
+_SERVICES: Final = {
+    "Ecr": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Ecs": ec2.InterfaceVpcEndpointAwsService.ECS,
+    "EcsAgent": ec2.InterfaceVpcEndpointAwsService.ECS_AGENT,
+    "EcsTelemetry": ec2.InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
+    "Events": ec2.InterfaceVpcEndpointAwsService.EVENTBRIDGE,
+    "Kms": ec2.InterfaceVpcEndpointAwsService.KMS,
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+    "SecretsManager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+    "Sns": ec2.InterfaceVpcEndpointAwsService.SNS,
+    "Sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
+    "Xray": ec2.InterfaceVpcEndpointAwsService.XRAY,
+}
+
 
 class Network(Construct):
-    """A VPC over two availability zones, with private subnets for everything that runs.
+    """A VPC over two availability zones whose programs reach AWS by endpoints, and nothing else at all.
+
+    There is no NAT gateway: what a program that was taken over could send, it could send to this account's AWS
+    interfaces only. Subnets with a way to the internet exist only where readers come from there.
 
     Parameters
     ----------
     key
         Encrypts the flow logs and the cluster's logs of commands.
+    public
+        Whether the load balancer is reached over the internet.
 
     Attributes
     ----------
     vpc
-        Traffic to S3 and DynamoDB stays inside AWS; every connection is in the flow logs.
+        Every connection is in the flow logs.
+    inside
+        The subnets that everything runs in.
     cluster
         Has container insights, because scaling reads the count of tasks from there.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, public: bool) -> None:
         super().__init__(scope, construct_id)
         flow_logs = logs.LogGroup(
             self,
@@ -37,17 +66,8 @@ class Network(Construct):
             self,
             "Vpc",
             max_azs=2,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public",
-                    subnet_type=ec2.SubnetType.PUBLIC,
-                    cidr_mask=24,
-                    map_public_ip_on_launch=False,
-                ),
-                ec2.SubnetConfiguration(
-                    name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20
-                ),
-            ],
+            nat_gateways=0,
+            subnet_configuration=_subnets(public=public),
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
@@ -59,9 +79,55 @@ class Network(Construct):
                 )
             },
         )
+        self.inside = ec2.SubnetSelection(subnet_group_name=_INSIDE)
+        self._add_endpoints()
+        self._acknowledge(public=public)
         self.cluster = ecs.Cluster(
             self, "Cluster", vpc=self.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
         )
+
+    def _add_endpoints(self) -> None:
+        group = ec2.SecurityGroup(
+            self,
+            "EndpointGroup",
+            vpc=self.vpc,
+            description="FirstRead: interfaces of AWS inside the network",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(
+            ec2.Peer.ipv4(self.vpc.vpc_cidr_block), ec2.Port.tcp(443), "Programs of this network"
+        )
+        reason = "The rule cannot read an attribute: the range is this VPC's own, never 0.0.0.0/0."
+        acknowledge(group, "EC23", reason=reason)
+        acknowledge(group, "EC2RestrictedCommonPorts", "EC2RestrictedSSH", reason=reason, pack=HIPAA)
+        for name, service in _SERVICES.items():
+            self.vpc.add_interface_endpoint(
+                name, service=service, subnets=self.inside, security_groups=[group], open=False
+            )
+
+    def _acknowledge(self, *, public: bool) -> None:
+        acknowledge(
+            self.vpc,
+            "VPCDefaultSecurityGroupClosed",
+            reason="Nothing is in the default group; closing it takes a custom resource with a function of its own.",
+            pack=HIPAA,
+        )
+        acknowledge_own_policy(self.vpc)
+        if public:
+            acknowledge(
+                self.vpc,
+                "VPCNoUnrestrictedRouteToIGW",
+                reason="The load balancer answers readers over the internet; nothing else is in these subnets.",
+                pack=HIPAA,
+            )
+
+
+def _subnets(*, public: bool) -> list[ec2.SubnetConfiguration]:
+    inside = ec2.SubnetConfiguration(name=_INSIDE, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20)
+    outside = ec2.SubnetConfiguration(
+        name="Outside", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
+    )
+    return [outside, inside] if public else [inside]
 
 
 def outbound_https_only(

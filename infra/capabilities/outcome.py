@@ -16,6 +16,7 @@ from infra.config import Config
 EVENT_SOURCE = "firstread"
 RESULT_RECORDED = "ResultRecorded"
 _SMALL = Size()
+_ALERTS_AT_ONCE = 50
 _ANALYSIS = Duration.seconds(900)
 
 
@@ -111,7 +112,7 @@ class Alerting(Construct):
                 "PORTAL_URL": config.portal_url,
             },
         )
-        queue_to_function(self.results, alert)
+        queue_to_function(self.results, alert, at_once=_ALERTS_AT_ONCE)
         use_table(alert.role, tables.studies, *READ, *WRITE)
         use_table(alert.role, tables.results, *READ)
         use_table(alert.role, tables.alerts, *READ, *WRITE)

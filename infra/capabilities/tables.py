@@ -1,5 +1,6 @@
 """Tables: every access pattern has its key or its index, and nothing is ever scanned."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.capabilities.keys import Keys
+from infra.guard import HIPAA, acknowledge
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Tables(Construct):
     ----------
     keys
         The identity vault is encrypted under its own key, all other records under the data key.
+
+    Attributes
+    ----------
+    all
+        Every table by its name.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, keys: Keys) -> None:
@@ -85,6 +92,13 @@ class Tables(Construct):
         self.orders = self._table("Orders", keys.data)
         self.audit = self._table("Audit", keys.data)
         self.vault = self._table("Vault", keys.vault)
+        self.all: Mapping[str, dynamodb.Table] = {name: getattr(self, name.lower()) for name in SCHEMAS}
+        acknowledge(
+            self,
+            "DynamoDBInBackupPlan",
+            reason="All are in the plan of the stack FirstRead-Backup, which the rule cannot see; a test does.",
+            pack=HIPAA,
+        )
 
     def _table(self, name: str, key: kms.Key) -> dynamodb.Table:
         schema = SCHEMAS[name]

@@ -48,17 +48,15 @@ def object_to_queue(
     )
 
 
-def queue_to_function(
-    work: WorkQueue, function: Function, *, batch: int = BATCH, at_once: int | None = None
-) -> None:
+def queue_to_function(work: WorkQueue, function: Function, *, at_once: int, batch: int = BATCH) -> None:
     """Feed a function from a queue; one bad message does not fail the batch.
 
     Parameters
     ----------
+    at_once
+        Invocations at the same time at most: all functions share what the account allows.
     batch
         Messages per invocation at most.
-    at_once
-        Invocations at the same time at most; None for what the account allows.
     """
     source = sources.SqsEventSource(
         work.queue, batch_size=batch, max_concurrency=at_once, report_batch_item_failures=True

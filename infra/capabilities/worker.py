@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.capabilities.access import (
     READ,
     WRITE,
+    acknowledge_own_policy,
     read_objects,
     receive_messages,
     use_key,
@@ -77,6 +78,7 @@ class Worker(Construct):
                 ecs.CapacityProviderStrategy(capacity_provider=capacity.capacity_provider_name, weight=1)
             ],
             security_groups=[group],
+            vpc_subnets=network.inside,
             # A queue waits while workers are replaced; a second set of GPU instances would only cost.
             min_healthy_percent=0,
             max_healthy_percent=100,
@@ -91,7 +93,7 @@ class Worker(Construct):
         capacity = ecs.ManagedInstancesCapacityProvider(
             self,
             "Capacity",
-            subnets=network.vpc.private_subnets,
+            subnets=network.vpc.select_subnets(subnet_group_name=network.inside.subnet_group_name).subnets,
             security_groups=[group],
             task_volume_storage=Size.gibibytes(100),
             instance_requirements=ec2.InstanceRequirementsConfig(
@@ -116,6 +118,7 @@ class Worker(Construct):
             "IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:container-instance/*]",
             reason="The ECS agent registers an instance of unknown ARN; no data is reachable by it.",
         )
+        acknowledge_own_policy(capacity)
         return capacity
 
     def _add_container(self, store: Store, analyze: Sequence[sqs.IQueue]) -> None:

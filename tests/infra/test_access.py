@@ -8,20 +8,30 @@ from tests.infra.account import Account
 
 DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
 APPLY_FEED, SWEEP = "FeedsApplyFeedRole", "UpkeepSweepRole"
+INGEST, PORTAL = "IngestWebTaskTaskRole", "PortalWebTaskTaskRole"
 GATHERING = ("GatheringGatherRole", "GatheringCompleteStudyRole", "GatheringEndBatchRole")
-SERVICE_ROLES = ("NetworkVpc", "WorkerCapacity", "WorkerTaskExecutionRole", "PortalTaskExecutionRole")
+SERVICE_ROLES = (
+    "NetworkVpc",
+    "WorkerCapacity",
+    "WorkerTaskExecutionRole",
+    "PortalWebTaskExecutionRole",
+    "IngestWebTaskExecutionRole",
+    "BackupsRole",
+)
 
 
 @pytest.mark.parametrize(
     ("action", "resource", "roles"),
     [
-        ("s3:", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
-        ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("s3:Get", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("s3:", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
+        ("s3:PutObject", "BucketsIncoming", {INGEST}),
+        ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
-        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
-        ("dynamodb:PutItem", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
-        ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, SWEEP, *GATHERING}),
+        ("dynamodb:PutItem", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
+        ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, SWEEP, *GATHERING}),
         ("dynamodb:PutItem", "TablesInstances", {DEIDENTIFY, CLEAN_PIXELS}),
         ("dynamodb:", "TablesBatches", set(GATHERING)),
         ("dynamodb:", "TablesOrders", {APPLY_FEED, *GATHERING}),
@@ -41,6 +51,29 @@ def test_the_key_of_references_only_makes_macs(account: Account) -> None:
     for role, _ in account.resources("AWS::IAM::Role"):
         actions = {a for a, r in account.allowed(role) if r.startswith("KeysReferences")}
         assert actions <= {"kms:GenerateMac"}, role
+
+
+def test_what_comes_in_by_the_door_does_not_go_out_again(account: Account) -> None:
+    """The ingest service writes objects, and its key opens none of them but by S3, which gives it none."""
+    allowed = account.allowed(INGEST)
+    objects = {(a, r.partition("/")[2]) for a, r in allowed if a.startswith("s3:")}
+    actions = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject")
+    assert objects == {(action, below) for action in actions for below in ("in/*", "feed/*")}
+    of_key = [s for s in account.statements(INGEST) if account.text(s["Resource"]).startswith("KeysIncoming")]
+    assert [(s["Action"], list(s["Condition"]["StringEquals"])) for s in of_key] == [
+        (["kms:Decrypt", "kms:GenerateDataKey"], ["kms:ViaService"])
+    ]
+    of_tables = {(a, r[:-8]) for a, r in allowed if a.startswith("dynamodb:") and "/" not in r}
+    assert of_tables == {
+        (f"dynamodb:{action}", "TablesLedger") for action in ("GetItem", "PutItem", "UpdateItem")
+    }
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"by_study"}
+    assert {r[:-8] for a, r in allowed if a == "sqs:SendMessage"} == {"GatheringHintsQueue"}
+    assert not {a for a, r in allowed if a.startswith(("sqs:Receive", "sns:", "events:", "secretsmanager:"))}
+
+
+def test_the_sources_are_read_by_the_start_of_one_task(account: Account) -> None:
+    assert account.who_may("secretsmanager:", "") == {"IngestWebTaskExecutionRole"}
 
 
 def test_what_sweep_may_do(account: Account) -> None:
@@ -71,8 +104,8 @@ def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account
     assert not {r for a, r in account.allowed(CLEAN_PIXELS) if a == "sqs:SendMessage"}
 
 
-def test_nobody_writes_or_deletes_what_arrived(account: Account) -> None:
-    assert not account.who_may("s3:Put", "BucketsIncoming")
+def test_nobody_but_the_door_writes_and_nobody_deletes_what_arrived(account: Account) -> None:
+    assert account.who_may("s3:Put", "BucketsIncoming") == {INGEST}  # writes, and overwrites no version
     assert not account.who_may("s3:Delete", "Buckets")
     assert not account.who_may("dynamodb:Delete", "Tables")
 
@@ -107,8 +140,7 @@ def test_the_worker(account: Account) -> None:
 
 
 def test_the_portal(account: Account) -> None:
-    role = "PortalTaskTaskRole"
-    allowed = account.allowed(role)
+    allowed = account.allowed(PORTAL)
     assert not {a for a, r in allowed if a.startswith("s3:Put")}
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
@@ -123,7 +155,7 @@ def test_the_portal(account: Account) -> None:
     [
         (DEIDENTIFY, {"Ledger", "Instances", "Vault"}),
         (CLEAN_PIXELS, {"Ledger", "Instances", "Vault"}),
-        (APPLY_FEED, {"Ledger", "Orders", "Studies", "Vault"}),
+        (APPLY_FEED, {"Ledger", "Orders", "Vault"}),
         *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
         ("AlertingAlertRole", {"Studies", "Alerts"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),
@@ -163,16 +195,19 @@ def test_wildcard_resources_are_the_known_ones(account: Account) -> None:
         assert wild <= known, role
 
 
-def test_no_managed_policies_but_the_one_of_ecs(account: Account) -> None:
+def test_no_managed_policies_but_those_of_services_own_roles(account: Account) -> None:
     found = [
         account.text(policy).rpartition("/")[2]
         for role in account.properties("AWS::IAM::Role").values()
         for policy in role.get("ManagedPolicyArns", [])
     ]
-    assert found == ["AmazonECSInfrastructureRolePolicyForManagedInstances"]
+    assert sorted(found) == [
+        "AWSBackupServiceRolePolicyForBackup",
+        "AmazonECSInfrastructureRolePolicyForManagedInstances",
+    ]
 
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 11
+    assert len(users) == 12
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

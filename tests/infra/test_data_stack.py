@@ -123,8 +123,15 @@ def test_keys_of_data_rotate(account: Account) -> None:
         "KeysIncoming",
         "KeysData",
         "KeysVault",
+        "BackupsKey",
+        "IngestSourcesKey",
     }
-    assert set(keys) == {"KeysIncoming", "KeysData", "KeysVault", "KeysReferences"}
+    assert {name for name in keys if name.startswith("Keys")} == {
+        "KeysIncoming",
+        "KeysData",
+        "KeysVault",
+        "KeysReferences",
+    }
 
 
 def test_the_key_of_references_makes_macs_and_never_changes(account: Account) -> None:
@@ -134,10 +141,11 @@ def test_the_key_of_references_makes_macs_and_never_changes(account: Account) ->
     assert not key.get("EnableKeyRotation")
 
 
-def test_eventbridge_may_use_the_data_key_for_this_account_only(account: Account) -> None:
-    """Without this grant AWS drops every event for an encrypted queue; the local engine would deliver it."""
+@pytest.mark.parametrize("service", ["events", "cloudwatch"])
+def test_services_may_use_the_data_key_for_this_account_only(account: Account, service: str) -> None:
+    """Without it AWS drops every event for an encrypted queue and every alarm; the local engine would deliver."""
     statements = account.one(KEY, "KeysData")["KeyPolicy"]["Statement"]
-    of_events = [s for s in statements if s["Principal"].get("Service") == "events.amazonaws.com"]
+    of_events = [s for s in statements if s["Principal"].get("Service") == f"{service}.amazonaws.com"]
     actions = {action for s in of_events for action in s["Action"]}
     assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions
     for statement in of_events:

@@ -1,4 +1,4 @@
-"""The containers: model workers and portal, and the network around them."""
+"""The containers: model workers, portal and ingest service, and the network around them."""
 
 import importlib
 import json
@@ -32,12 +32,19 @@ TOLD = {
         "AUDIT_TABLE",
     },
 }
-COMMANDS = {"Worker": ["python", "-m", "model_service", "worker"], "Portal": ["python", "-m", "portal"]}
+TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}
+COMMANDS = {
+    "Worker": ["python", "-m", "model_service", "worker"],
+    "Portal": ["python", "-m", "portal"],
+    "Ingest": ["python", "-m", "ingest_service"],
+}
+# Construct id of what holds the task definition.
+OWNERS = {"Worker": "Worker", "Portal": "PortalWeb", "Ingest": "IngestWeb"}
 
 
 def _container(account: Account, program: str) -> Json:
     container: Json
-    (container,) = account.one(TASK, f"{program}Task")["ContainerDefinitions"]
+    (container,) = account.one(TASK, f"{OWNERS[program]}Task")["ContainerDefinitions"]
     return container
 
 
@@ -45,7 +52,7 @@ def _variables(account: Account, program: str) -> dict[str, str]:
     return {v["Name"]: account.text(v["Value"]) for v in _container(account, program)["Environment"]}
 
 
-@pytest.mark.parametrize("program", ["Worker", "Portal"])
+@pytest.mark.parametrize("program", sorted(OWNERS))
 def test_container(account: Account, program: str) -> None:
     container = _container(account, program)
     assert container["Command"] == COMMANDS[program]
@@ -58,6 +65,7 @@ def test_container(account: Account, program: str) -> None:
     ("program", "module", "settings"),
     [
         ("Portal", "portal.settings", "PortalSettings"),
+        ("Ingest", "ingest_service.settings", "IngestSettings"),
         # importing the worker imports torch
         pytest.param("Worker", "model_service.bootstrap", "Settings", marks=pytest.mark.slow),
     ],
@@ -68,6 +76,8 @@ def test_the_program_accepts_what_it_is_told(
     found = pytest.importorskip(module, exc_type=ModuleNotFoundError)
     for name, value in _variables(account, program).items():
         monkeypatch.setenv(name, value)
+    for secret in _container(account, program).get("Secrets", []):
+        monkeypatch.setenv(secret["Name"], "{}")
     assert getattr(importlib.import_module(found.__name__), settings)()
 
 
@@ -127,34 +137,6 @@ def test_the_first_message_wakes_one_worker(account: Account) -> None:
     assert queues == {"DeliveryAnalyzeUrgentQueue", "DeliveryAnalyzeQueue"}
 
 
-def test_the_portal_speaks_https_only(account: Account) -> None:
-    listeners = account.properties("AWS::ElasticLoadBalancingV2::Listener").values()
-    assert [(listener["Protocol"], listener["Port"]) for listener in listeners] == [("HTTPS", 443)]
-    assert all(listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2") for listener in listeners)
-
-
-def test_without_readers_networks_the_portal_is_internal(account: Account) -> None:
-    assert account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")["Scheme"] == "internal"
-    parameter = account.stacks["FirstRead-Portal"]["Parameters"]["CertificateArn"]
-    assert "Default" not in parameter
-
-
-def test_the_load_balancer_logs_and_is_protected(account: Account) -> None:
-    balancer = account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")
-    attributes = {a["Key"]: account.text(a["Value"]) for a in balancer["LoadBalancerAttributes"]}
-    assert attributes["access_logs.s3.enabled"] == "true"
-    assert attributes["access_logs.s3.bucket"].startswith("BucketsAccessLogs")
-    assert attributes["access_logs.s3.prefix"] == "portal"
-    assert attributes["deletion_protection.enabled"] == "true"
-    assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
-
-
-def test_health_check(account: Account) -> None:
-    group = account.one("AWS::ElasticLoadBalancingV2::TargetGroup", "Portal")
-    assert group["HealthCheckPath"] == "/healthz"
-    assert group["Port"] == 8000
-
-
 def test_nothing_is_open_to_the_world(account: Account) -> None:
     groups = account.properties("AWS::EC2::SecurityGroup").values()
     rules = [rule for group in groups for rule in group.get("SecurityGroupIngress", [])]
@@ -166,32 +148,35 @@ def test_nothing_is_open_to_the_world(account: Account) -> None:
             assert rule.get("CidrIp") != "0.0.0.0/0" or (rule["FromPort"], rule["ToPort"]) == (443, 443)
 
 
-def test_network_is_logged_and_reaches_aws_storage_privately(account: Account) -> None:
+def test_the_network_is_logged_and_reaches_aws_and_nothing_else(account: Account) -> None:
     assert account.one("AWS::EC2::FlowLog", "NetworkVpc")["TrafficType"] == "ALL"
     endpoints = {
-        account.text(e["ServiceName"]).rpartition(".")[2]
+        account.text(e["ServiceName"]).rpartition("AWS::Region.")[2]
         for e in account.properties("AWS::EC2::VPCEndpoint").values()
     }
-    assert endpoints == {"s3", "dynamodb"}
-    assert not any(
-        subnet["MapPublicIpOnLaunch"] for subnet in account.properties("AWS::EC2::Subnet").values()
-    )
-
-
-def test_with_a_certificate_readers_networks_are_let_in(public_account: Account) -> None:
-    assert (
-        public_account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "Portal")["Scheme"]
-        == "internet-facing"
-    )
-    doors = public_account.one("AWS::EC2::SecurityGroup", "PortalDoors")["SecurityGroupIngress"]
-    assert {(rule["CidrIp"], rule["FromPort"]) for rule in doors} == {
-        ("192.0.2.0/24", 443),
-        ("198.51.100.0/24", 443),
+    assert endpoints == {
+        *("s3", "dynamodb", "sqs", "sns", "kms", "logs", "events", "xray", "secretsmanager"),
+        *("ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry"),
     }
-    assert "CertificateArn" not in public_account.stacks["FirstRead-Portal"]["Parameters"]
+    assert not account.properties("AWS::EC2::NatGateway")
+    assert not account.properties("AWS::EC2::InternetGateway")
+    assert not account.properties("AWS::EC2::Route")
 
 
-@pytest.mark.parametrize("program", ["model_service", "portal"])
+def test_only_the_load_balancer_is_in_subnets_with_a_way_out(public_account: Account) -> None:
+    assert not public_account.properties("AWS::EC2::NatGateway")
+    for route in public_account.properties("AWS::EC2::Route").values():
+        assert public_account.text(route["RouteTableId"]).startswith("NetworkVpcOutside")
+    for service in public_account.properties(SERVICE).values():
+        where = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert where["AssignPublicIp"] == "DISABLED"
+        assert all(public_account.text(s).startswith("NetworkVpcInside") for s in where["Subnets"])
+    assert not any(
+        subnet["MapPublicIpOnLaunch"] for subnet in public_account.properties("AWS::EC2::Subnet").values()
+    )
+
+
+@pytest.mark.parametrize("program", ["ingest_service", "model_service", "portal"])
 def test_images_do_not_run_as_root(program: str) -> None:
     lines = (REPOSITORY / program / "Dockerfile").read_text().splitlines()
     assert "USER 10001" in lines
@@ -204,6 +189,6 @@ def test_an_image_holds_only_its_own_program(account: Account) -> None:
         for folder in account.folder.glob("asset.*")
         if (folder / ".dockerignore").exists()
     ]
-    programs = {"functions", "model_service", "portal"}
+    programs = {"functions", "ingest_service", "model_service", "portal"}
     assert sorted(sorted(names & programs) for names in held) == [[name] for name in sorted(programs)]
     assert not any(names - {".dockerignore", "firstread", "infra", *programs} for names in held)

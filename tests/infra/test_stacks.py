@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 import infra.app
 from infra.config import REPOSITORY, Config, ConfigError
-from infra.guard import acknowledge, guard
+from infra.guard import HIPAA, acknowledge, guard
 from infra.settings import Setting
 from infra.stacks import LOCAL_STACKS
 from tests.infra.account import Account
@@ -25,6 +26,8 @@ def test_one_stack_per_reason_to_change(account: Account) -> None:
         "FirstRead-Network",
         "FirstRead-Compute",
         "FirstRead-Portal",
+        "FirstRead-Backup",
+        "FirstRead-Operations",
     }
 
 
@@ -105,13 +108,26 @@ def test_a_finding_nobody_acknowledged_stops_synthesis(
     guard(app)
     with pytest.raises(RuntimeError, match="ValidationFailed") as failure:
         app.synth()
-    assert "AwsSolutions-S1" in str(failure.value) + "".join(capfd.readouterr())
+    said = str(failure.value) + "".join(capfd.readouterr())
+    assert "AwsSolutions-S1" in said
+    assert "HIPAA.Security-S3BucketVersioningEnabled" in said
 
 
 def test_an_acknowledged_finding_is_in_the_template_with_its_reason(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path))
-    bucket = s3.Bucket(Stack(app, "Known"), "Bucket", enforce_ssl=True)
-    acknowledge(bucket, "S1", reason="A bucket of a test that nobody ever reads or writes.")
+    stack = Stack(app, "Known")
+    key = kms.Key(stack, "Key", enable_key_rotation=True)
+    bucket = s3.Bucket(
+        stack,
+        "Bucket",
+        enforce_ssl=True,
+        encryption_key=key,
+        versioned=True,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+    )
+    reason = "A bucket of a test that nobody ever reads or writes."
+    acknowledge(bucket, "S1", reason=reason)
+    acknowledge(bucket, "S3BucketLoggingEnabled", "S3BucketReplicationEnabled", reason=reason, pack=HIPAA)
     guard(app)
     app.synth()
     assert "nobody ever reads" in (tmp_path / "Known.template.json").read_text()
@@ -138,11 +154,16 @@ def test_a_reason_must_be_one() -> None:
         ('completeness={"sources": {"ct1": {"quiet": 1}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"quiet_seconds": {"CT": -1}}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"trust_single": 1}}}', "trust_single"),
+        ("feed_issuers=[]", "feed_issuers"),
+        ('feed_issuers={"A": 1}', "feed_issuers"),
         ("portal_url=http://portal", "https"),
         ("certificate_arn=mine", "certificate"),
         ("portal_cidrs=0.0.0.0/0", "networks"),
         ("portal_cidrs=10.0.0.0/8", "certificate_arn"),
         ("max_workers=0", "max_workers"),
+        ("operations_email=me", "operations_email"),
+        ("expect_arrivals_minutes=7", "expect_arrivals_minutes"),
+        ("expect_arrivals_minutes=2000", "expect_arrivals_minutes"),
     ],
 )
 def test_a_bad_choice_is_named(
