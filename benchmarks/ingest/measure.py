@@ -82,7 +82,9 @@ class Observer:
             settled,
             from_text(study.completed_at).timestamp() - sent.last_sent,
             max((from_text(each.finished_at).timestamp() - sent.last_sent for each in results), default=None),
-            from_text(alert.delivered_at).timestamp() - sent.last_sent if alert and alert.delivered_at else None,
+            from_text(alert.delivered_at).timestamp() - sent.last_sent
+            if alert and alert.delivered_at
+            else None,
             study.version,
         )
 
@@ -92,4 +94,6 @@ def percentiles(values: Sequence[float]) -> str:
     if not values:
         return "–"
     ordered = sorted(values)
-    return f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.2f}"
+    return (
+        f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.2f}"
+    )

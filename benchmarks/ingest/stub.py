@@ -6,7 +6,13 @@ from typing import Any
 import boto3
 
 from firstread.clock import now, to_text
-from firstread.environment import AnalyzeQueuesSettings, ModelsSettings, OutboxSettings, ResultsSettings, StudiesSettings
+from firstread.environment import (
+    AnalyzeQueuesSettings,
+    ModelsSettings,
+    OutboxSettings,
+    ResultsSettings,
+    StudiesSettings,
+)
 from firstread.messages import AnalyzeRequest
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ModelRepository, ResultRepository
