@@ -17,7 +17,7 @@ DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
         "quiet_seconds": {"*": 120, "CR": 20, "DX": 20, "MG": 45, "US": 180},
         "sources": {},
         "after_hint_seconds": 1,
-        "max_seconds": 3600,
+        "max_seconds": 900,
     }
 )
 LONGEST_WAIT_SECONDS: Final = 24 * 3600

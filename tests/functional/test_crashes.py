@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from firstread import push
 from firstread.deid.burned_in import TextBox
 from firstread.deid.vault import identity
 from firstread.deid.vault.rows import Name, Payload
@@ -20,6 +19,7 @@ from firstread.intake import wiring
 from firstread.records.vault_store import DynamoVaultStore
 from firstread.refs import References
 from functions.alert import logic as alert_logic
+from ingest_service import door
 from tests.conftest import forget
 from tests.support.cloud import account
 from tests.support.dicoms import encode, header
@@ -54,7 +54,7 @@ class Run:
         monkeypatch.setattr("secrets.token_hex", lambda length=32: "ab" * length)
         monkeypatch.setattr(DynamoVaultStore, "master_key", lambda _store, _key_id: b"k" * 32)
         monkeypatch.setattr(wiring, "open_references", lambda _settings: References(b"k" * 32))
-        monkeypatch.setattr(push, "incoming_key", lambda: f"in/routine/{next(numbers) % 2:032x}")
+        monkeypatch.setattr(door, "incoming_key", lambda _lane: f"in/routine/{next(numbers) % 2:032x}")
         monkeypatch.setattr(alert_logic, "uuid", SimpleNamespace(uuid4=lambda: uuid.UUID(int=1)))
 
     def state(self, step: str, number: int) -> tuple[dict[str, Any], bool]:

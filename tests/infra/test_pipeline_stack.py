@@ -44,7 +44,7 @@ GATHERING = {
     "BATCHES_TABLE": "TablesBatches",
     "ORDERS_TABLE": "TablesOrders",
     "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
-    "COMPLETENESS": '{"after_hint_seconds":1,"max_seconds":3600,'
+    "COMPLETENESS": '{"after_hint_seconds":1,"max_seconds":900,'
     '"quiet_seconds":{"*":120,"CR":20,"DX":20,"MG":45,"US":180},"sources":{}}',
 }
 PROGRAMS = {

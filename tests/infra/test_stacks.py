@@ -185,7 +185,7 @@ def test_completeness_comes_from_the_context_and_is_completed(tmp_path: Path) ->
         for resource in template["Resources"].values()
         if "FIRSTREAD_COMPLETENESS" in str(resource.get("Properties", {}).get("Environment"))
     }
-    assert [json.loads(each) for each in told] == [{**given, "after_hint_seconds": 1, "max_seconds": 3600}]
+    assert [json.loads(each) for each in told] == [{**given, "after_hint_seconds": 1, "max_seconds": 900}]
 
 
 def test_config_errors_are_value_errors() -> None:
