@@ -26,13 +26,13 @@ class SentStudy:
     last_sent
         When S3 acknowledged the last of it (seconds of the epoch).
     acknowledged
-        Object key -> when S3 acknowledged it.
+        Object key and version -> when S3 acknowledged it.
     """
 
     kind: Kind
     study_uid: str
     last_sent: float = 0.0
-    acknowledged: dict[str, float] = field(default_factory=dict)
+    acknowledged: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def schedule(pace: float, seconds: float, seed: int = 1) -> list[tuple[float, Kind]]:
@@ -62,7 +62,7 @@ def send(client: IngestClient, kind: Kind, number: int) -> SentStudy:
             group.append(Upload(path, digest, len(image.data), image.study_uid, image.sop_uid, index, False))
             if len(group) == _AT_ONCE or index == kind.images:
                 for done in client.upload(group, batch=batch):
-                    sent.acknowledged[done.object_key] = time.time()
+                    sent.acknowledged[done.object_key, done.version_id] = time.time()
                     done.upload.path.unlink()
                 group = []
     sent.last_sent = time.time()

@@ -40,7 +40,7 @@ class Observer:
 
     def receipts(self, sent: Sequence[SentStudy]) -> list[Receipt]:
         """Return the receipts of all objects, as far as they are there."""
-        keys = [(key, "null") for study in sent for key in study.acknowledged]
+        keys = [identity for study in sent for identity in study.acknowledged]
         found: list[Receipt] = []
         for start in range(0, len(keys), _PAGE):
             found += self._ledger.get_many(keys[start : start + _PAGE])
@@ -71,7 +71,7 @@ class Observer:
         study = self._studies.get(uid) if uid else None
         settled = [
             from_text(receipts[key].settled_at).timestamp() - at
-            for key, at in sent.acknowledged.items()
+            for (key, _), at in sent.acknowledged.items()
             if key in receipts and receipts[key].settled_at
         ]
         if study is None:

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
@@ -36,7 +37,7 @@ class Kind:
     """
 
     modality: str
-    sop_class: str
+    sop_class: UID
     per_hour: float
     images: int
     rows: int
@@ -93,10 +94,10 @@ def _template(kind: Kind) -> tuple[bytes, bytes]:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = kind.sop_class
-    meta.MediaStorageSOPInstanceUID = _uid(3, 0, 0)
+    meta.MediaStorageSOPInstanceUID = UID(_uid(3, 0, 0))
     dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     today = datetime.now(UTC)
-    values = {
+    values: dict[str, object] = {
         "SpecificCharacterSet": "ISO_IR 100",
         "ImageType": ["ORIGINAL", "PRIMARY"],
         "SOPClassUID": kind.sop_class,
@@ -147,4 +148,5 @@ def _pixels(kind: Kind, bits: int) -> bytes:
     shape = np.clip(1.2 - np.hypot(x, 1.2 * y), 0, 1)
     noise = np.random.default_rng(0).normal(0, 0.01, shape.shape)
     scaled = np.clip(shape * 0.7 + 0.1 + noise, 0, 1) * (2**bits - 1)
-    return scaled.astype(np.uint8 if bits == 8 else "<u2").tobytes()
+    encoded: bytes = scaled.astype(np.uint8 if bits == 8 else "<u2").tobytes()
+    return encoded
