@@ -14,18 +14,32 @@ from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results")
 QUEUES = (
-    "arrivals",
     "arrivals-urgent",
+    "arrivals",
     "arrivals-bulk",
     "feeds",
     "hints",
     "clean-pixels",
     "quiet-timers",
-    "analyze",
     "analyze-urgent",
+    "analyze",
     "result-events",
     "alert-subscriber",
 )
+SETTINGS = {
+    "INGEST_URGENT": "arrivals-urgent",
+    "INGEST": "arrivals",
+    "INGEST_BULK": "arrivals-bulk",
+    "FEEDS": "feeds",
+    "HINTS": "hints",
+    "CLEAN_PIXELS": "clean-pixels",
+    "QUIET_TIMER": "quiet-timers",
+    "ANALYZE_URGENT": "analyze-urgent",
+    "ANALYZE": "analyze",
+    "RESULTS": "result-events",
+}
+"""Setting, without ``_QUEUE_URL`` and ``_DLQ_URL``, of each queue."""
+STREAMS = ("gather", "deliver")
 LINKS = "https://portal.example"
 
 
@@ -70,6 +84,8 @@ class Cloud:
         mac = self.kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.reference_key_id: str = mac["KeyMetadata"]["KeyId"]
         self.urls = {name: self._queue(name) for name in QUEUES}
+        for name in STREAMS:
+            self.sqs.create_queue(QueueName=f"{name}-dead")
         self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
         self.events.create_event_bus(Name="firstread")
@@ -82,6 +98,11 @@ class Cloud:
         url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
 
+    def url(self, queue: str) -> str:
+        """Return the URL of a queue."""
+        found: str = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        return found
+
     def _arn(self, queue: str) -> str:
         return f"arn:aws:sqs:us-east-1:123456789012:{queue}"
 
@@ -93,17 +114,10 @@ class Cloud:
             "FIRSTREAD_VAULT": "dynamodb",
             "FIRSTREAD_VAULT_TABLE": "vault",
             "FIRSTREAD_VAULT_KEY_ID": self.key_id,
-            "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL": self.urls["clean-pixels"],
-            "FIRSTREAD_QUIET_TIMER_QUEUE_URL": self.urls["quiet-timers"],
-            "FIRSTREAD_REFERENCE_KEY_ID": self.reference_key_id,
-            "FIRSTREAD_HINTS_QUEUE_URL": self.urls["hints"],
-            "FIRSTREAD_INGEST_URGENT_QUEUE_URL": self.urls["arrivals-urgent"],
-            "FIRSTREAD_INGEST_QUEUE_URL": self.urls["arrivals"],
-            "FIRSTREAD_INGEST_BULK_QUEUE_URL": self.urls["arrivals-bulk"],
-            "FIRSTREAD_FEEDS_QUEUE_URL": self.urls["feeds"],
-            "FIRSTREAD_COMPLETENESS": '{"quiet_seconds": {"*": 60, "CT": 2000}, "max_seconds": 7200}',
-            "FIRSTREAD_ANALYZE_QUEUE_URL": self.urls["analyze"],
-            "FIRSTREAD_ANALYZE_URGENT_QUEUE_URL": self.urls["analyze-urgent"],
+            **{f"FIRSTREAD_{name}_QUEUE_URL": self.urls[queue] for name, queue in SETTINGS.items()},
+            **{f"FIRSTREAD_{name}_DLQ_URL": self.url(f"{queue}-dead") for name, queue in SETTINGS.items()},
+            **{f"FIRSTREAD_{name.upper()}_DLQ_URL": self.url(f"{name}-dead") for name in STREAMS},
+            "FIRSTREAD_QUIET_SECONDS": '{"*": 60, "CT": 2000}',
             "FIRSTREAD_EVENT_BUS": "firstread",
             "FIRSTREAD_ALERT_TOPIC_ARN": self.topic,
             "FIRSTREAD_PORTAL_URL": LINKS,
@@ -126,7 +140,7 @@ class Cloud:
 
     def waiting(self, queue: str) -> list[str]:
         """Receive and delete every message of a queue, and return the bodies."""
-        url = self.urls.get(queue) or self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        url = self.urls.get(queue) or self.url(queue)
         bodies: list[str] = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
