@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from firstread.operations.arrivals import PREFIXES
-from firstread.records.sweeping import DISCARDED, Arrivals, Span, Waiting
+from firstread.records.instances import LedgerRepository
+from firstread.records.quarantine import DISCARDED
+from firstread.records.sweeping import Arrivals, Span, Waiting
 from firstread.storage import Inventory, Listed
 from firstread.study import Outcome, Receipt
 
@@ -58,12 +60,13 @@ class Ledger:
     ----------
     incoming
         The incoming bucket.
-    arrivals, waiting
+    arrivals, rows, waiting
         The records.
     """
 
     incoming: Inventory
     arrivals: Arrivals
+    rows: LedgerRepository
     waiting: Waiting
 
     def pages(self) -> Iterator[Page]:
@@ -124,7 +127,7 @@ class Ledger:
 
     def count_study(self, study_ref: str) -> Count:
         """Count what ever arrived of one study, by its receipts alone."""
-        return count_receipts(self.arrivals.of_study(study_ref))
+        return count_receipts(self.rows.of_study_ref(study_ref))
 
     def receipts(self, outcome: Outcome) -> Iterator[Receipt]:
         """Yield the receipts of one outcome; stored ones and duplicates by a pass over the bucket."""

@@ -9,8 +9,8 @@ from firstread.operations.arrivals import Arrived, Lanes
 from firstread.operations.operator import Operator
 from firstread.policy import Action
 from firstread.records.audit import AuditTrail, Detail, audited
-from firstread.records.quarantine import QuarantineRepository
-from firstread.records.sweeping import DISCARDED, Waiting
+from firstread.records.quarantine import DISCARDED, QuarantineRepository
+from firstread.records.sweeping import Waiting
 from firstread.storage import Inventory
 from firstread.study import Outcome, Receipt
 

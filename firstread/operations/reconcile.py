@@ -15,6 +15,7 @@ from itertools import groupby
 
 from firstread.clock import to_text
 from firstread.errors import Reason
+from firstread.gathering.summary import gathering
 from firstread.messages import QuietTimer
 from firstread.operations.arrivals import Arrived, Lanes
 from firstread.operations.ledger import Ledger, Page, attention_of
@@ -287,8 +288,6 @@ def is_stale(head: Study | None, instances: list[Instance]) -> bool:
     """Tell whether the head of a study has not seen all its instances as they are; there must be at least one."""
     if head is None:
         return True
-    seen = head.gathering
-    states = Counter(each.state for each in instances)
-    return seen.last_arrival != max(each.stored_at for each in instances) or (
-        seen.stored_count + seen.held_count > states[InstanceState.STORED] + states[InstanceState.HELD]
-    )
+    seen = gathering(head.study_uid, instances)
+    known = head.gathering
+    return (known.fingerprint, known.last_arrival) != (seen.fingerprint, seen.last_arrival)

@@ -9,12 +9,11 @@ from firstread.errors import NotFoundError
 from firstread.operations.operator import Operator
 from firstread.policy import Action
 from firstread.records.alerts import AlertRepository, AuditRepository
-from firstread.records.instances import InstanceRepository
+from firstread.records.batches import BatchRepository
+from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.records.sweeping import Arrivals
-from firstread.records.tracing import BatchNotes
 from firstread.study import Instance, Receipt, Study, StudyVersion, result_id
 
 
@@ -61,14 +60,14 @@ class Tracer:
     ----------
     operator
         Who asks.
-    arrivals, instances, batches, studies, outbox, results, alerts, audit
+    ledger, instances, batches, studies, outbox, results, alerts, audit
         The records.
     """
 
     operator: Operator
-    arrivals: Arrivals
+    ledger: LedgerRepository
     instances: InstanceRepository
-    batches: BatchNotes
+    batches: BatchRepository
     studies: StudyRepository
     outbox: OutboxRepository
     results: ResultRepository
@@ -83,7 +82,7 @@ class Tracer:
         NotFoundError
             If no instance of it is recorded.
         """
-        found = self.batches.study(study_ref)
+        found = self.batches.of_study(study_ref).study_uid
         if not found:
             raise NotFoundError("no instance of this study is recorded")
         return found
@@ -103,12 +102,12 @@ class Tracer:
         study_ref = next((each.study_ref for each in instances if each.study_ref), "")
         steps = [*_recorded(instances), *self._analysis(study_uid), *self._alerts(study_uid)]
         if study_ref:
-            steps += [*_doors(list(self.arrivals.of_study(study_ref))), *self._ended(study_ref)]
+            steps += [*_doors(self.ledger.of_study_ref(study_ref)), *self._ended(study_ref)]
         ordered = sorted((step for step in steps if step.at), key=lambda step: (step.at, step.what))
         return Way(study_uid, study_ref, tuple(ordered))
 
     def _ended(self, study_ref: str) -> Iterator[Step]:
-        for each in self.batches.ended(study_ref):
+        for each in self.batches.of_study(study_ref).batches:
             yield Step(each.ended_at, "batch ended", f"{each.source} {each.batch}: {each.count} instances")
 
     def _analysis(self, study_uid: str) -> Iterator[Step]:
@@ -182,8 +181,12 @@ def _recorded(instances: list[Instance]) -> Iterator[Step]:
 
 def _closed(version: StudyVersion) -> Step:
     said = f"version {version.version}: {version.instance_count} instances"
+    if version.expected_count is not None:
+        said += f" of {version.expected_count}"
     if version.held_count:
         said += f", {version.held_count} held"
+    if version.closed_by:
+        said += f", closed by: {version.closed_by}"
     said += f", models: {', '.join(version.models) or 'none applies'}"
     return Step(version.completed_at, "complete", said)
 

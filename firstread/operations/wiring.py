@@ -29,13 +29,13 @@ from firstread.queues import Queue
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.audit import AuditTrail
-from firstread.records.instances import InstanceRepository
+from firstread.records.batches import BatchRepository
+from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.sweeping import Arrivals, Waiting
-from firstread.records.tracing import BatchNotes
 from firstread.storage import Inventory
 
 
@@ -74,7 +74,7 @@ class Operations:
     @property
     def ledger(self) -> Ledger:
         """Return what counts."""
-        return Ledger(Inventory(self.settings.incoming_bucket), Arrivals(), Waiting())
+        return Ledger(Inventory(self.settings.incoming_bucket), Arrivals(), LedgerRepository(), Waiting())
 
     @property
     def quarantine(self) -> Quarantine:
@@ -124,9 +124,9 @@ class Operations:
         """Return what follows a study."""
         return Tracer(
             operator=self.operator,
-            arrivals=Arrivals(),
+            ledger=LedgerRepository(),
             instances=InstanceRepository(),
-            batches=BatchNotes(),
+            batches=BatchRepository(),
             studies=StudyRepository(),
             outbox=OutboxRepository(),
             results=ResultRepository(),

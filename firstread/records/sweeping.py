@@ -7,12 +7,10 @@ from pynamodb.expressions.condition import Condition
 
 from firstread.records.instances import _receipt as receipt_of
 from firstread.records.outbox import UNDELIVERED
-from firstread.records.quarantine import DISCARDED
+from firstread.records.studies import SHARDS
 from firstread.records.tables import InstanceRow, LedgerRow, OutboxRow, StudyRow
 from firstread.study import Instance, Outcome, Receipt
 
-SHARDS = tuple(str(number) for number in range(8))
-"""Parts of the index `due`."""
 _PAGE = 100
 
 
@@ -39,12 +37,14 @@ class Waiting:
 
     def count_overdue(self, before: str) -> int:
         """Return how many studies should have been looked at before a moment."""
-        return sum(StudyRow.by_due.count(shard, StudyRow.due_at < before) for shard in SHARDS)
+        return sum(
+            StudyRow.by_due.count(shard, StudyRow.due_at < before) for shard in map(str, range(SHARDS))
+        )
 
     def overdue(self, span: Span, limit: int) -> list[str]:
         """Return the UIDs of studies that were due within a span."""
         found: list[str] = []
-        for shard in SHARDS:
+        for shard in map(str, range(SHARDS)):
             due = StudyRow.due_at.between(*_bounds(span))
             rows = StudyRow.by_due.query(shard, due, limit=limit - len(found), page_size=_PAGE)
             found += [row.study_uid for row in rows if row.due_at > span.begin]
@@ -111,10 +111,3 @@ class Arrivals:
         rows = InstanceRow.batch_get(list(set(identities)), consistent_read=True)
         found = (Instance.model_validate(row.instance) for row in rows)
         return {(instance.study_uid, instance.sop_uid): instance for instance in found}
-
-    def of_study(self, study_ref: str) -> Iterator[Receipt]:
-        """Yield the receipts of everything that ever arrived of a study, by batch."""
-        return (receipt_of(row) for row in LedgerRow.by_study.query(study_ref, page_size=_PAGE))
-
-
-__all__ = ["DISCARDED", "SHARDS", "Arrivals", "Span", "Undelivered", "Waiting"]
