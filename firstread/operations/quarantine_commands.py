@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from firstread.clock import from_text, now
 from firstread.errors import FirstReadError, Reason
@@ -53,9 +53,11 @@ def list_command(
             for receipt in old_enough:
                 typer.echo(json.dumps(_said(receipt)))
             return
-        table = Table("key", "reason", "age", "source", "bytes", "study", "held")
+        # A key is made to be copied: never shortened.
+        table = Table(
+            Column("key", no_wrap=True, overflow="ignore"), "reason", "age", "source", "bytes", "study"
+        )
         for receipt in old_enough:
-            held = "yes" if receipt.sop_uid else ""
             age = f"{_age_days(receipt):.1f} d"
             table.add_row(
                 receipt.object_key,
@@ -64,7 +66,6 @@ def list_command(
                 receipt.source,
                 str(receipt.size),
                 receipt.study_uid,
-                held,
             )
     console.print(table)
 
