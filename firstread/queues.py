@@ -139,7 +139,7 @@ class DeadLetters:
     def letters(self, hidden_seconds: int) -> Iterator[Letter]:
         """Yield the messages, each once, hidden from others for a while; ends where none is to be seen."""
         seen: set[str] = set()
-        while True:
+        while self.depth():
             found = _sqs().receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=_AT_ONCE,

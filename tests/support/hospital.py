@@ -273,7 +273,10 @@ class Hospital:
         found = []
         for operation, parameters in calls:
             if operation in ("SendMessage", "SendMessageBatch"):
-                step = _RECEIVERS[parameters["QueueUrl"].rsplit("/", 1)[-1]]
+                queue = parameters["QueueUrl"].rsplit("/", 1)[-1]
+                if queue.endswith("-dead"):
+                    continue
+                step = _RECEIVERS[queue]
                 for each in parameters.get("Entries", [parameters]):
                     found.append(Delivery(step, events.sqs(each["MessageBody"])))
             elif operation == "PutEvents":
