@@ -26,8 +26,8 @@ def letter(cloud: Cloud, queue: str, body: object, group: str = "") -> None:
     cloud.sqs.send_message(QueueUrl=cloud.url(queue), MessageBody=json.dumps(body), **more)
 
 
-def test_every_line_has_its_settings(cloud: Cloud) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_every_line_has_its_settings() -> None:
     for line in LINES:
         assert os.environ[line.dead_setting]
         assert line.kind is None or os.environ[line.queue_setting]

@@ -162,15 +162,15 @@ def test_trace_tells_the_whole_way_in_order(hospital: Hospital, tmp_path: Path) 
     assert original not in json.dumps(found)
 
 
-def test_trace_of_nothing(cloud: Cloud) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_trace_of_nothing() -> None:
     assert firstread("trace", "2.25.404").exit_code == 1
     assert firstread("trace", "--original", "1.2.404").exit_code == 1
     assert firstread("trace").exit_code == 2
 
 
-def test_a_missing_setting_is_named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FIRSTREAD_FEEDS_QUEUE_URL")
     done = firstread("ledger")
     assert done.exit_code == 1

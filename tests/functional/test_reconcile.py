@@ -270,8 +270,8 @@ def test_looking_only_changes_nothing(hospital: Hospital, tmp_path: Path) -> Non
     assert AuditTrail().of("pipeline") == []
 
 
-def test_a_run_is_written_down_and_not_for_everybody(hospital: Hospital) -> None:
-    assert hospital
+@pytest.mark.usefixtures("hospital")
+def test_a_run_is_written_down_and_not_for_everybody() -> None:
     reconcile()
     (event,) = AuditTrail().of("pipeline")
     assert (event["action"], event["actor"]) == ("pipeline.reconcile", "kim")

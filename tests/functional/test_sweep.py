@@ -54,8 +54,8 @@ def test_a_pending_object_is_sent_again_at_growing_ages(cloud: Cloud) -> None:
     assert body["detail"]["bucket"] == {"name": "incoming"}
 
 
-def test_the_age_of_the_oldest_is_measured(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_the_age_of_the_oldest_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     LedgerRepository().open(receipt(received_at=to_text(minutes(-10))))
     sweep(NOON)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -65,8 +65,8 @@ def test_the_age_of_the_oldest_is_measured(cloud: Cloud, capsys: pytest.CaptureF
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "FirstRead"
 
 
-def test_no_more_is_sent_than_a_run_may(cloud: Cloud) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_no_more_is_sent_than_a_run_may() -> None:
     for number in range(7):
         LedgerRepository().open(receipt(f"in/routine/{number}", received_at=to_text(minutes(-90))))
     limited = Sweep(**{**vars(handler.bootstrap()), "limit": 5})
@@ -116,8 +116,8 @@ def count_undelivered(cloud: Cloud) -> int:
     return sum("undelivered" in row for row in cloud.rows("outbox_table"))
 
 
-def test_what_fails_says_so_without_its_text(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_what_fails_says_so_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firstread.records.sweeping.Waiting.oldest", lambda *_: 1 / 0)
     with pytest.raises(TransientError, match="the sweep failed"):
         sweep(NOON)
@@ -139,8 +139,8 @@ def test_every_age_up_to_an_hour_comes_once_at_each_doubling(grace: int) -> None
     assert hits == expected
 
 
-def test_outcomes_that_are_settled_are_not_swept(cloud: Cloud) -> None:
-    assert cloud
+@pytest.mark.usefixtures("cloud")
+def test_outcomes_that_are_settled_are_not_swept() -> None:
     LedgerRepository().open(receipt(received_at=to_text(minutes(-15.5))))
     LedgerRepository().settle(
         receipt(outcome=Outcome.STORED, settled_at=to_text(NOON), received_at=to_text(minutes(-15.5)))
