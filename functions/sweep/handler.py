@@ -4,8 +4,6 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.delivery import DeliverySettings, open_delivery
@@ -18,13 +16,14 @@ from firstread.environment import (
 )
 from firstread.errors import TransientError
 from firstread.handling import Event, describe, logger
+from firstread.metrics import Meter, Metric
 from firstread.operations.arrivals import open_lanes
 from firstread.operations.sweep import Sweep, Swept
 from firstread.queues import Queue
 from firstread.records import tables
 from firstread.records.sweeping import Waiting
 
-NAMESPACE = "FirstRead"
+meter = Meter("sweep")
 
 
 class Settings(
@@ -66,9 +65,8 @@ def handle(event: Event, context: LambdaContext) -> dict[str, float]:
 
 
 def measure(swept: Swept) -> None:
-    """Publish what was found as metrics, by the log (CloudWatch embedded metric format)."""
-    metrics = Metrics(namespace=NAMESPACE, service="sweep")
-    metrics.add_metric("StudiesOverdue", MetricUnit.Count, swept.studies_overdue)
-    metrics.add_metric("LedgerPendingOldestSeconds", MetricUnit.Seconds, swept.pending_oldest_seconds)
-    metrics.add_metric("OutboxUndeliveredOldestSeconds", MetricUnit.Seconds, swept.undelivered_oldest_seconds)
-    metrics.flush_metrics()
+    """Write what was found as metrics."""
+    meter.add(Metric.STUDIES_OVERDUE, swept.studies_overdue)
+    meter.add(Metric.LEDGER_PENDING_OLDEST, swept.pending_oldest_seconds)
+    meter.add(Metric.OUTBOX_UNDELIVERED_OLDEST, swept.undelivered_oldest_seconds)
+    meter.flush()

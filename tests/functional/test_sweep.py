@@ -65,8 +65,7 @@ def test_the_age_of_the_oldest_is_measured(capsys: pytest.CaptureFixture[str]) -
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "FirstRead"
 
 
-@pytest.mark.usefixtures("cloud")
-def test_no_more_is_sent_than_a_run_may() -> None:
+def test_no_more_is_sent_than_a_run_may(cloud: Cloud) -> None:
     for number in range(7):
         LedgerRepository().open(receipt(f"in/routine/{number}", received_at=to_text(minutes(-90))))
     limited = Sweep(**{**vars(handler.bootstrap()), "limit": 5})
