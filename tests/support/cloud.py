@@ -83,25 +83,28 @@ class Cloud:
         self.key_id: str = self.kms.create_key()["KeyMetadata"]["KeyId"]
         mac = self.kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.reference_key_id: str = mac["KeyMetadata"]["KeyId"]
+        self._dead: dict[str, str] = {}
         self.urls = {name: self._queue(name) for name in QUEUES}
         for name in STREAMS:
-            self.sqs.create_queue(QueueName=f"{name}-dead")
+            self._dead_letters(name)
         self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
         self.events.create_event_bus(Name="firstread")
 
     def _queue(self, name: str) -> str:
-        dead: str = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        self._dead_letters(name)
         redrive = {"deadLetterTargetArn": self._arn(f"{name}-dead"), "maxReceiveCount": 3}
         attributes = {"RedrivePolicy": json.dumps(redrive)}
-        assert dead
         url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
 
+    def _dead_letters(self, name: str) -> None:
+        queue = f"{name}-dead"
+        self._dead[queue] = self.sqs.create_queue(QueueName=queue)["QueueUrl"]
+
     def url(self, queue: str) -> str:
-        """Return the URL of a queue."""
-        found: str = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-        return found
+        """Return the URL of a queue, or of a dead-letter queue."""
+        return self.urls.get(queue) or self._dead[queue]
 
     def _arn(self, queue: str) -> str:
         return f"arn:aws:sqs:us-east-1:123456789012:{queue}"
@@ -141,7 +144,7 @@ class Cloud:
 
     def waiting(self, queue: str) -> list[str]:
         """Receive and delete every message of a queue, and return the bodies."""
-        url = self.urls.get(queue) or self.url(queue)
+        url = self.url(queue)
         bodies: list[str] = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
