@@ -62,8 +62,9 @@ def test_letters_go_back_as_they_were(cloud: Cloud) -> None:
     (sent,) = cloud.wire.sent("SendMessage")
     assert sent["MessageGroupId"] == "ct1"
     assert sent["QueueUrl"] == cloud.urls["analyze-urgent"]
+    (gone,) = cloud.wire.sent("DeleteMessage")  # to be seen here only: what is in hand is hidden anyway
+    assert gone["QueueUrl"] == cloud.url("analyze-urgent-dead")
     assert [json.loads(body) for body in cloud.waiting("analyze-urgent")] == [request]
-    assert cloud.waiting("analyze-urgent-dead") == []
     assert len(cloud.waiting("result-events-dead")) == 1
     (event,) = AuditTrail().of("queue#analyze urgent")
     assert (event["action"], event["actor"]) == ("dlq.replay", "kim")
@@ -101,7 +102,7 @@ def test_the_stream_of_instances(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, 
     assert list(office().replay("gather")) == [Replayed("gather", sent=1, left=0)]
     hospital.pump()
     assert len(hospital.studies.worklist()) == 1
-    assert cloud.waiting("gather-dead") == []
+    assert [each["QueueUrl"] for each in cloud.wire.sent("DeleteMessage")] == [cloud.url("gather-dead")]
 
 
 def test_the_stream_of_the_outbox(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

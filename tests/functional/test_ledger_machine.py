@@ -70,6 +70,7 @@ class Days(RuleBasedStateMachine):
     def arrive_as_rubbish(self) -> None:
         self.hospital.put(b"not DICOM")
         self.received += 1
+        self.hospital.pump()
 
     @rule(stubborn=st.booleans())
     def work(self, stubborn: bool) -> None:
@@ -111,8 +112,8 @@ class Days(RuleBasedStateMachine):
 
 TestDays = Days.TestCase
 TestDays.settings = settings(
-    max_examples=8,
-    stateful_step_count=8,
+    max_examples=10,
+    stateful_step_count=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
