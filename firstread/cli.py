@@ -26,6 +26,9 @@ from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
 from firstread.local.status import Status, component_states, status
+from firstread.operations.commands import ledger, reconcile, trace
+from firstread.operations.dead_letter_commands import app as dead_letters
+from firstread.operations.quarantine_commands import app as quarantine
 from firstread.restore_cli import restore_drill
 from firstread.vault_cli import app as vault
 
@@ -40,8 +43,10 @@ app = typer.Typer(
 )
 app.add_typer(vault, name="vault")
 app.add_typer(gateway, name="gateway")
-app.command()(deid)
-app.command()(restore_drill)
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(dead_letters, name="dlq")
+for command in (deid, ledger, reconcile, restore_drill, trace):
+    app.command()(command)
 console = Console()
 errors = Console(stderr=True)
 

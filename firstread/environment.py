@@ -186,6 +186,18 @@ class AnalyzeQueuesSettings(Environment):
     analyze_queue_url: str = Field(description="Queue of routine analyses.")
 
 
+class QuietTimerSettings(Environment):
+    """Where looks at studies that wait are asked for."""
+
+    quiet_timer_queue_url: str = Field(description="Queue of delayed quiet-time checks.")
+
+
+class EventBusSettings(Environment):
+    """FirstRead's own events."""
+
+    event_bus: str = Field(description="Name of the bus for FirstRead's own events.")
+
+
 class CleanPixelsQueueSettings(Environment):
     """Where objects go whose pixels must be looked at."""
 

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     FEED_NOT_UNDERSTOOD = "feed_not_understood"
     FEED_NOT_SUPPORTED = "feed_not_supported"
     FEED_CONTRADICTS = "feed_contradicts"
+    OBJECT_LOST = "object_lost"
 
 
 class QuarantineError(FirstReadError):
@@ -53,3 +54,7 @@ class TransientError(FirstReadError):
 
 class NotFoundError(FirstReadError):
     """A record or object that should be there is not."""
+
+
+class NotAllowedError(FirstReadError):
+    """The role of who asks does not allow it; the text says so."""

@@ -136,6 +136,22 @@ class ObjectCreated(_External):
     detail: S3Detail
 
 
+def object_created(bucket: str, key: str, version_id: str, size: int, at: str) -> ObjectCreated:
+    """Return the event of an object that arrived, to send it to its queue once more.
+
+    Parameters
+    ----------
+    bucket, key, version_id, size
+        The object.
+    at
+        When it arrived (`firstread.clock` text); the time of the receipt, where it has none.
+    """
+    stored = {"key": key, "size": size, "version-id": version_id}
+    return ObjectCreated.model_validate(
+        {"time": at, "detail": {"bucket": {"name": bucket}, "object": stored}}
+    )
+
+
 class ResultRecordedEvent(_External):
     """`ResultRecorded` as EventBridge delivers it to a queue."""
 

@@ -29,6 +29,7 @@ class Metric(Enum):
     OLDEST_MESSAGE = "OldestMessageSeconds", "Seconds"
     STAGE = "StageSeconds", "Seconds"
     LEDGER_PENDING_OLDEST = "LedgerPendingOldestSeconds", "Seconds"
+    OUTBOX_UNDELIVERED_OLDEST = "OutboxUndeliveredOldestSeconds", "Seconds"
     LEDGER_IMBALANCE = "LedgerImbalance", "Count"
     STUDIES_OVERDUE = "StudiesOverdue", "Count"
 

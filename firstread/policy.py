@@ -40,6 +40,11 @@ class Action(StrEnum):
     IDENTITY_VIEW = "identity.view"
     IDENTITY_MANAGE = "identity.manage"
     IDENTITY_MERGE = "identity.merge"
+    LEDGER_VIEW = "ledger.view"
+    QUARANTINE_VIEW = "quarantine.view"
+    QUARANTINE_RELEASE = "quarantine.release"
+    QUARANTINE_DISCARD = "quarantine.discard"
+    PIPELINE_REPAIR = "pipeline.repair"
 
 
 class Purpose(StrEnum):
@@ -103,6 +108,7 @@ NOTHING_IN_PARTICULAR = Resource()
 
 _STUDY = frozenset({Action.STUDY_VIEW, Action.IMAGE_VIEW})
 _ANALYSIS = frozenset({Action.FINDING_VIEW, Action.OVERLAY_VIEW})
+_UPKEEP = frozenset({Action.LEDGER_VIEW, Action.QUARANTINE_VIEW, Action.PIPELINE_REPAIR})
 _READER = _STUDY | _ANALYSIS | frozenset({Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.ALERT_ACKNOWLEDGE})
 
 _ALLOWED: dict[Role, frozenset[Action]] = {
@@ -111,15 +117,17 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
     # Unconfirmed findings of a model are for those who read the images; this role waits for the report.
     Role.REFERRING_CLINICIAN: _STUDY,
     Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW},
-    Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW},
+    Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW, Action.QUARANTINE_VIEW},
     Role.DATA_STEWARD: (
         _STUDY
         | _ANALYSIS
+        | _UPKEEP
+        | {Action.QUARANTINE_RELEASE, Action.QUARANTINE_DISCARD}
         | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.IDENTITY_VIEW}
         | {Action.IDENTITY_MANAGE, Action.IDENTITY_MERGE}
     ),
     Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
-    Role.ADMIN: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW}),
+    Role.ADMIN: _UPKEEP | {Action.WORKLIST_VIEW, Action.STUDY_VIEW},
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
     Role.FEED: frozenset({Action.IDENTITY_MERGE}),
 }

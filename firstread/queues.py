@@ -1,21 +1,25 @@
 """SQS, SNS and EventBridge: how messages leave a program."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 
 from firstread.errors import TransientError
-from firstread.messages import SOURCE, Message
+from firstread.messages import SOURCE, Message, ObjectCreated
 from firstread.region import region
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_DELAY_SECONDS = 900
 """Longest DelaySeconds of SQS; some engines take more, so it is enforced here."""
+_AT_ONCE = 10
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +49,7 @@ class Queue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: Message, delay_seconds: int = 0, group: str = "") -> None:
+    def send(self, message: Message | ObjectCreated, delay_seconds: int = 0, group: str = "") -> None:
         """Send a message.
 
         Parameters
@@ -64,13 +68,122 @@ class Queue:
         """
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
             raise ValueError("SQS delays a message by at most 900 seconds")
-        body = message.model_dump_json()
+        body = message.model_dump_json(by_alias=True)
         if group:
             _sqs().send_message(
                 QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, MessageGroupId=group
             )
         else:
             _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+
+    def send_all(self, messages: Sequence[Message | ObjectCreated]) -> None:
+        """Send messages, ten in one request.
+
+        Raises
+        ------
+        TransientError
+            If the queue did not take all of them; some may have been sent.
+        """
+        for start in range(0, len(messages), _AT_ONCE):
+            bodies = [each.model_dump_json(by_alias=True) for each in messages[start : start + _AT_ONCE]]
+            response = _sqs().send_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
+            )
+            if response.get("Failed"):
+                raise TransientError("the queue did not take all messages")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message as it lies in a queue.
+
+    Parameters
+    ----------
+    message_id, receipt_handle
+        What SQS calls it.
+    body, group
+        What was sent.
+    sent_at
+        When it was sent first, in seconds of Unix time.
+    received
+        How often somebody has received it, this time included.
+    """
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    group: str
+    sent_at: float
+    received: int
+
+
+class DeadLetters:
+    """A dead-letter queue.
+
+    Parameters
+    ----------
+    url
+        Queue URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def depth(self) -> int:
+        """Return about how many messages lie there."""
+        name: Final = "ApproximateNumberOfMessages"
+        found = _sqs().get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
+        return int(found["Attributes"][name])
+
+    def letters(self, hidden_seconds: int) -> Iterator[Letter]:
+        """Yield the messages, each once, hidden from others for a while; ends where none is to be seen."""
+        seen: set[str] = set()
+        while self.depth():
+            found = _sqs().receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=_AT_ONCE,
+                VisibilityTimeout=hidden_seconds,
+                WaitTimeSeconds=1,  # asks every server of the queue; a short poll may miss some
+                MessageSystemAttributeNames=["All"],
+            )
+            new = [_letter(each) for each in found.get("Messages", [])]
+            new = [each for each in new if each.message_id not in seen]
+            if not new:
+                return
+            seen |= {each.message_id for each in new}
+            yield from new
+
+    def show(self, letters: Sequence[Letter]) -> None:
+        """Make messages visible to others at once."""
+        for each in letters:
+            _sqs().change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=each.receipt_handle, VisibilityTimeout=0
+            )
+
+    def resend(self, letter: Letter, target: str) -> None:
+        """Send a message to another queue as it was, and delete it here; a crash between the two sends it twice."""
+        if letter.group:
+            _sqs().send_message(QueueUrl=target, MessageBody=letter.body, MessageGroupId=letter.group)
+        else:
+            _sqs().send_message(QueueUrl=target, MessageBody=letter.body)
+        self.delete(letter)
+
+    def delete(self, letter: Letter) -> None:
+        """Delete a message."""
+        _sqs().delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt_handle)
+
+
+def _letter(message: "MessageTypeDef") -> Letter:
+    attributes = message.get("Attributes", {})
+    return Letter(
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        group=attributes.get("MessageGroupId", ""),
+        sent_at=int(attributes.get("SentTimestamp", "0")) / 1000,
+        received=int(attributes.get("ApproximateReceiveCount", "1")),
+    )
 
 
 class EventBus:

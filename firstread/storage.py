@@ -20,16 +20,20 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from firstread.arrival import PREFIX, Lane
+from firstread.clock import to_text
 from firstread.errors import NotFoundError
 from firstread.region import region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
 _CHUNK = 1024 * 1024
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
 FEED_PREFIX = "feed/"
 """Below it, in the incoming bucket, are messages of the hospital's feeds."""
+STUDIES_PREFIX = "studies/"
+"""Below it, in the studies bucket, are de-identified instances, a folder per study."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -55,7 +59,7 @@ def feed_key() -> str:
 
 def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
     """Return the key of a de-identified instance; other content gets another key, so nothing is overwritten."""
-    return f"studies/{study_uid}/{series_uid}/{sop_uid}/{digest[:16]}.dcm"
+    return f"{STUDIES_PREFIX}{study_uid}/{series_uid}/{sop_uid}/{digest[:16]}.dcm"
 
 
 def overlay_key(study_uid: str, content: bytes) -> str:
@@ -326,3 +330,68 @@ class Bucket:
                 raise
             file.seek(0)
             yield file
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object version as a listing names it.
+
+    Parameters
+    ----------
+    version_id
+        "null" in a bucket without versions.
+    modified
+        When it was written (`firstread.clock` text).
+    latest
+        Whether it is what the key stands for now.
+    """
+
+    key: str
+    version_id: str
+    size: int
+    modified: str
+    latest: bool
+
+
+class Inventory:
+    """A bucket that is listed, never read: for commands of operators, whose roles need no key to the bytes.
+
+    Parameters
+    ----------
+    name
+        Bucket name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def pages(self, prefix: str) -> Iterator[list[Listed]]:
+        """Yield all object versions below a prefix in the order of their keys, at most a thousand at a time."""
+        paginator = client().get_paginator("list_object_versions")
+        for page in paginator.paginate(Bucket=self.name, Prefix=prefix):
+            found = [_listed(each) for each in page.get("Versions", [])]
+            if found:
+                yield found
+
+    def has(self, key: str, version_id: str = "") -> bool:
+        """Tell whether an object is there, or one version of it, which may lie under a delete marker."""
+        found = client().list_object_versions(Bucket=self.name, Prefix=key, MaxKeys=10)
+        return any(
+            each["Key"] == key and (each["VersionId"] == version_id if version_id else each["IsLatest"])
+            for each in found.get("Versions", [])
+        )
+
+    def delete(self, key: str, version_id: str) -> None:
+        """Delete an object version for good; one that is gone already is fine."""
+        extra: dict[str, Any] = {} if version_id == NO_VERSION else {"VersionId": version_id}
+        client().delete_object(Bucket=self.name, Key=key, **extra)
+
+
+def _listed(entry: "ObjectVersionTypeDef") -> Listed:
+    return Listed(
+        key=entry["Key"],
+        version_id=entry["VersionId"],
+        size=entry["Size"],
+        modified=to_text(entry["LastModified"]),
+        latest=entry["IsLatest"],
+    )

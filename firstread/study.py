@@ -45,6 +45,8 @@ class Receipt(Value):
         How many of the facts that routing asks for the object did not tell (`InstanceFacts.unknown`).
     discarded_at
         When somebody gave a quarantined object up; its bytes are gone, its row stays.
+    inspected
+        Somebody has released it from quarantine, and vouches that the pixels carry no text.
     """
 
     object_key: str
@@ -63,6 +65,7 @@ class Receipt(Value):
     sop_uid: str = ""
     unknown_facts: int = 0
     discarded_at: str = ""
+    inspected: bool = False
 
 
 # What routing asks for; without one of them a rule that names it does not match.

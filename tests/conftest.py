@@ -16,6 +16,7 @@ from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
 from functions.end_batch import handler as end_batch
 from functions.gather import handler as gather
+from functions.sweep import handler as sweep
 
 _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     storage.client.cache_clear,
@@ -35,6 +36,7 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
             deliver,
             end_batch,
             gather,
+            sweep,
         )
     ),
 )

@@ -1,5 +1,6 @@
 """`up` and `down`: the engine, the stacks, and the processes beside them."""
 
+import getpass
 import json
 import re
 import socket
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -31,6 +33,8 @@ from firstread.local.processes import Component
 from firstread.local.sources import prepare_sources
 from firstread.local.stacks import Deployer
 from firstread.local.template import templates
+from firstread.operations.dead_letters import LINES
+from firstread.policy import Actor, Role
 
 ENGINE = "engine"
 WORKER = "worker"
@@ -71,7 +75,8 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     before = home.read("settings.json")
     say("synthesising the templates (cached after the first time)")
     found = templates(home, ports)
-    if home.unclean.exists() and not processes.running(home, ENGINE):
+    killed = home.unclean.exists() and not processes.running(home, ENGINE)
+    if killed:
         say("the engine was killed last time: what it had not saved is lost; received objects are on disk")
         home.lost_state.touch()
     say(f"engine on {endpoint(ports)}")
@@ -79,10 +84,14 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     home.write("settings.json", engine_credentials(ports))
     activate(home)
     say("stacks " + ", ".join(template.stack for template in found))
-    outputs = Deployer().deploy(found)
+    deployer = Deployer()
+    outputs = deployer.deploy(found)
     settings = _settings(home, ports, outputs)
     home.write("settings.json", settings)
     home.write("ports.json", asdict(ports))
+    if deployer.changed:
+        say("saving the stacks, so that they outlive a kill of the engine")
+        _restart_engine(home, ports, say)
     activate(home)
     environment = process_environment(settings)
     if before != settings:
@@ -99,6 +108,8 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     say(f"ingest service on {ingest_url(ports)}")
     processes.start(home, Component(INGEST, [sys.executable, "-m", "ingest_service"], environment))
     processes.wait_until_alive(home, INGEST, lambda: _answers(f"{ingest_url(ports)}/healthz"), 30)
+    if killed:
+        _reconcile(say)
     return settings
 
 
@@ -109,14 +120,44 @@ def down(home: Home, say: Say) -> None:
             continue
         if name == ENGINE and processes.running(home, name):
             _drain(home, say)
-        alive = processes.running(home, name) is not None
         say(f"stopping {name}")
-        clean = processes.stop(home, name, seconds=60 if name == ENGINE else 20)
-        if name == ENGINE and alive and clean:
-            home.unclean.unlink(missing_ok=True)
-            home.lost_state.unlink(missing_ok=True)
+        if name == ENGINE:
+            clean = _stop_engine(home)
+            if not home.unclean.exists():
+                home.lost_state.unlink(missing_ok=True)
+        else:
+            clean = processes.stop(home, name, seconds=20)
         if not clean:
             say(f"{name} did not end in time and was killed")
+
+
+def _stop_engine(home: Home) -> bool:
+    """Let the engine save its state and end; False where it had to be killed."""
+    alive = processes.running(home, ENGINE) is not None
+    clean = processes.stop(home, ENGINE, seconds=60)
+    if alive and clean:
+        home.unclean.unlink(missing_ok=True)
+    return clean
+
+
+def _restart_engine(home: Home, ports: Ports, say: Say) -> None:
+    """Let the engine save what was deployed: it saves only when it ends, and names are made by chance."""
+    _drain(home, say)
+    if not _stop_engine(home):
+        raise LocalError("the engine did not end in time; start it again with `firstread up`")
+    _start_engine(home, ports)
+
+
+def _reconcile(say: Say) -> None:
+    """Send again what arrived and is not in the records any more, as the engine was killed."""
+    from firstread.operations.operator import Operator
+    from firstread.operations.wiring import open_operations
+
+    actor = Actor(getpass.getuser(), Role.ADMIN)
+    report = open_operations(Operator(actor)).reconcile(timedelta(0)).run()
+    say(f"reconciled: {report.objects} objects and {report.studies} studies were looked at")
+    for trouble, number in sorted(report.troubles.items()):
+        say(f"  {number} {trouble.value}")
 
 
 def saved_ports(home: Home) -> Ports:
@@ -207,8 +248,9 @@ def in_flight(settings: Mapping[str, str]) -> int:
     """Return how many messages the functions are working on."""
     client: Any = boto3.client("sqs")
     name = "ApproximateNumberOfMessagesNotVisible"
-    steps = ("INGEST_URGENT", "INGEST", "INGEST_BULK", "CLEAN_PIXELS", "FEEDS", "HINTS", "RESULTS")
-    urls = [settings[f"FIRSTREAD_{step}_QUEUE_URL"] for step in steps]
+    # A timer is always on its way, and an analysis comes back to the worker by itself.
+    idle = ("quiet timer", "analyze urgent", "analyze")
+    urls = [settings[line.queue_setting] for line in LINES if line.kind and line.name not in idle]
     return sum(
         int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"].get(name, 0))
         for url in urls

@@ -27,6 +27,11 @@ class Deployer:
     ----------
     session
         A session that points at the engine (the environment must name its endpoint).
+
+    Attributes
+    ----------
+    changed
+        Whether a stack was created or updated.
     """
 
     def __init__(self, session: boto3.Session | None = None) -> None:
@@ -36,6 +41,7 @@ class Deployer:
         self._ssm: Any = session.client("ssm")
         self._account: str = session.client("sts").get_caller_identity()["Account"]
         self._region: str = session.region_name
+        self.changed = False
 
     def deploy(self, templates: Iterable[Template]) -> dict[str, str]:
         """Create each stack, or update it where its template changed, and return all outputs.
@@ -89,6 +95,7 @@ class Deployer:
             self._cloudformation.create_stack(**arguments)
         else:
             self._cloudformation.update_stack(**arguments)
+        self.changed = True
         self._wait(template.stack)
         self._ssm.put_parameter(Name=parameter, Value=template.digest(), Type="String", Overwrite=True)
 

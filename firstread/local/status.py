@@ -10,26 +10,10 @@ from firstread.environment import LedgerSettings
 from firstread.local import processes
 from firstread.local.home import Home, activate
 from firstread.local.run import COMPONENTS, ENGINE
+from firstread.operations.dead_letters import LINES
 from firstread.records import tables
-from firstread.records.instances import LedgerRepository
+from firstread.records.sweeping import Waiting
 from firstread.study import Outcome
-
-_QUEUE_SETTINGS = {
-    "ingest": "FIRSTREAD_INGEST_QUEUE_URL",
-    "clean pixels": "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL",
-    "quiet timer": "FIRSTREAD_QUIET_TIMER_QUEUE_URL",
-    "analyze": "FIRSTREAD_ANALYZE_QUEUE_URL",
-    "results": "FIRSTREAD_RESULTS_QUEUE_URL",
-}
-_DEAD_LETTER_SETTINGS = {
-    "ingest": "FIRSTREAD_INGEST_DLQ_URL",
-    "clean pixels": "FIRSTREAD_CLEAN_PIXELS_DLQ_URL",
-    "gather": "FIRSTREAD_GATHER_DLQ_URL",
-    "quiet timer": "FIRSTREAD_QUIET_TIMER_DLQ_URL",
-    "deliver": "FIRSTREAD_DELIVER_DLQ_URL",
-    "analyze": "FIRSTREAD_ANALYZE_DLQ_URL",
-    "results": "FIRSTREAD_RESULTS_DLQ_URL",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +29,7 @@ class Status:
     dead_letters
         Queue -> messages that were given up after their tries.
     pending, quarantined
-        Ledger rows that somebody may have to look at.
+        Ledger rows that somebody may have to look at, all of them counted.
     engine_lost_state
         The engine was killed: what it had not saved, reviews and audit included, may be lost.
     """
@@ -99,20 +83,21 @@ def status(home: Home) -> Status:
     settings = activate(home)
     try:
         client: Any = boto3.client("sqs")
-        waiting = {name: _depth(client, settings[key]) for name, key in _QUEUE_SETTINGS.items()}
-        dead = {name: _depth(client, settings[key]) for name, key in _DEAD_LETTER_SETTINGS.items()}
+        queues = [line for line in LINES if line.kind is not None]
+        waiting = {line.name: _depth(client, settings[line.queue_setting]) for line in queues}
+        dead = {line.name: _depth(client, settings[line.dead_setting]) for line in LINES}
     except (BotoCoreError, ClientError, KeyError):
         # It runs but does not answer, or its stacks are not there: as good as dead for whoever asks.
         return Status({**components, ENGINE: "dead"}, engine_lost_state=lost)
     tables.bind(LedgerSettings())
-    ledger = LedgerRepository()
+    receipts = Waiting()
     return Status(
         components,
         waiting,
         dead,
         engine_lost_state=lost,
-        pending=len(ledger.needing_attention(Outcome.PENDING)),
-        quarantined=len(ledger.needing_attention(Outcome.QUARANTINED)),
+        pending=receipts.count(Outcome.PENDING),
+        quarantined=receipts.count(Outcome.QUARANTINED),
     )
 
 

@@ -1,6 +1,8 @@
 """The outbox: messages written in the transaction they follow from, delivered from the table's stream."""
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
@@ -11,6 +13,8 @@ from firstread.records.tables import OutboxRow
 from firstread.records.transactions import is_unmet_condition
 
 _KEEP_SECONDS = 14 * 24 * 3600
+UNDELIVERED = "yes"
+"""Where the index `undelivered` keeps rows until they leave."""
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (AnalyzeRequest, ResultRecorded)}
 
 
@@ -31,6 +35,7 @@ def put(transaction: TransactWrite, message_id: str, message: Message) -> None:
         kind=type(message).__name__,
         body=message.model_dump_json(),
         created_at=to_text(now()),
+        undelivered=UNDELIVERED,
     )
     transaction.save(row, condition=OutboxRow.message_id.does_not_exist())
 
@@ -46,8 +51,21 @@ def parse(kind: str, body: str) -> Message:
     return _KINDS[kind].model_validate_json(body)
 
 
+@dataclass(frozen=True)
+class Passage:
+    """When a message was written, and when it left; "" where it has not."""
+
+    created_at: str
+    delivered_at: str
+
+
 class OutboxRepository:
     """What is known of the delivery of messages."""
+
+    def passages(self, message_ids: Iterable[str]) -> dict[str, Passage]:
+        """Return when messages were written and left; a row goes two weeks after its message left."""
+        rows = OutboxRow.batch_get(list(message_ids), consistent_read=True)
+        return {row.message_id: Passage(row.created_at, row.delivered_at or "") for row in rows}
 
     def mark_delivered(self, message_id: str) -> None:
         """Record that a message left; the row expires after two weeks."""
@@ -57,6 +75,7 @@ class OutboxRepository:
                 actions=[
                     OutboxRow.delivered_at.set(to_text(now())),
                     OutboxRow.expires_at.set(int(time.time()) + _KEEP_SECONDS),
+                    OutboxRow.undelivered.remove(),
                 ],
                 condition=OutboxRow.message_id.exists() & OutboxRow.delivered_at.does_not_exist(),
             )

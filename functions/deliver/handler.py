@@ -1,4 +1,4 @@
-"""Stream of the outbox table -> `Deliver.message`."""
+"""Stream of the outbox table -> `Delivery.message`."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -6,33 +6,22 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
-from firstread.environment import AnalyzeQueuesSettings, OutboxSettings
+from firstread.delivery import Delivery, DeliverySettings, open_delivery
 from firstread.handling import Event, batch
-from firstread.queues import EventBus, Queue
 from firstread.records import tables
-from firstread.records.outbox import OutboxRepository
-from functions.deliver.logic import Deliver
 
 
-class Settings(OutboxSettings, AnalyzeQueuesSettings):
+class Settings(DeliverySettings):
     """The environment of `deliver`."""
-
-    event_bus: str = Field(description="Name of the bus for FirstRead's own events.")
 
 
 @lru_cache(maxsize=1)
-def bootstrap() -> Deliver:
+def bootstrap() -> Delivery:
     """Wire the logic to its environment, once per execution environment."""
     settings = Settings()
     tables.bind(settings)
-    return Deliver(
-        outbox=OutboxRepository(),
-        analyze=Queue(settings.analyze_queue_url),
-        analyze_urgent=Queue(settings.analyze_urgent_queue_url),
-        events=EventBus(settings.event_bus),
-    )
+    return open_delivery(settings)
 
 
 def handle_record(record: Event) -> None:

@@ -14,18 +14,32 @@ from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results")
 QUEUES = (
-    "arrivals",
     "arrivals-urgent",
+    "arrivals",
     "arrivals-bulk",
     "feeds",
     "hints",
     "clean-pixels",
     "quiet-timers",
-    "analyze",
     "analyze-urgent",
+    "analyze",
     "result-events",
     "alert-subscriber",
 )
+SETTINGS = {
+    "INGEST_URGENT": "arrivals-urgent",
+    "INGEST": "arrivals",
+    "INGEST_BULK": "arrivals-bulk",
+    "FEEDS": "feeds",
+    "HINTS": "hints",
+    "CLEAN_PIXELS": "clean-pixels",
+    "QUIET_TIMER": "quiet-timers",
+    "ANALYZE_URGENT": "analyze-urgent",
+    "ANALYZE": "analyze",
+    "RESULTS": "result-events",
+}
+"""Setting, without ``_QUEUE_URL`` and ``_DLQ_URL``, of each queue."""
+STREAMS = ("gather", "deliver")
 LINKS = "https://portal.example"
 
 
@@ -69,18 +83,28 @@ class Cloud:
         self.key_id: str = self.kms.create_key()["KeyMetadata"]["KeyId"]
         mac = self.kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.reference_key_id: str = mac["KeyMetadata"]["KeyId"]
+        self._dead: dict[str, str] = {}
         self.urls = {name: self._queue(name) for name in QUEUES}
+        for name in STREAMS:
+            self._dead_letters(name)
         self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
         self.events.create_event_bus(Name="firstread")
 
     def _queue(self, name: str) -> str:
-        dead: str = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        self._dead_letters(name)
         redrive = {"deadLetterTargetArn": self._arn(f"{name}-dead"), "maxReceiveCount": 3}
         attributes = {"RedrivePolicy": json.dumps(redrive)}
-        assert dead
         url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
+
+    def _dead_letters(self, name: str) -> None:
+        queue = f"{name}-dead"
+        self._dead[queue] = self.sqs.create_queue(QueueName=queue)["QueueUrl"]
+
+    def url(self, queue: str) -> str:
+        """Return the URL of a queue, or of a dead-letter queue."""
+        return self.urls.get(queue) or self._dead[queue]
 
     def _arn(self, queue: str) -> str:
         return f"arn:aws:sqs:us-east-1:123456789012:{queue}"
@@ -93,17 +117,11 @@ class Cloud:
             "FIRSTREAD_VAULT": "dynamodb",
             "FIRSTREAD_VAULT_TABLE": "vault",
             "FIRSTREAD_VAULT_KEY_ID": self.key_id,
-            "FIRSTREAD_CLEAN_PIXELS_QUEUE_URL": self.urls["clean-pixels"],
-            "FIRSTREAD_QUIET_TIMER_QUEUE_URL": self.urls["quiet-timers"],
+            **{f"FIRSTREAD_{name}_QUEUE_URL": self.urls[queue] for name, queue in SETTINGS.items()},
+            **{f"FIRSTREAD_{name}_DLQ_URL": self.url(f"{queue}-dead") for name, queue in SETTINGS.items()},
+            **{f"FIRSTREAD_{name.upper()}_DLQ_URL": self.url(f"{name}-dead") for name in STREAMS},
             "FIRSTREAD_REFERENCE_KEY_ID": self.reference_key_id,
-            "FIRSTREAD_HINTS_QUEUE_URL": self.urls["hints"],
-            "FIRSTREAD_INGEST_URGENT_QUEUE_URL": self.urls["arrivals-urgent"],
-            "FIRSTREAD_INGEST_QUEUE_URL": self.urls["arrivals"],
-            "FIRSTREAD_INGEST_BULK_QUEUE_URL": self.urls["arrivals-bulk"],
-            "FIRSTREAD_FEEDS_QUEUE_URL": self.urls["feeds"],
             "FIRSTREAD_COMPLETENESS": '{"quiet_seconds": {"*": 60, "CT": 2000}, "max_seconds": 7200}',
-            "FIRSTREAD_ANALYZE_QUEUE_URL": self.urls["analyze"],
-            "FIRSTREAD_ANALYZE_URGENT_QUEUE_URL": self.urls["analyze-urgent"],
             "FIRSTREAD_EVENT_BUS": "firstread",
             "FIRSTREAD_ALERT_TOPIC_ARN": self.topic,
             "FIRSTREAD_PORTAL_URL": LINKS,
@@ -126,7 +144,7 @@ class Cloud:
 
     def waiting(self, queue: str) -> list[str]:
         """Receive and delete every message of a queue, and return the bodies."""
-        url = self.urls.get(queue) or self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        url = self.url(queue)
         bodies: list[str] = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

@@ -60,6 +60,16 @@ _HANDLERS = {
     "deliver": deliver.handle,
     "alert": alert.handle,
 }
+_RECEIVERS = {
+    "arrivals": "deidentify",
+    "arrivals-urgent": "deidentify",
+    "arrivals-bulk": "deidentify",
+    "clean-pixels": "clean_pixels",
+    "quiet-timers": "complete_study",
+    "analyze": "analyse",
+    "analyze-urgent": "analyse",
+    "hints": "end_batch",
+}
 
 
 class Clock:
@@ -262,16 +272,13 @@ class Hospital:
         self._heard = len(self.cloud.wire.calls)
         found = []
         for operation, parameters in calls:
-            if operation == "SendMessage":
+            if operation in ("SendMessage", "SendMessageBatch"):
                 queue = parameters["QueueUrl"].rsplit("/", 1)[-1]
-                step = {
-                    "clean-pixels": "clean_pixels",
-                    "quiet-timers": "complete_study",
-                    "analyze": "analyse",
-                    "analyze-urgent": "analyse",
-                    "hints": "end_batch",
-                }[queue]
-                found.append(Delivery(step, events.sqs(parameters["MessageBody"])))
+                if queue.endswith("-dead"):
+                    continue
+                step = _RECEIVERS[queue]
+                for each in parameters.get("Entries", [parameters]):
+                    found.append(Delivery(step, events.sqs(each["MessageBody"])))
             elif operation == "PutEvents":
                 for entry in parameters["Entries"]:
                     event = events.result_recorded(json.loads(entry["Detail"]))

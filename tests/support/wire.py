@@ -9,7 +9,18 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 
 WRITES = frozenset(
-    {"PutObject", "PutItem", "UpdateItem", "TransactWriteItems", "SendMessage", "PutEvents", "Publish"}
+    {
+        "PutObject",
+        "DeleteObject",
+        "PutItem",
+        "UpdateItem",
+        "TransactWriteItems",
+        "SendMessage",
+        "SendMessageBatch",
+        "DeleteMessage",
+        "PutEvents",
+        "Publish",
+    }
 )
 
 

@@ -36,6 +36,11 @@ TABLE = {
     Action.IDENTITY_VIEW: "yy---y----",
     Action.IDENTITY_MANAGE: "-----y----",
     Action.IDENTITY_MERGE: "-----y---y",
+    Action.LEDGER_VIEW: "-----y-y--",
+    Action.QUARANTINE_VIEW: "----yy-y--",
+    Action.QUARANTINE_RELEASE: "-----y----",
+    Action.QUARANTINE_DISCARD: "-----y----",
+    Action.PIPELINE_REPAIR: "-----y-y--",
 }
 CELLS = [(role, action, TABLE[action][column]) for action in TABLE for column, role in enumerate(ORDER)]
 

@@ -16,11 +16,21 @@ from firstread.cli import app
 from firstread.deid import folder
 from firstread.deid.options import METHOD_CODES, Option, Profile
 from firstread.deid.rules import Action, rules
-from firstread.environment import PREFIX, Environment, IngestClientSettings, LedgerSettings, ModelsSettings
+from firstread.environment import (
+    PREFIX,
+    Environment,
+    IngestClientSettings,
+    LedgerSettings,
+    ModelsSettings,
+    ReferenceSettings,
+)
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
 from firstread.local.home import HOME_VARIABLE
 from firstread.metrics import Metric, Stage
+from firstread.operations.quarantine import Because
+from firstread.operations.reconcile import Trouble
+from firstread.operations.wiring import OperationsSettings
 from firstread.uploads.contents import Refusal
 from infra.settings import Setting
 from tests.unit.docs import pages
@@ -48,6 +58,8 @@ def programs() -> Mapping[str, tuple[type[Environment], ...]]:
         "push": (IngestClientSettings,),
         "status": (LedgerSettings,),
         "register": (ModelsSettings,),
+        "operations": (OperationsSettings,),
+        "trace": (ReferenceSettings,),
     }
     for program, place in modules.items():
         module, _, attribute = place.partition(":")
@@ -135,6 +147,8 @@ def test_the_example_of_a_message(name: str, kind: type[BaseModel]) -> None:
         ("Quarantine reasons", {reason.value for reason in Reason}),
         ("Reasons of deid", {refusal.value for refusal in folder.Refusal}),
         ("Refusals of push", {refusal.value for refusal in Refusal}),
+        ("Reasons of release and discard", {because.value for because in Because}),
+        ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
         ("Reasons of a failed result", {reason.value for reason in PixelReason} | {"unexpected_error"}),
     ],
 )

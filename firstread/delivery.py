@@ -1,15 +1,20 @@
-"""An outbox row appeared -> its message leaves, at least once."""
+"""Messages of the outbox leave: as soon as their row is written, and again where that was lost."""
 
 from dataclasses import dataclass
 
+from firstread.environment import AnalyzeQueuesSettings, EventBusSettings, OutboxSettings
 from firstread.messages import AnalyzeRequest
 from firstread.queues import EventBus, Queue
 from firstread.records.outbox import OutboxRepository, parse
 
 
+class DeliverySettings(OutboxSettings, AnalyzeQueuesSettings, EventBusSettings):
+    """What a `Delivery` is made of."""
+
+
 @dataclass(frozen=True)
-class Deliver:
-    """The step `deliver`.
+class Delivery:
+    """Delivers messages.
 
     Parameters
     ----------
@@ -35,3 +40,13 @@ class Deliver:
         else:
             self.events.put(message)
         self.outbox.mark_delivered(message_id)
+
+
+def open_delivery(settings: DeliverySettings) -> Delivery:
+    """Wire a `Delivery` to its environment; the tables are bound by the caller."""
+    return Delivery(
+        outbox=OutboxRepository(),
+        analyze=Queue(settings.analyze_queue_url),
+        analyze_urgent=Queue(settings.analyze_urgent_queue_url),
+        events=EventBus(settings.event_bus),
+    )

@@ -1,0 +1,1 @@
+"""Once a minute, send again what waits for an event that never came."""
