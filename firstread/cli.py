@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from firstread import __version__
+from firstread import __version__, terminal
 from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
 from firstread.gateway_cli import app as gateway
@@ -47,8 +46,8 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(dead_letters, name="dlq")
 for command in (deid, ledger, reconcile, restore_drill, trace):
     app.command()(command)
-console = Console()
-errors = Console(stderr=True)
+console = terminal.console()
+errors = terminal.console(stderr=True)
 
 StateDirectory = Annotated[
     Path | None,

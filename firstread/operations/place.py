@@ -10,8 +10,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 from pynamodb.exceptions import PynamoDBException
-from rich.console import Console
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 from firstread.local.home import Home, activate
 from firstread.policy import Actor, Role
@@ -19,8 +19,8 @@ from firstread.policy import Actor, Role
 if TYPE_CHECKING:
     from firstread.operations.wiring import Operations
 
-console = Console()
-errors = Console(stderr=True)
+console = terminal.console()
+errors = terminal.console(stderr=True)
 
 StateDirectory = Annotated[
     Path | None,

@@ -14,8 +14,12 @@ from firstread.study import Instance, Outcome, Receipt
 _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
 # What the door knows and what became of the object are written by different programs, so they are different
 # attributes: neither write can undo the other.
+# A door may not have read these; whoever reads the whole object has.
+_READ = frozenset({"study_ref", "sop_ref"})
 _DOOR = frozenset({"source", "size", "sha256", "batch", "study_ref", "sop_ref"})
-_SETTLEMENT = frozenset({"reason", "settled_at", "study_uid", "sop_uid", "unknown_facts", "discarded_at"})
+_SETTLEMENT = frozenset(
+    {"reason", "settled_at", "study_uid", "sop_uid", "unknown_facts", "discarded_at", "inspected"} | _READ
+)
 
 
 def _ledger_row(receipt: Receipt) -> LedgerRow:
@@ -40,14 +44,15 @@ def _attention(outcome: Outcome) -> str | None:
     return outcome.value if outcome in _ATTENTION else None
 
 
-def _receipt(row: LedgerRow) -> Receipt:
+def receipt_of(row: LedgerRow) -> Receipt:
+    """Return the receipt of a row."""
+    settlement = {name: value for name, value in (row.settlement or {}).items() if value or name not in _READ}
     return Receipt(
         object_key=row.object_key,
         version_id=row.version_id,
         received_at=row.received_at,
         outcome=Outcome(row.outcome),
-        **row.door,
-        **(row.settlement or {}),
+        **{**row.door, **settlement},
     )
 
 
@@ -87,7 +92,7 @@ class LedgerRepository:
             row = LedgerRow.get(object_key, version_id, consistent_read=True)
         except LedgerRow.DoesNotExist:
             return None
-        return _receipt(row)
+        return receipt_of(row)
 
     def settle(self, receipt: Receipt) -> bool:
         """Write the final outcome of a pending object; return False where it was settled before."""
@@ -99,7 +104,7 @@ class LedgerRepository:
 
     def needing_attention(self, outcome: Outcome, limit: int = 1000) -> list[Receipt]:
         """Return pending or quarantined receipts, oldest first."""
-        return [_receipt(row) for row in LedgerRow.by_attention.query(outcome.value, limit=limit)]
+        return [receipt_of(row) for row in LedgerRow.by_attention.query(outcome.value, limit=limit)]
 
     def of_study_ref(self, study_ref: str, batch: str | None = None) -> list[Receipt]:
         """Return the receipts of all that ever arrived of a study, or of one batch of it, by batch and object.
@@ -107,11 +112,11 @@ class LedgerRepository:
         The index may lag behind by a moment.
         """
         within = None if batch is None else LedgerRow.batch_object.startswith(f"{batch}#")
-        return [_receipt(row) for row in LedgerRow.by_study.query(study_ref, within)]
+        return [receipt_of(row) for row in LedgerRow.by_study.query(study_ref, within)]
 
     def get_many(self, identities: Iterable[tuple[str, str]]) -> list[Receipt]:
         """Return the receipts of several object versions, in no particular order."""
-        return [_receipt(row) for row in LedgerRow.batch_get(list(identities), consistent_read=True)]
+        return [receipt_of(row) for row in LedgerRow.batch_get(list(identities), consistent_read=True)]
 
 
 def _indexed(receipt: Receipt) -> list[Action]:

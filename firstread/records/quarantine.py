@@ -6,7 +6,7 @@ from typing import Any
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from firstread.records.instances import _receipt as receipt_of
+from firstread.records.instances import receipt_of
 from firstread.records.tables import InstanceRow, LedgerRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit
 from firstread.study import Instance, InstanceState, Outcome, Receipt

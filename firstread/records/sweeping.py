@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
 
-from firstread.records.instances import _receipt as receipt_of
+from firstread.records.instances import receipt_of
 from firstread.records.outbox import UNDELIVERED
 from firstread.records.studies import SHARDS
 from firstread.records.tables import InstanceRow, LedgerRow, OutboxRow, StudyRow

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from firstread.deid.process import glance
+from firstread.deid.process import Looked, glance
 from firstread.intake.step import Arrived, Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.queues import Queue
@@ -29,7 +29,8 @@ class Deidentify:
         return self.intake.object(key, version_id, received_at, self._work)
 
     def _work(self, arrived: Arrived) -> Receipt | None:
-        looked = glance(arrived.file)
+        # Somebody who has looked at the pixels vouches for them (`firstread quarantine release --inspected`).
+        looked = Looked(checked=True) if arrived.receipt.inspected else glance(arrived.file)
         settled = None if looked is None else self.intake.pass_on(arrived, looked)
         if settled is not None:
             return settled

@@ -16,14 +16,17 @@ from pydicom.uid import (
 )
 
 from firstread.clock import from_text
+from firstread.deid.burned_in import TextBox
 from firstread.messages import AnalyzeRequest
+from firstread.records.quarantine import QuarantineRepository
 from firstread.records.studies import StudyRepository
 from firstread.refs import open_references
 from firstread.study import AnalysisStatus, Order, Priority, Risk
 from functions.deidentify.handler import Settings
+from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.dicoms import PIXELS, encode, header
-from tests.support.hospital import Hospital
+from tests.support.hospital import Delivery, Hospital
 
 STUDY = str(header().StudyInstanceUID)
 IMAGE = str(header().SOPInstanceUID)
@@ -262,3 +265,21 @@ def test_a_report_from_elsewhere_closes_the_item(hospital: Hospital) -> None:
     assert hospital.studies.worklist() == []
     closed = hospital.studies.get(study.study_uid)
     assert closed is not None and closed.read_elsewhere_at and closed.version == 1
+
+
+def test_somebody_who_has_looked_lets_an_image_through(hospital: Hospital) -> None:
+    hospital.detector.where, hospital.detector.stubborn = [TextBox(0, 0, 2, 2)], True
+    hospital.put(encode(header(BurnedInAnnotation="YES")))
+    hospital.pump()
+    assert outcomes(hospital) == {("quarantined", "may_contain_burned_in_text"): 1}
+    (row,) = hospital.cloud.rows("ledger_table")
+    receipt = hospital.ledger.get(row["object_key"]["S"], row["version_id"]["S"])
+    assert receipt is not None and receipt.study_ref
+    repository = QuarantineRepository()
+    assert repository.release(receipt, True, lambda _transaction: None)
+    event = events.object_created("incoming", receipt.object_key, receipt.version_id)
+    hospital.deliver(Delivery("deidentify", events.sqs(event)))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert (study.version, study.gathering.held_count, study.gathering.stored_count) == (2, 0, 1)
+    assert outcomes(hospital) == {("stored", ""): 1}
