@@ -2,9 +2,15 @@
 
 import sys
 
-from benchmarks import burned_in, deid, stow, way
+from benchmarks import burned_in, deid, ingest, stow, way
 
-BENCHMARKS = {"burned_in": burned_in.run, "deid": deid.run, "stow": stow.run, "way": way.run}
+BENCHMARKS = {
+    "burned_in": burned_in.run,
+    "deid": deid.run,
+    "ingest": ingest.run,
+    "stow": stow.run,
+    "way": way.run,
+}
 
 
 def main(names: list[str]) -> int:

@@ -1,7 +1,7 @@
 """The stress hour of a large hospital, at 1, 5 and 10 times its pace, with the analysis stubbed and with it real.
 
-A pace is held for a while, not for an hour: what counts is whether the system keeps up. Everything runs on this machine:
-the engine, the functions, the doors, the model service, and the sender itself, which all share its processors.
+A pace is held for a while, not for an hour: what counts is whether the system keeps up. Everything runs on this
+machine: engine, functions, doors, model service, and the sender itself, which all share its processors.
 """
 
 import itertools
@@ -32,6 +32,7 @@ from firstread.local.home import Home, Ports, ingest_url
 from firstread.local.run import WORKER, down, up
 from firstread.records import tables
 from firstread.refs import open_references
+from firstread.study import Receipt
 from firstread.uploads.client import IngestClient
 
 TITLE = "A hospital's stress hour at the way in"
@@ -121,7 +122,9 @@ def _pace(system: System, pace: int, real: bool, numbers: Iterator[int]) -> tupl
     return row, [_stage_row(system, f"{pace}x, {mode}", kind.modality, sent, receipts) for kind in PROFILE]
 
 
-def _stage_row(system: System, name: str, modality: str, sent: list[SentStudy], receipts: dict) -> list[str]:  # type: ignore[type-arg]
+def _stage_row(
+    system: System, name: str, modality: str, sent: list[SentStudy], receipts: dict[str, Receipt]
+) -> list[str]:
     found = [system.observer.stages(each, receipts) for each in sent if each.kind.modality == modality]
     versions = sum(each.versions for each in found)
     return [
@@ -176,10 +179,10 @@ def _write(rows: list[list[str]], stages: list[list[str]], cts: list[tuple[float
     )
     body = "\n".join(
         [
-            f"Per hour: {mix}. Each pace is held for {SECONDS:.0f} s by {SENDERS} senders through the presigned door, and then "
-            "left to come to rest. Sustained is what was settled per second from the first object sent to rest. Seconds, "
-            "median / 95th percentile. The model in the repository is for chest X-rays of children only; real analysis is of "
-            "those. Stubbed analysis records a finding for every study at once.",
+            f"Per hour: {mix}. Each pace is held for {SECONDS:.0f} s by {SENDERS} senders through the presigned door, "
+            "and then left to come to rest. Sustained is what was settled per second from the first object sent to "
+            "rest. Seconds, median / 95th percentile. The model in the repository is for chest X-rays of children "
+            "only: real analysis is of those. Stubbed analysis records a finding for every study at once.",
             "",
             page.table(heads, rows),
             "",
@@ -191,8 +194,9 @@ def _write(rows: list[list[str]], stages: list[list[str]], cts: list[tuple[float
     complete, alert = ([each[index] for each in cts] for index in (0, 1))
     ct = by_modality("CT")
     body = (
-        f"One CT of {ct.images} slices at a time on a system at rest, analysis stubbed, {len(cts)} runs after one to warm "
-        f"up; its door says how many it brought. From S3's acknowledgement of the last slice: version closed after "
+        f"One CT of {ct.images} slices at a time on a system at rest, analysis stubbed, {len(cts)} runs after one to "
+        f"warm up; its door says how many it brought. From S3's acknowledgement of the last slice: version closed "
+        f"after "
         f"{percentiles(complete)} s, alert delivered after {percentiles(alert)} s (median / 95th percentile; slowest "
         f"{max(alert):.2f} s). A second of that is the wait for another batch."
     )
