@@ -23,7 +23,6 @@ from firstread.uploads.errors import BusyError, RefusedUploadError, UnreachableE
 from firstread.uploads.journal import Journal
 
 _CHUNK = 1024 * 1024
-_STUDIES_PER_HINT = 1000
 _DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _REFUSALS = {"too_large": Refusal.TOO_LARGE, "changed": Refusal.CHANGED, "other_bytes": Refusal.CHANGED}
 _Result = TypeVar("_Result")
@@ -223,13 +222,11 @@ class Push:
 
     def _end(self, studies: _Studies) -> None:
         """Say how many instances each study got; without it a study is complete after its quiet time."""
-        counts = [(study, len(instances)) for study, instances in studies.instances.items()]
-        for start in range(0, len(counts), _STUDIES_PER_HINT):
-            some = dict(counts[start : start + _STUDIES_PER_HINT])
-            try:
-                self._patiently(partial(self._client.end_batch, self._journal.batch, some))
-            except UploadError:
-                return  # everything is there, and that is what counts
+        counts = {study: len(instances) for study, instances in studies.instances.items()}
+        try:
+            self._patiently(partial(self._client.end_batch, self._journal.batch, counts))
+        except UploadError:
+            return  # everything is there, and that is what counts
 
     def _patiently(self, attempt: Callable[[], _Result]) -> _Result:
         for delay in _DELAYS:

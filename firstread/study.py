@@ -138,6 +138,8 @@ class Instance(Value):
         Keyed digests of what a correction leaves alone: everything but patient and order attributes.
     superseded_digests
         Digests of what it was before corrections; whoever sends that again changes nothing.
+    superseded_owners
+        Pseudonym and references of orders before corrections, to know the same in another encoding.
     transfer_syntax_uid
         Encoding of the object as it arrived.
     studies_key
@@ -163,6 +165,7 @@ class Instance(Value):
     stored_at: str
     core_digest: str = ""
     superseded_digests: tuple[str, ...] = ()
+    superseded_owners: tuple[str, ...] = ()
     transfer_syntax_uid: str = ""
     source: str = ""
     batch: str = ""
@@ -250,6 +253,9 @@ class StudyGathering(Value):
         The batch that brought its first object.
     stored_count, held_count, withdrawn_count, arrived_count
         Instances that were passed on, that are held, that a rejection note withdraws, and all that were recorded.
+    unread_count
+        Objects in quarantine that a door knows to be of the study, and of which no instance could be recorded; as
+        they were when a version was closed.
     expected_count
         How many there should be by the headers; None where they do not say.
     fingerprint
@@ -269,6 +275,7 @@ class StudyGathering(Value):
     stored_count: int
     held_count: int
     withdrawn_count: int = 0
+    unread_count: int = 0
     arrived_count: int = 0
     expected_count: int | None = None
     fingerprint: str = ""
@@ -349,6 +356,7 @@ class StudyVersion(Value):
     instance_count: int
     held_count: int
     withdrawn_count: int = 0
+    unread_count: int = 0
     expected_count: int | None = None
     closed_by: str = ""
     fingerprint: str = ""
@@ -357,8 +365,9 @@ class StudyVersion(Value):
 
     @property
     def is_partial(self) -> bool:
-        """Whether something of the study was held, or is known to be missing."""
-        return self.held_count > 0 or self.instance_count < (self.expected_count or 0)
+        """Whether something of the study was held or could not be read, or is known to be missing."""
+        missing = self.instance_count < (self.expected_count or 0)
+        return self.held_count > 0 or self.unread_count > 0 or missing
 
 
 class Code(Value):

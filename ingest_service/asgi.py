@@ -1,7 +1,6 @@
 """ASGI layers around every route: nothing of a request gets into a log, and an early answer is heard."""
 
-import time
-
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstread.handling import describe, logger
@@ -52,9 +51,11 @@ class Drain:
 
         async def patient(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                left, deadline = _DRAINED_BYTES, time.monotonic() + _DRAINED_SECONDS
-                while more and left > 0 and time.monotonic() < deadline:
-                    left -= len((await counted()).get("body", b""))
+                left = _DRAINED_BYTES
+                # A sender that says nothing more must not be waited for either: it may have no token.
+                with anyio.move_on_after(_DRAINED_SECONDS):
+                    while more and left > 0:
+                        left -= len((await counted()).get("body", b""))
             await send(message)
 
         await self._app(scope, counted, patient)

@@ -233,6 +233,8 @@ class Spool:
                 more = (number, landing.size, landing.sha256, about.urgent, time.time())
                 columns = f"{_ITEM}, received".removeprefix("id, ")
                 run(f"INSERT INTO items ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", *values, *more)  # noqa: S608
+            with self._lock:
+                self._size += landing.size
         except (OSError, sqlite3.Error) as error:
             landing.discard()
             if isinstance(error, OSError):
@@ -258,33 +260,30 @@ class Spool:
 
     # ---- leaving
 
-    def waiting(self, kind: Kind, most: int, without: Sequence[str] = ()) -> list[Item]:
+    def waiting(self, kind: Kind, most: int) -> list[Item]:
         """Return what is next: what failed less often first, then urgent, then by arrival; a feed by arrival alone.
 
         Parameters
         ----------
         most
             Number of items.
-        without
-            Sources to pass over.
         """
         order = "turn, urgent DESC, id" if kind is Kind.OBJECT else "id"
-        marks = ",".join("?" * len(without))
-        query = (
-            f"SELECT {_ITEM} FROM items WHERE kind = ? AND refusal IS NULL "  # noqa: S608 - our own words
-            f"AND source NOT IN ({marks}) ORDER BY {order} LIMIT ?"
-        )
-        return [self._item(row) for row in self._all(query, kind, *without, most)]
+        query = f"SELECT {_ITEM} FROM items WHERE kind = ? AND refusal IS NULL ORDER BY {order} LIMIT ?"  # noqa: S608
+        return [self._item(row) for row in self._all(query, kind, most)]
 
     def sent(self, items: Sequence[Item]) -> None:
         """Forget items that the other side has acknowledged."""
         with self._transaction() as run:
+            gone = 0
             for item in items:
-                run("DELETE FROM items WHERE id = ?", item.id)
+                gone += item.size * run("DELETE FROM items WHERE id = ?", item.id).rowcount
                 if self._remember and item.kind is Kind.OBJECT:
                     values = (item.about.sop_uid, item.about.sop_class, time.time())
                     run("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?)", *values)
             self._add_to(f"sent_{items[0].kind}", len(items))
+        with self._lock:
+            self._size -= gone
         for item in items:
             item.path.unlink(missing_ok=True)
         self.notify()
@@ -333,8 +332,8 @@ class Spool:
 
     @property
     def size(self) -> int:
-        """Bytes that wait or are put aside."""
-        return int(self._one("SELECT coalesce(sum(size), 0) FROM items")[0])
+        """Bytes that wait or are put aside; asked for each object, so it is counted on the way."""
+        return self._size
 
     def count(self, name: str) -> None:
         """Add one to a counter, for `status`."""
@@ -397,6 +396,7 @@ class Spool:
             if not (self.refused / name).exists():  # somebody has looked after it
                 with self._transaction() as run:
                     run("DELETE FROM items WHERE id = ?", number)
+        self._size = int(self._one("SELECT coalesce(sum(size), 0) FROM items")[0])
 
     def _item(self, row: Sequence[Any]) -> Item:
         number, kind, name, source, batch, study_uid, sop_class, sop_uid, count, size, sha256, urgent = row

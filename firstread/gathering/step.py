@@ -68,7 +68,6 @@ class GatherStudy:
 
     def look(self, study_uid: str) -> Study | None:
         """Look at a study, and return its head as it is then; None where no instance of it is recorded."""
-        self._link(study_uid)
         look = _NOTHING
 
         def changed(study: Study | None) -> Study | None:
@@ -77,6 +76,7 @@ class GatherStudy:
             found = self.instances.of_study(study_uid)
             if not found:
                 return None
+            self._link(study, found)
             head = self._described(study, gathering(study_uid, found))
             if head.gathering.fingerprint != head.version_fingerprint:
                 look = self._decide(head, found)
@@ -105,23 +105,23 @@ class GatherStudy:
         study = self.studies.get(study_uid)
         return study is not None and study.gathering.last_arrival == last_arrival
 
-    def _link(self, study_uid: str) -> None:
+    def _link(self, study: Study | None, found: list[Instance]) -> None:
         """Write down whom references stand for, before anything is read that others write under them.
 
         Whoever ends a batch or speaks of an order afterwards finds the study; whoever did before is read below.
         """
-        study = self.studies.get(study_uid)
-        known = () if study is None else (study.gathering.study_ref, *study.gathering.order_refs)
-        for instance in self.instances.of_study(study_uid):
-            for ref in {instance.study_ref} - {"", *known}:
-                self.batches.link(ref, study_uid)
-                known = (*known, ref)
-            for ref in set(instance.order_refs) - {"", *known}:
-                self.orders.link(ref, study_uid)
-                known = (*known, ref)
+        known = set() if study is None else {study.gathering.study_ref, *study.gathering.order_refs}
+        for ref in {each.study_ref for each in found} - {"", *known}:
+            self.batches.link(ref, found[0].study_uid)
+        for ref in {ref for each in found for ref in each.order_refs} - known:
+            self.orders.link(ref, found[0].study_uid)
 
     def _described(self, study: Study | None, seen: StudyGathering) -> Study:
-        head = Study(gathering=seen) if study is None else study.model_copy(update={"gathering": seen})
+        if study is None:
+            head = Study(gathering=seen)
+        else:
+            unread = study.gathering.unread_count
+            head = study.model_copy(update={"gathering": seen.model_copy(update={"unread_count": unread})})
         orders = self.orders.get_many(seen.order_refs)
         return head.model_copy(update=_said_by_orders(seen, orders))
 
@@ -176,7 +176,20 @@ class GatherStudy:
     def _closed(self, head: Study, found: list[Instance], closing: Closing) -> Study:
         # A clock that is behind that of another process must not leave out what this version has.
         at = max(to_text(self.clock()), head.gathering.last_arrival)
+        seen = head.gathering.model_copy(update={"unread_count": self._unread(head.gathering.study_ref)})
+        head = head.model_copy(update={"gathering": seen})
         return next_version(head, present(found), route(self.models.all(), present(found)), at, closing)
+
+    def _unread(self, study_ref: str) -> int:
+        """Count what is in quarantine without an instance and did not come in good order, too."""
+        receipts = self.ledger.of_study_ref(study_ref) if study_ref else []
+        read = {each.sop_ref for each in receipts if each.sop_uid}
+        unread = {
+            each.sop_ref or each.object_key
+            for each in receipts
+            if each.outcome is Outcome.QUARANTINED and not each.sop_uid and not each.discarded_at
+        }
+        return len(unread - read)
 
     def _wake(self, study: Study, at: datetime) -> None:
         wait = max(0, ceil((at - self.clock()).total_seconds()))
@@ -259,6 +272,7 @@ def frozen(study: Study) -> StudyVersion:
         instance_count=study.version_count,
         held_count=seen.held_count,
         withdrawn_count=seen.withdrawn_count,
+        unread_count=seen.unread_count,
         expected_count=seen.expected_count,
         closed_by=study.closed_by,
         fingerprint=seen.fingerprint,

@@ -14,9 +14,14 @@ _Fact = TypeVar("_Fact")
 def withdrawn(instances: Iterable[Instance]) -> frozenset[str]:
     """Return the SOP Instance UIDs that rejection notes among the instances withdraw (IHE RAD TF-1 26, IOCM).
 
-    A note counts whether it came before or after what it rejects.
+    A note counts whether it came before or after what it rejects; one that was held and given up does not.
     """
-    return frozenset(uid for instance in instances for uid in instance.rejects)
+    return frozenset(
+        uid
+        for instance in instances
+        if instance.state is not InstanceState.DISCARDED
+        for uid in instance.rejects
+    )
 
 
 def present(instances: Iterable[Instance]) -> list[Instance]:

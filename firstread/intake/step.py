@@ -183,7 +183,9 @@ class Intake:
         existing = self.instances.get(uids[study_uid], uids[sop_uid])
         if existing is None or existing.object_key == arrived.receipt.object_key:
             return None  # the second: the object that made it, asked for again
-        if existing.state is not InstanceState.STORED and existing.digest != arrived.digest:
+        if existing.state is InstanceState.DISCARDED:
+            return None  # its bytes are gone: whoever sends them again brings something
+        if existing.state is InstanceState.HELD and existing.digest != arrived.digest:
             return None  # perhaps better than what is held
         return self._second(arrived, existing, None)
 
@@ -298,9 +300,10 @@ class Intake:
             if self.same_pixels is None:
                 return None
             found = Copy.RECODED if self._has_same_pixels(arrived.file, existing) else Copy.CONFLICT
-        if found is Copy.CORRECTION:
+        if found in (Copy.CORRECTION, Copy.RECODED):
             corrected = new or self._cleaned(arrived, Looked(checked=False))[0]
-            return self._correct(arrived, existing, corrected)
+            if found is Copy.CORRECTION or _is_of_another(corrected, existing):
+                return self._correct(arrived, existing, corrected)
         is_conflict = found is Copy.CONFLICT
         settled = settled_as(
             receipt,
@@ -318,6 +321,7 @@ class Intake:
             update={
                 "digest": new.digest,
                 "superseded_digests": (*existing.superseded_digests, existing.digest),
+                "superseded_owners": (*existing.superseded_owners, _owner(existing)),
                 "patient": new.patient,
                 "order_refs": new.order_refs,
             }
@@ -352,6 +356,15 @@ class Intake:
             write(result, file, target, pixels)
             target.seek(0)
             self.studies.put(key, target, "application/dicom")
+
+
+def _is_of_another(new: Instance, existing: Instance) -> bool:
+    """Tell whether a copy in another encoding was corrected on its way, too, and is not what was corrected."""
+    return _owner(new) not in {_owner(existing), *existing.superseded_owners}
+
+
+def _owner(instance: Instance) -> str:
+    return "\n".join((instance.patient, *instance.order_refs))
 
 
 def settled_as(

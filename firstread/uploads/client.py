@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ MOST_ITEMS = 100
 PART_BYTES = 64 * 1024 * 1024
 FORM_BYTES = PART_BYTES
 """Larger objects go in parts of `PART_BYTES`, the last one excepted."""
+MOST_STUDIES = 1000
+"""Studies in one end of a batch."""
+_UID = re.compile(r"[0-9.]{1,64}")
 _ASKED_BYTES = 256 * 1024 * 1024  # what is signed at once can be sent before it expires, over slow lines too
 
 
@@ -128,14 +132,18 @@ class IngestClient:
         batch
             Its name.
         studies
-            Original Study Instance UID -> number of different SOP instances that the batch brought.
+            Original Study Instance UID -> number of different SOP instances that the batch brought. What is no UID is
+            left out: no study is known by it.
 
         Raises
         ------
         BusyError, UnreachableError, RefusedUploadError
             As `upload`.
         """
-        self._post(f"/ingest/batches/{batch}/end", {"studies": dict(studies)})
+        known = [(uid, count) for uid, count in studies.items() if _UID.fullmatch(uid)]
+        for start in range(0, len(known), MOST_STUDIES):
+            some = dict(known[start : start + MOST_STUDIES])
+            self._post(f"/ingest/batches/{batch}/end", {"studies": some})
 
     def feed(self, message: bytes) -> None:
         """Hand over one HL7 v2 message (ER7).
@@ -157,8 +165,8 @@ class IngestClient:
             {
                 "size": item.size,
                 "sha256": item.sha256,
-                "study_uid": item.study_uid,
-                "sop_uid": item.sop_uid,
+                "study_uid": _uid(item.study_uid),
+                "sop_uid": _uid(item.sop_uid),
                 "number": item.number,
                 "urgent": item.urgent,
                 "part_sha256": _part_digests(item),
@@ -199,6 +207,11 @@ def open_client(url: str, token_file: Path) -> IngestClient:
         As `IngestClient`.
     """
     return IngestClient(url, token_file.read_bytes().decode("ascii", "replace").strip())
+
+
+def _uid(text: str) -> str:
+    """Return a UID, "" for what is none: a door must not keep an object for a name that the pipeline would hold."""
+    return text if _UID.fullmatch(text) else ""
 
 
 def _groups(items: Sequence[Upload]) -> Iterator[list[Upload]]:

@@ -37,7 +37,8 @@ def ranked(study: Study, results: Sequence[Result]) -> Study:
     if unfinished and study.risk is Risk.HIGH:
         risks.append(Risk.HIGH)  # what an earlier version was flagged for stands until this one is complete
     risk = min(risks, key=lambda each: each.order)
-    if study.gathering.held_count and risk is Risk.NOT_FLAGGED:
+    seen = study.gathering
+    if (seen.held_count or seen.unread_count) and risk is Risk.NOT_FLAGGED:
         risk = Risk.UNKNOWN  # part of the study was never looked at
     probabilities = [finding.probability for result in results for finding in result.findings]
     if unfinished and study.probability is not None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from firstread.clock import to_text
 from firstread.messages import BatchEnded
+from firstread.uploads.client import MOST_STUDIES
 from ingest_service.access import Sender
 from ingest_service.body import parsed
 from ingest_service.errors import MissingError
@@ -26,7 +27,7 @@ _Count = Annotated[int, Field(ge=1, le=10_000_000)]
 class EndRequest(Json):
     """What is told: original Study Instance UID -> number of different SOP instances."""
 
-    studies: dict[_StudyUid, _Count] = Field(min_length=1, max_length=1000)
+    studies: dict[_StudyUid, _Count] = Field(min_length=1, max_length=MOST_STUDIES)
 
 
 @router.post("/ingest/batches/{batch}/end")

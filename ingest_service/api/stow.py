@@ -14,6 +14,7 @@ from firstread.clock import to_text
 from firstread.handling import describe, logger
 from firstread.messages import BatchEnded
 from firstread.sources import Source
+from firstread.uploads.client import MOST_STUDIES
 from ingest_service import stow
 from ingest_service.access import Sender
 from ingest_service.answers import judge_accept, stored
@@ -142,13 +143,14 @@ async def _receive(
 
 def _end(services: Services, source: Source, batch: str, studies: dict[str, int]) -> None:
     """Say that the batch is over; a hint that gets lost costs time and no object, so it fails nothing."""
-    if not studies:
-        return
-    ended_at = to_text(services.door.clock())
-    message = BatchEnded(
-        correlation_id=batch, source=source.name, batch=batch, studies=studies, ended_at=ended_at
-    )
+    ended_at, counts = to_text(services.door.clock()), list(studies.items())
     try:
-        services.hints.send(message)
+        for start in range(0, len(counts), MOST_STUDIES):
+            some = dict(counts[start : start + MOST_STUDIES])
+            services.hints.send(
+                BatchEnded(
+                    correlation_id=batch, source=source.name, batch=batch, studies=some, ended_at=ended_at
+                )
+            )
     except (BotoCoreError, ClientError) as error:
         logger.warning("end of a batch not told", extra={**describe(error), "correlation_id": batch})

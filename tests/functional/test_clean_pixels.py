@@ -13,6 +13,7 @@ from pydicom.uid import JPEGBaseline8Bit
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
 from firstread.messages import CleanPixelsRequest
+from firstread.records.tables import InstanceRow
 from firstread.study import InstanceState, Outcome
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
@@ -239,3 +240,26 @@ def test_the_object_of_a_request_that_is_gone_stops_nobody(hospital: Hospital, t
     )
     assert clean_pixels.handle(batch, CONTEXT) == {"batchItemFailures": []}
     assert outcomes(hospital) == {"pending": 1}
+
+
+def test_what_was_given_up_may_come_again(hospital: Hospital) -> None:
+    hospital.detector.where, hospital.detector.stubborn = [NAME], True
+    hospital.put(ultrasound())
+    hospital.pump()
+    (row,) = hospital.cloud.rows("instances_table")
+    held = hospital.instances.get(row["study_uid"]["S"], row["sop_uid"]["S"])
+    assert held is not None and held.state is InstanceState.HELD
+    given_up = held.model_copy(update={"state": InstanceState.DISCARDED})
+    InstanceRow(
+        study_uid=held.study_uid,
+        sop_uid=held.sop_uid,
+        digest=held.digest,
+        object_key=held.object_key,
+        state=given_up.state.value,
+        instance=given_up.model_dump(mode="json"),
+    ).save()
+    hospital.detector.stubborn = False
+    hospital.put(ultrasound())
+    hospital.pump()
+    again = hospital.instances.get(held.study_uid, held.sop_uid)
+    assert again is not None and again.state is InstanceState.STORED

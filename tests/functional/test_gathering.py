@@ -194,17 +194,67 @@ def test_the_same_image_in_other_encodings_is_a_duplicate(hospital: Hospital) ->
     hospital.put(plain)
     hospital.pump()
     hospital.put(encode(header(), syntax=ImplicitVRLittleEndian))
-    recoded = dcmread(DicomBytesIO(plain))
-    recoded.compress(RLELossless, generate_instance_uid=False)
-    target = DicomBytesIO()
-    recoded.save_as(target, enforce_file_format=True)
-    hospital.put(target.getvalue())
+    hospital.put(run_lengths(plain))
     hospital.pump()
     assert outcomes(hospital) == {
         ("stored", ""): 1,
         ("duplicate", "correction"): 1,
         ("duplicate", "recoded"): 1,
     }
+
+
+def run_lengths(plain: bytes) -> bytes:
+    recoded = dcmread(DicomBytesIO(plain))
+    recoded.compress(RLELossless, generate_instance_uid=False)
+    target = DicomBytesIO()
+    recoded.save_as(target, enforce_file_format=True)
+    return target.getvalue()
+
+
+def test_a_correction_in_another_encoding_counts_and_what_it_corrected_does_not_come_back(
+    hospital: Hospital,
+) -> None:
+    wrong, right = (encode(header(PatientID=each, PatientName=f"{each}^Name")) for each in ("wrong", "right"))
+    hospital.put(wrong)
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    first = study.gathering.patient
+    hospital.put(run_lengths(right))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    corrected = study.gathering.patient
+    assert study.version == 1 and corrected != first
+    for late in (run_lengths(wrong), run_lengths(right)):
+        hospital.put(late)
+        hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert study.gathering.patient == corrected
+    assert outcomes(hospital)["duplicate", "recoded"] == 1
+
+
+def test_an_image_that_cannot_be_read_makes_its_study_partial(hospital: Hospital) -> None:
+    references = open_references(Settings())
+    images = [encode(header(SOPInstanceUID=f"1.2.3.4.{number}")) for number in range(3)]
+
+    def send(number: int, data: bytes) -> None:
+        refs = {"study_ref": references.study(STUDY), "sop_ref": references.instance(f"1.2.3.4.{number}")}
+        hospital.put(data, source="ct1", batch="b1", **refs)
+
+    for number, data in enumerate(images):
+        send(number, data[:300] if number == 2 else data)
+    hospital.end("b1", {STUDY: 3})
+    hospital.model.probability = 0.0
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    version = hospital.studies.version(study.study_uid, 1)
+    assert version is not None and version.is_partial and version.unread_count == 1
+    assert study.risk is Risk.UNKNOWN, "part of it was never looked at"
+    send(2, images[2])
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    version = hospital.studies.version(study.study_uid, 2)
+    assert version is not None and not version.is_partial
+    assert study.risk is Risk.NOT_FLAGGED
 
 
 def test_other_pixels_under_the_same_uid_are_kept_and_never_overwrite(hospital: Hospital) -> None:

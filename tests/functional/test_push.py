@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from firstread import storage
 from firstread.messages import BatchEnded
 from firstread.push import Options, Push, Sent
-from firstread.uploads.client import PART_BYTES, IngestClient
+from firstread.uploads.client import PART_BYTES, IngestClient, Upload
 from firstread.uploads.contents import Contents, Refusal, RefusedError, ZipLimits, files
 from firstread.uploads.errors import RefusedUploadError, UnreachableError
 from firstread.uploads.journal import Journal
@@ -248,6 +248,23 @@ def test_a_file_that_changes_while_it_is_sent_is_refused(
 def test_a_hint_that_is_not_taken_fails_nothing(world: World, tmp_path: Path) -> None:
     world.cloud.sqs.delete_queue(QueueUrl=world.cloud.urls["hints"])
     assert world.push(dicom(tmp_path / "a"))[0].receipt is not None
+
+
+def test_more_studies_than_a_message_carries_are_told_in_several(world: World) -> None:
+    counts = {f"1.2.{number}": 1 for number in range(1001)}
+    IngestClient(world.url, ingest.TOKENS["ct1"]).end_batch("b-1", {**counts, "no UID": 1})
+    told = [BatchEnded.model_validate_json(each).studies for each in world.cloud.waiting("hints")]
+    assert sorted(map(len, told)) == [1, 1000]
+
+
+def test_an_object_with_a_name_that_is_no_uid_is_sent_without_it(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    upload = Upload(path, hashlib.sha256(b"x").hexdigest(), 1, "1.2.STUDY-7", "1.2.3", 1, False)
+    IngestClient(world.url, ingest.TOKENS["ct1"]).upload([upload])
+    (key,) = world.cloud.objects("incoming")
+    metadata = world.cloud.s3.head_object(Bucket="incoming", Key=key)["Metadata"]
+    assert "study-ref" not in metadata and "sop-ref" in metadata
 
 
 def test_everything_below_a_folder_is_sent_in_order(world: World, tmp_path: Path) -> None:

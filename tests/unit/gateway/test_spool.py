@@ -146,6 +146,10 @@ class SpoolMachine(RuleBasedStateMachine):
         assert waiting <= {path.name for path in self.spool.objects.iterdir()}
         assert {path.name for path in self.spool.refused.iterdir()} == self.refused
 
+    @invariant()
+    def its_size_is_that_of_its_rows(self) -> None:
+        assert self.spool.size == self.spool._one("SELECT coalesce(sum(size), 0) FROM items")[0]
+
     @rule()
     def starts_again(self) -> None:
         self._restart()

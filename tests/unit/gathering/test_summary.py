@@ -34,6 +34,11 @@ def test_a_rejection_note_withdraws_and_is_no_image_itself() -> None:
     assert (seen.stored_count, seen.withdrawn_count, seen.arrived_count) == (1, 1, 3)
 
 
+def test_a_rejection_note_that_was_given_up_withdraws_nothing() -> None:
+    gone = NOTE.model_copy(update={"state": InstanceState.DISCARDED})
+    assert [each.sop_uid for each in present([instance("2.25.1"), gone])] == ["2.25.1"]
+
+
 def test_a_study_of_which_all_is_withdrawn_is_described_by_what_it_was() -> None:
     seen = gathering(STUDY, [instance("2.25.1"), NOTE])
     assert (seen.count, seen.withdrawn_count, seen.modalities) == (0, 1, ("CR",))
