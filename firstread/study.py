@@ -4,6 +4,7 @@ These are what logic works with; `firstread.records` stores them. None carries p
 pseudonymous, every description has been swept.
 """
 
+import hashlib
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -119,6 +120,11 @@ class InstanceFacts(Value):
         return tuple(name for name in _ROUTED_BY if getattr(self, name) in ("", None))
 
 
+def mark_of(sop_uid: str) -> str:
+    """Return a short mark of a pseudonymous SOP Instance UID: thousands of them must fit into one record."""
+    return hashlib.sha256(sop_uid.encode()).hexdigest()[:16]
+
+
 class InstanceState(StrEnum):
     """Whether the instance can be analysed. A discarded one was held and given up."""
 
@@ -149,7 +155,7 @@ class Instance(Value):
     order_refs
         References of the accession and order numbers.
     rejects
-        Pseudonymous SOP Instance UIDs that this one, a rejection note (IHE IOCM), withdraws.
+        Marks (`mark_of`) of the instances that this one, a rejection note (IHE IOCM), withdraws.
     """
 
     study_uid: str
@@ -312,7 +318,9 @@ class Study(Value):
     not_applicable
         Model id -> why it does not apply.
     priority, patient_class, location, read_elsewhere_at
-        What headers, sources and the hospital's feeds say; `read_elsewhere_at` closes the item.
+        What headers, sources and the hospital's feeds say.
+    read_elsewhere_version
+        The version that `read_elsewhere_at` closes; a later one is open again.
     due_at
         When to look at it again; "" where nothing is waited for.
     """
@@ -328,6 +336,7 @@ class Study(Value):
     patient_class: str = ""
     location: str = ""
     read_elsewhere_at: str = ""
+    read_elsewhere_version: int = 0
     status: AnalysisStatus = AnalysisStatus.RECEIVING
     risk: Risk = Risk.UNKNOWN
     probability: float | None = None
@@ -340,6 +349,11 @@ class Study(Value):
     def study_uid(self) -> str:
         """Return the pseudonymous Study Instance UID."""
         return self.gathering.study_uid
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether somebody elsewhere has read the version that there is; such a study has a list of its own."""
+        return bool(self.read_elsewhere_at) and self.version <= self.read_elsewhere_version
 
     @property
     def is_reopened(self) -> bool:

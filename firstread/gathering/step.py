@@ -123,7 +123,10 @@ class GatherStudy:
             unread = study.gathering.unread_count
             head = study.model_copy(update={"gathering": seen.model_copy(update={"unread_count": unread})})
         orders = self.orders.get_many(seen.order_refs)
-        return head.model_copy(update=_said_by_orders(seen, orders))
+        said = _said_by_orders(seen, orders)
+        if said["read_elsewhere_at"] != head.read_elsewhere_at:
+            said["read_elsewhere_version"] = head.version
+        return head.model_copy(update=said)
 
     def _decide(self, head: Study, found: list[Instance]) -> Look:
         seen = head.gathering

@@ -5,23 +5,24 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from firstread.arrival import PREFIX, Lane
-from firstread.study import Instance, InstanceFacts, InstanceState, StudyGathering
+from firstread.study import Instance, InstanceFacts, InstanceState, StudyGathering, mark_of
 
 _URGENT = f"{PREFIX}{Lane.URGENT.value}/"
+_MOST_ORDERS = 100
+"""Orders of one study that are followed; the record of a study has its limit."""
 _Fact = TypeVar("_Fact")
 
 
 def withdrawn(instances: Iterable[Instance]) -> frozenset[str]:
-    """Return the SOP Instance UIDs that rejection notes among the instances withdraw (IHE RAD TF-1 26, IOCM).
+    """Return the SOP Instance UIDs of instances that rejection notes among them withdraw (IHE RAD TF-1 26, IOCM).
 
     A note counts whether it came before or after what it rejects; one that was held and given up does not.
     """
-    return frozenset(
-        uid
-        for instance in instances
-        if instance.state is not InstanceState.DISCARDED
-        for uid in instance.rejects
-    )
+    everything = list(instances)
+    marks = {
+        mark for each in everything if each.state is not InstanceState.DISCARDED for mark in each.rejects
+    }
+    return frozenset(each.sop_uid for each in everything if marks and mark_of(each.sop_uid) in marks)
 
 
 def present(instances: Iterable[Instance]) -> list[Instance]:
@@ -56,11 +57,11 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
     return StudyGathering(
         study_uid=study_uid,
         study_ref=next((each.study_ref for each in everything if each.study_ref), ""),
-        order_refs=tuple(sorted({ref for each in everything for ref in each.order_refs})),
+        order_refs=tuple(sorted({ref for each in everything for ref in each.order_refs}))[:_MOST_ORDERS],
         sources=tuple(sorted({each.source for each in everything if each.source})),
         correlation_id=everything[0].batch,
-        # The newest arrival says whose study it is: a correction may have moved it.
-        patient=described[-1].patient,
+        # The newest arrival says whose study it is: a correction may have moved it. What nobody can read says nothing.
+        patient=next((each.patient for each in reversed(described) if each.patient), ""),
         stored_count=sum(each.state is InstanceState.STORED for each in here),
         held_count=sum(each.state is InstanceState.HELD for each in here),
         withdrawn_count=sum(each.sop_uid in gone for each in everything),

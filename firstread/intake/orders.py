@@ -6,6 +6,8 @@ from firstread.dicom.metadata import text
 from firstread.dicom.reader import quiet
 from firstread.refs import References
 
+_MOST = 20
+"""Numbers of one object that are taken; more is no order, and would not fit into the record of a study."""
 _NUMBERS = (
     "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest",
@@ -22,4 +24,4 @@ def order_refs(dataset: Dataset, references: References) -> tuple[str, ...]:
     with quiet():
         items = dataset.get("RequestAttributesSequence") or ()
     found |= {text(item, keyword) for item in items for keyword in _NUMBERS}
-    return tuple(sorted(ref for number in found if (ref := references.order(number))))
+    return tuple(sorted(ref for number in found if (ref := references.order(number))))[:_MOST]

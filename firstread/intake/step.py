@@ -17,6 +17,7 @@ from firstread.deid import IdentityVault, Rules
 from firstread.deid.engine import Deidentified, write
 from firstread.deid.process import IN_MEMORY_BYTES, Looked, clean_header_of
 from firstread.dicom import DicomFile, Limits, Timing, facts, read
+from firstread.dicom.identify import identify
 from firstread.dicom.metadata import text
 from firstread.dicom.reader import UnusablePixelsError
 from firstread.errors import NotFoundError, QuarantineError, Reason, TransientError
@@ -26,7 +27,10 @@ from firstread.intake.rejection import rejected
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.refs import References
 from firstread.storage import Bucket, instance_key
-from firstread.study import Instance, InstanceState, Outcome, Receipt
+from firstread.study import Instance, InstanceFacts, InstanceState, Outcome, Receipt
+
+_REMEMBERED = 20
+"""Corrections of one instance that are remembered; a row has its limit."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,46 @@ class Intake:
         except UnusablePixelsError as error:
             return self._held(self._arrived(receipt, error.file), error.reason)
         except QuarantineError as error:
-            return self._quarantined(receipt, error.reason)
+            return self._unread(receipt, source, error.reason)
+
+    def _unread(self, receipt: Receipt, source: IO[bytes], reason: Reason) -> Receipt:
+        """Settle an object that nobody can read; where it says whose it is, its study shows that something is held."""
+        try:
+            found = identify(source, self.limits)
+        except QuarantineError:
+            return self._quarantined(receipt, reason)
+        uids = self.vault.uids([found.study_uid, found.sop_uid])
+        study_uid, sop_uid = uids[found.study_uid], uids[found.sop_uid]
+        known = {
+            "study_ref": self.references.study(found.study_uid),
+            "sop_ref": self.references.instance(found.sop_uid),
+        }
+        settled = settled_as(
+            receipt.model_copy(update=known),
+            Outcome.QUARANTINED,
+            reason=reason,
+            study_uid=study_uid,
+            sop_uid=sop_uid,
+        )
+        held = Instance(
+            study_uid=study_uid,
+            sop_uid=sop_uid,
+            object_key=receipt.object_key,
+            object_version=receipt.version_id,
+            digest="",
+            state=InstanceState.HELD,
+            reason=reason.value,
+            patient="",
+            source=receipt.source,
+            batch=receipt.batch,
+            study_ref=known["study_ref"],
+            received_at=receipt.received_at,
+            stored_at=to_text(now()),
+            facts=InstanceFacts(series_uid="", sop_class_uid=found.sop_class_uid),
+        )
+        if not self.instances.add(held, settled):
+            self.ledger.settle(settled)
+        return settled
 
     def _worked(self, receipt: Receipt, file: DicomFile, work: Work) -> Receipt | None:
         arrived = self._arrived(receipt, file)
@@ -320,10 +363,11 @@ class Intake:
         corrected = existing.model_copy(
             update={
                 "digest": new.digest,
-                "superseded_digests": (*existing.superseded_digests, existing.digest),
-                "superseded_owners": (*existing.superseded_owners, _owner(existing)),
+                "superseded_digests": (*existing.superseded_digests, existing.digest)[-_REMEMBERED:],
+                "superseded_owners": (*existing.superseded_owners, _owner(existing))[-_REMEMBERED:],
                 "patient": new.patient,
                 "order_refs": new.order_refs,
+                "facts": _corrected(existing.facts, new.facts),
             }
         )
         settled = settled_as(
@@ -356,6 +400,15 @@ class Intake:
             write(result, file, target, pixels)
             target.seek(0)
             self.studies.put(key, target, "application/dicom")
+
+
+def _corrected(facts: InstanceFacts, new: InstanceFacts) -> InstanceFacts:
+    """Return what an image is, with what is said of the patient and the study as it was corrected.
+
+    Whether the study is recent stays: a correction that comes late must not silence an alert.
+    """
+    said = new.model_dump(include={"age_years", "sex", "study_description"})
+    return facts.model_copy(update=said)
 
 
 def _is_of_another(new: Instance, existing: Instance) -> bool:

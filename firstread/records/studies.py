@@ -36,7 +36,7 @@ def _head(study: Study, revision: int) -> StudyRow:
     return StudyRow(
         study_uid=study.study_uid,
         item=_HEAD,
-        worklist=CLOSED if study.read_elsewhere_at else OPEN,
+        worklist=CLOSED if study.is_closed else OPEN,
         rank=_rank(study),
         due_shard=shard(study.study_uid) if study.due_at else None,
         due_at=study.due_at or None,
@@ -124,9 +124,9 @@ class StudyRepository:
             return None
         return StudyVersion.model_validate(row.body)
 
-    def worklist(self, limit: int = 200) -> list[Study]:
-        """Return open studies: highest risk first, then longest wait."""
-        rows: Iterator[StudyRow] = StudyRow.by_worklist.query(OPEN, limit=limit)
+    def worklist(self, limit: int = 200, which: str = OPEN) -> list[Study]:
+        """Return studies: highest risk first, then longest wait; the open ones, or those that were read elsewhere."""
+        rows: Iterator[StudyRow] = StudyRow.by_worklist.query(which, limit=limit)
         return [Study.model_validate(row.body) for row in rows]
 
 

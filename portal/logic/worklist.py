@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from firstread.clock import to_text
 from firstread.policy import Action, Actor, can
+from firstread.records.studies import CLOSED, OPEN
 from firstread.study import Alert, AlertState, AnalysisStatus, Risk, Study
 from portal.logic.display import ALERT_WORDS, PRIORITY_WORDS, STATUS_WORDS, risk_words, waiting
 from portal.logic.records import Records, resource_of
@@ -67,15 +68,20 @@ class Worklist(View):
         Whether there are more studies than rows; nothing is left out silently.
     shows_findings
         Whether the reader's role sees risk and probability.
+    read_elsewhere
+        Whether these are the studies that somebody elsewhere has read, instead of the open ones.
     """
 
     at: str
+    read_elsewhere: bool
     more: bool
     shows_findings: bool
     rows: tuple[WorklistRow, ...]
 
 
-def read_worklist(records: Records, actor: Actor, moment: datetime, limit: int = MAX_ROWS) -> Worklist:
+def read_worklist(
+    records: Records, actor: Actor, moment: datetime, limit: int = MAX_ROWS, *, read_elsewhere: bool = False
+) -> Worklist:
     """Return the worklist for a reader.
 
     Parameters
@@ -88,8 +94,10 @@ def read_worklist(records: Records, actor: Actor, moment: datetime, limit: int =
         The present.
     limit
         How many studies to show at most.
+    read_elsewhere
+        The studies that were read elsewhere, instead of the open ones.
     """
-    studies = records.studies.worklist(limit + 1)
+    studies = records.studies.worklist(limit + 1, CLOSED if read_elsewhere else OPEN)
     visible = [
         study for study in studies[:limit] if can(actor, Action.STUDY_VIEW, resource_of(study)).allowed
     ]
@@ -100,7 +108,11 @@ def read_worklist(records: Records, actor: Actor, moment: datetime, limit: int =
         # The order would tell the risk.
         rows.sort(key=lambda row: (row.waiting_since, row.study_uid))
     return Worklist(
-        at=to_text(moment), more=len(studies) > limit, shows_findings=shows_findings, rows=tuple(rows)
+        at=to_text(moment),
+        read_elsewhere=read_elsewhere,
+        more=len(studies) > limit,
+        shows_findings=shows_findings,
+        rows=tuple(rows),
     )
 
 

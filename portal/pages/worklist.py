@@ -18,7 +18,19 @@ def show_worklist(
     request: Request, access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW))]
 ) -> Response:
     """Show all open studies."""
+    return _page(request, access, read_elsewhere=False)
+
+
+@router.get("/read-elsewhere")
+def show_read_elsewhere(
+    request: Request, access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW))]
+) -> Response:
+    """Show the studies of which a final report came from elsewhere."""
+    return _page(request, access, read_elsewhere=True)
+
+
+def _page(request: Request, access: Access, *, read_elsewhere: bool) -> Response:
     services = access.services
-    worklist = read_worklist(services.records, access.actor, services.clock())
+    worklist = read_worklist(services.records, access.actor, services.clock(), read_elsewhere=read_elsewhere)
     context = {"actor": access.actor, "worklist": worklist}
     return templates.TemplateResponse(request, "worklist.html", context)

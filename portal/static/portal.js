@@ -390,5 +390,5 @@ async function study() {
   }, IDLE_CHECK_SECONDS * 1000);
 }
 
-if (document.body.classList.contains("page-worklist")) worklist();
+if (document.body.matches(".page-worklist:not(.is-still)")) worklist();
 if (document.body.classList.contains("page-study")) study();

@@ -19,7 +19,7 @@ from firstread.clock import from_text
 from firstread.deid.burned_in import TextBox
 from firstread.messages import AnalyzeRequest
 from firstread.records.quarantine import QuarantineRepository
-from firstread.records.studies import StudyRepository
+from firstread.records.studies import CLOSED, StudyRepository
 from firstread.refs import open_references
 from firstread.study import AnalysisStatus, Order, Priority, Risk
 from functions.deidentify.handler import Settings
@@ -333,3 +333,41 @@ def test_somebody_who_has_looked_lets_an_image_through(hospital: Hospital) -> No
     (study,) = hospital.studies.worklist()
     assert (study.version, study.gathering.held_count, study.gathering.stored_count) == (2, 0, 1)
     assert outcomes(hospital) == {("stored", ""): 1}
+
+
+def test_a_study_of_which_nothing_can_be_read_is_on_the_worklist(hospital: Hospital) -> None:
+    hospital.put(encode(header())[:-162])
+    hospital.pump()
+    ((_, reason),) = outcomes(hospital)
+    assert reason == "truncated"
+    (study,) = hospital.studies.worklist()
+    assert (study.status, study.gathering.held_count, study.risk) == (AnalysisStatus.HELD, 1, Risk.UNKNOWN)
+    hospital.put(encode(header()))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert (study.gathering.held_count, study.gathering.stored_count, study.version) == (0, 1, 2)
+    assert study.gathering.patient
+
+
+def test_what_comes_after_a_report_from_elsewhere_is_open_again(hospital: Hospital) -> None:
+    hospital.put(encode(header(AccessionNumber="A1")))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    at = "2004-08-26T19:30:00.000000Z"
+    hospital.gather.orders.put(study.gathering.order_refs[0], Order(read_elsewhere_at=at, updated_at=at))
+    hospital.gather.look(study.study_uid)
+    assert hospital.studies.worklist() == []
+    assert [each.study_uid for each in hospital.studies.worklist(which=CLOSED)] == [study.study_uid]
+    hospital.put(encode(header(AccessionNumber="A1", SOPInstanceUID="1.2.3.9")))
+    hospital.pump()
+    (again,) = hospital.studies.worklist()
+    assert (again.version, again.read_elsewhere_at) == (2, at)
+
+
+def test_a_correction_corrects_what_is_said_of_the_patient(hospital: Hospital) -> None:
+    hospital.put(encode(header(PatientAge="004Y", PatientSex="F")))
+    hospital.pump()
+    hospital.put(encode(header(PatientAge="044Y", PatientSex="M")))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert (study.version, study.gathering.age_years, study.gathering.sex) == (1, 44, "M")

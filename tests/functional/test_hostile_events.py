@@ -67,12 +67,11 @@ def log() -> Iterator[io.StringIO]:
     handler.setStream(before)  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("hospital")
 @pytest.mark.parametrize("step", QUEUES, ids=lambda step: step.__name__.split(".")[1])
 @given(body=_bodies | st.binary(max_size=40).map(lambda raw: raw.decode("latin-1")))
 @_FEW
-def test_a_body_of_any_form_fails_alone(
-    hospital: Hospital, log: io.StringIO, step: Any, body: object
-) -> None:
+def test_a_body_of_any_form_fails_alone(log: io.StringIO, step: Any, body: object) -> None:  # noqa: ANN401
     text = body if isinstance(body, str) else json.dumps(body)
     batch = events.sqs(text)
     answer = step.handle(batch, events.CONTEXT)
@@ -80,6 +79,7 @@ def test_a_body_of_any_form_fails_alone(
     assert MARK not in log.getvalue()
 
 
+@pytest.mark.usefixtures("hospital")
 @pytest.mark.parametrize("step", [gather, deliver], ids=["gather", "deliver"])
 @given(
     image=st.dictionaries(
@@ -88,9 +88,7 @@ def test_a_body_of_any_form_fails_alone(
     )
 )
 @_FEW
-def test_a_row_of_any_form_fails_alone(
-    hospital: Hospital, log: io.StringIO, step: Any, image: dict[str, Any]
-) -> None:
+def test_a_row_of_any_form_fails_alone(log: io.StringIO, step: Any, image: dict[str, Any]) -> None:  # noqa: ANN401
     keys = {"study_uid": {"S": "2.25.1"}, "sop_uid": {"S": "2.25.2"}, "message_id": {"S": "m"}}
     batch = events.stream((keys, image))
     answer = step.handle(batch, events.CONTEXT)

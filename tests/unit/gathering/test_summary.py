@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstread.gathering.summary import expected, fingerprint, gathering, present
-from firstread.study import Instance, InstanceState
+from firstread.study import Instance, InstanceState, mark_of
 from tests.support.records import STUDY, T0, T1, T2, instance
 
 HELD = instance("2.25.8", state=InstanceState.HELD, studies_key="")
-NOTE = instance("2.25.99", rejects=("2.25.1",))
+NOTE = instance("2.25.99", rejects=(mark_of("2.25.1"),))
 
 
 def facts(each: Instance, **values: object) -> Instance:
