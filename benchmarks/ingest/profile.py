@@ -38,8 +38,8 @@ from firstread.uploads.client import IngestClient
 TITLE = "A hospital's stress hour at the way in"
 CT_TITLE = "Last slice of a CT to its alert"
 PACES = (1, 5, 10)
-SECONDS = 90.0
-_DRAIN = 600.0
+SECONDS = 60.0
+_DRAIN = 300.0
 _CTS = 5
 
 
