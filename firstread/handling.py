@@ -21,11 +21,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.correlation import Correlation, correlated
 from firstread.metrics import Meter, Metric
+from firstread.queues import show_again
 
 Event = dict[str, Any]
 """A Lambda event or one of its records, as decoded JSON."""
 
 logger = Logger()
+# Before the second and the third try: a race is over in seconds, a store that is out of reach perhaps in minutes.
+# What fails longer is in the dead letters, and the sweep sends its event again.
+_PAUSES = (10, 120)
 logger.addFilter(Correlation())
 meter = Meter()
 """What the function measures; `batch` flushes it."""
@@ -79,6 +83,7 @@ def batch(
             except Exception as error:
                 logger.error("record failed", extra=describe(error))
                 meter.add(Metric.RECORDS_FAILED)
+                _show_soon(event)
                 raise
 
     # All records failing is reported like some failing: an exception would only repeat it, with its text.
@@ -90,6 +95,20 @@ def batch(
         return dict(process_partial_response(event, handle, processor, context))  # type: ignore[arg-type]
     finally:
         meter.flush()
+
+
+def _show_soon(record: Event) -> None:
+    """Let a queue show a message that failed after a pause, not after the visibility timeout of half an hour.
+
+    The timeout is that long because a slow batch must not be worked on twice; a batch that has failed is over.
+    """
+    if record.get("eventSource") != "aws:sqs":
+        return
+    tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+    try:
+        show_again(record["eventSourceARN"], record["receiptHandle"], _PAUSES[min(tries, len(_PAUSES)) - 1])
+    except Exception as error:
+        logger.warning("message not shown sooner", extra=describe(error))  # it comes after the timeout
 
 
 def correlation_of(record: Event) -> str:

@@ -186,6 +186,18 @@ def _letter(message: "MessageTypeDef") -> Letter:
     )
 
 
+@lru_cache(maxsize=16)
+def _url(name: str) -> str:
+    return _sqs().get_queue_url(QueueName=name)["QueueUrl"]
+
+
+def show_again(queue_arn: str, receipt_handle: str, seconds: int) -> None:
+    """Let a queue show a received message to the next receiver after so many seconds."""
+    _sqs().change_message_visibility(
+        QueueUrl=_url(queue_arn.rsplit(":", 1)[-1]), ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+    )
+
+
 class EventBus:
     """An EventBridge bus.
 

@@ -24,6 +24,7 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     queues._sqs.cache_clear,
     queues._sns.cache_clear,
     queues._events.cache_clear,
+    queues._url.cache_clear,
     refs._kms.cache_clear,
     *(
         handler.bootstrap.cache_clear

@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError
 from firstread.errors import TransientError
 from firstread.messages import AlertNotice, QuietTimer, ResultRecorded
 from firstread.queues import MAX_DELAY_SECONDS, EventBus, Queue, Topic
+from functions.complete_study import handler as complete_study
+from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.records import STUDY, T1
 
@@ -62,3 +64,18 @@ def test_a_subscriber_receives_the_notice_and_its_subject(cloud: Cloud) -> None:
 def test_a_queue_that_is_gone_is_an_error(cloud: Cloud) -> None:
     with pytest.raises(ClientError):
         Queue(cloud.urls["analyze"] + "-gone").send(TIMER)
+
+
+def test_a_message_that_failed_is_shown_again_after_a_pause(cloud: Cloud) -> None:
+    url = cloud.urls["quiet-timers"]
+    cloud.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1800"})
+    cloud.sqs.send_message(QueueUrl=url, MessageBody="not a timer")
+    (message,) = cloud.sqs.receive_message(QueueUrl=url)["Messages"]
+    event = events.sqs("not a timer")
+    event["Records"][0] |= {
+        "receiptHandle": message["ReceiptHandle"],
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:quiet-timers",
+    }
+    assert complete_study.handle(event, events.CONTEXT)["batchItemFailures"]
+    (changed,) = cloud.wire.sent("ChangeMessageVisibility")
+    assert (changed["QueueUrl"].rsplit("/", 1)[-1], changed["VisibilityTimeout"]) == ("quiet-timers", 10)

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import EventType
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from firstread import handling
 from firstread.correlation import correlate
 from firstread.errors import QuarantineError, Reason, TransientError
 from firstread.handling import Event, batch, correlation_of, describe, logger
@@ -18,6 +19,11 @@ from tests.support import events
 from tests.support.emf import lines
 
 SECRET = "Quimby^Theodora"
+
+
+@pytest.fixture(autouse=True)
+def _no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handling, "show_again", lambda *_: None)
 
 
 def caught(error: BaseException) -> BaseException:
