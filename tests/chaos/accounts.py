@@ -106,7 +106,9 @@ def _objects(bucket: str, found: Account) -> Iterator[Object]:
                 found.violations.append(f"{version['Key']} has no row in the ledger")
                 continue
             found.outcomes[row.outcome] += 1
-            data = s3.get_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
+            data = s3.get_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])[
+                "Body"
+            ].read()
             settled = row.settlement or {}
             yield Object(
                 version["Key"],
@@ -129,7 +131,9 @@ def _nothing_of_an_object_is_lost(
         for kind in kinds:
             found.must((sop_uid, kind) in there, f"{sop_uid} was acknowledged as {kind}, and is in no object")
     bad = [each for each in objects if each.kind is Kind.UNREADABLE]
-    found.must(len(bad) >= unreadable, f"{unreadable} unreadable objects were acknowledged, {len(bad)} are there")
+    found.must(
+        len(bad) >= unreadable, f"{unreadable} unreadable objects were acknowledged, {len(bad)} are there"
+    )
     for each in bad:
         found.must(each.outcome == Outcome.QUARANTINED, f"{each.key} is unreadable and {each.outcome}")
 
@@ -192,7 +196,9 @@ def _study(uid: str, plan: Plan, rows: list[Instance], found: Account) -> Study 
     found.versions += head.version
     found.must(len(rows) == plan.instances, f"study {uid} has {len(rows)} of {plan.instances} instances")
     found.must(head.status in _REST, f"study {uid} is {head.status}")
-    found.must(head.version_count == len(rows), f"study {uid}: its version has {head.version_count} of {len(rows)}")
+    found.must(
+        head.version_count == len(rows), f"study {uid}: its version has {head.version_count} of {len(rows)}"
+    )
     seen = gathering(uid, rows).fingerprint if rows else ""
     found.must(head.version_fingerprint == seen, f"study {uid}: its version is of other instances")
     version = studies.version(uid, head.version)

@@ -65,6 +65,7 @@ class Door(Protocol):
     """One way in."""
 
     acknowledged: Acknowledged
+    takes_anything: bool
 
     def bring(self, images: Sequence[Image]) -> list[Image]:
         """Send images once; return those that were not acknowledged."""
@@ -90,6 +91,8 @@ def bring(door: Door, images: Sequence[Image], hopeless: Callable[[], bool]) -> 
 
 class Stow:
     """DICOMweb: one request per study."""
+
+    takes_anything = False
 
     def __init__(self, run: Run) -> None:
         self.acknowledged = Acknowledged()
@@ -126,6 +129,8 @@ class Stow:
 class Storage:
     """DIMSE: one association per study, to the gateway."""
 
+    takes_anything = False
+
     def __init__(self, gateway: GatewayProcess) -> None:
         self.acknowledged = Acknowledged()
         self._port = gateway.port
@@ -154,6 +159,8 @@ class Storage:
 
 class Uploads:
     """`firstread push`, as the library does it: presigned uploads, resumed after whatever stopped it."""
+
+    takes_anything = True
 
     def __init__(self, run: Run) -> None:
         self.acknowledged = Acknowledged()

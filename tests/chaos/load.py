@@ -22,6 +22,7 @@ _SIDE = 64
 _CORRECTED = "corrected"
 _FIRST_PIXEL = 1000
 _OTHER_PIXEL = 1999
+_WITHIN_HEADER = 700
 
 
 class Kind(StrEnum):
@@ -102,12 +103,12 @@ def plans(door: str, seed: int) -> Iterator[Plan]:
 
 
 def unreadable(chance: random.Random) -> Image:
-    """Bytes that are no image, different each time: no DICOM at all, or one that breaks off."""
+    """Bytes that are no image, different each time: no DICOM at all, or one that breaks off in its header."""
     if chance.random() < 0.5:
         data = b"not DICOM " + chance.randbytes(32)
     else:
         image = Plan("nobody", chance.getrandbits(60), "CT", 1).image(1)
-        data = image.data[: len(image.data) // 2]
+        data = image.data[:_WITHIN_HEADER]
     return Image("", "", Kind.UNREADABLE, data)
 
 

@@ -32,8 +32,6 @@ class Monkey:
         What it kills.
     engine_kills
         How often the engine dies: once in each of so many equal parts of the time.
-    again
-        Called after the run was started anew.
     """
 
     def __init__(
@@ -42,13 +40,12 @@ class Monkey:
         gateway: GatewayProcess,
         chance: random.Random,
         engine_kills: int,
-        again: Callable[[], None],
         say: Say,
     ) -> None:
         self.kills: Counter[str] = Counter()
         self.starts = 0
         self._run, self._gateway, self._chance, self._say = run, gateway, chance, say
-        self._engine_kills, self._again = engine_kills, again
+        self._engine_kills = engine_kills
         self._home = Home(run.home)
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -70,8 +67,7 @@ class Monkey:
         self._stopping.set()
         self._starter.join()
         self._start()
-        if not self._gateway_lives():
-            self._gateway.start()
+        self._start_gateway()
 
     def kill(self, target: str) -> None:
         """Kill one process, if it runs."""
@@ -105,9 +101,20 @@ class Monkey:
                 continue
             self._wanted.clear()
             time.sleep(self._chance.random())
-            if not self._gateway_lives():
-                self._gateway.start()
+            self._start_gateway()
             self._start()
+
+    def _start_gateway(self) -> None:
+        for _ in range(_TRIES):
+            if self._gateway_lives():
+                return
+            before = self.kills[GATEWAY]
+            try:
+                self._gateway.start()
+            except AssertionError:
+                if self.kills[GATEWAY] == before:
+                    raise
+        self._wanted.set()
 
     def _start(self) -> None:
         """`firstread up`, again where a component was killed while it started."""
@@ -116,8 +123,9 @@ class Monkey:
             self.starts += 1
             done = self._run.up(check=False)
             if done.returncode == 0:
-                self._again()
                 return
             if sum(self.kills.values()) == before:
-                raise AssertionError(f"`firstread up` ended with {done.returncode}: {done.stdout}{done.stderr}")
+                raise AssertionError(
+                    f"`firstread up` ended with {done.returncode}: {done.stdout}{done.stderr}"
+                )
         self._wanted.set()

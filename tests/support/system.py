@@ -2,13 +2,14 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from firstread.environment import (
     ResultsSettings,
     StudiesSettings,
 )
+from firstread.gateway.settings import load
+from firstread.gateway.status import gateway_status
 from firstread.local.home import Home, activate
 from firstread.records import tables
 from firstread.sources import PUSH, new_token, token_digest
@@ -33,10 +36,13 @@ CALLER = "CT1"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a free port that no outgoing connection is given, so that it stays free while a program restarts."""
+    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = secrets.randbelow(below - 10_000) + 10_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(what: str, ready: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401
@@ -49,8 +55,9 @@ def wait_for(what: str, ready: Callable[[], Any], seconds: float = 90) -> Any:  
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
-def _without_aws() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+def _environment() -> dict[str, str]:
+    ours = ("AWS_", "FIRSTREAD_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,6 @@ class Run:
             path = found.token_file(name)
             path.touch(mode=0o600)
             path.write_text(token)
-            # The command that pushes is a person's; associations and requests of one image may be the first of many.
             sources.append({"name": name, "token_sha256": token_digest(token)})
         Home(home).sources.touch(mode=0o600)
         Home(home).sources.write_text(json.dumps({"sources": sources}))
@@ -87,7 +93,7 @@ class Run:
     def firstread(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(FIRSTREAD), *arguments],
-            env={**_without_aws(), "FIRSTREAD_HOME": str(self.home), "COLUMNS": "160"},
+            env={**_environment(), "FIRSTREAD_HOME": str(self.home), "COLUMNS": "160"},
             capture_output=True,
             text=True,
             check=False,
@@ -120,14 +126,14 @@ class Run:
         before = dict(os.environ)
         try:
             activate(Home(self.home))
-            tables.bind(_Settings())
+            tables.bind(Settings())
             yield
         finally:
             os.environ.clear()
             os.environ.update(before)
 
 
-class _Settings(LedgerSettings, InstancesSettings, StudiesSettings, ResultsSettings, AlertsSettings):
+class Settings(LedgerSettings, InstancesSettings, StudiesSettings, ResultsSettings, AlertsSettings):
     """Every table that a test looks into."""
 
 
@@ -176,7 +182,7 @@ class GatewayProcess:
         with (self.run.home / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(FIRSTREAD), "gateway", "run", "--config", str(self.config)],
-                env=_without_aws(),
+                env=_environment(),
                 stdout=log,
                 stderr=log,
             )
@@ -199,7 +205,7 @@ class GatewayProcess:
             self.process.terminate()
             self.process.wait(60)
 
-    def status(self) -> dict[str, Any]:
-        done = self.run.firstread("gateway", "status", "--json", "--config", str(self.config), check=False)
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+    def waiting(self) -> int:
+        """Return how many objects and messages are in its spool."""
+        found = gateway_status(load(self.config))
+        return found.objects + found.messages
