@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from firstread.records.tables import TABLES
-from tests.e2e.conftest import free_port, wait_for
+from tests.support.system import free_port, wait_for
 from tests.support import events
 
 pytestmark = pytest.mark.slow
