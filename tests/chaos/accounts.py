@@ -1,4 +1,4 @@
-"""Everything that was acknowledged is accounted for: read from objects and records, not from what anybody says of them."""
+"""Everything that was acknowledged is accounted for: by the bytes of objects and by records, nothing by hearsay."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping

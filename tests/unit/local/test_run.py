@@ -25,6 +25,7 @@ class Machine:
         patch.setattr(run, "_start_engine", self.start_engine)
         patch.setattr(run, "_reconcile", self.reconcile)
         patch.setattr(processes, "running", lambda _home, name: self.engine and name == run.ENGINE)
+        patch.setattr(processes, "stop", lambda _home, _name: True)
         patch.setattr(processes, "start", lambda _home, _component: None)
         patch.setattr(processes, "wait_until_alive", self.wait)
 
