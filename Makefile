@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 TORCH_INDEX ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo up down status test test-fast lint format type bench docs lock clean
+.PHONY: help setup demo up down status test test-fast lint format type chaos bench docs lock clean
 
 help:  ## Show the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ format: setup  ## Let ruff mend what it can.
 
 type: setup  ## mypy, strict.
 	$(BIN)/mypy
+
+chaos: setup  ## Kill whatever can be killed under load, then account for everything; ARGS="--minutes 10".
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: setup  ## Measure, and write docs/reference/benchmarks.md.
 	$(BIN)/python -m benchmarks $(ARGS)

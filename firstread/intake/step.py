@@ -358,7 +358,7 @@ class Intake:
         self.ledger.settle(settled)
         return settled
 
-    def _correct(self, arrived: Arrived, existing: Instance, new: Instance) -> Receipt:
+    def _correct(self, arrived: Arrived, existing: Instance, new: Instance) -> Receipt | None:
         """Let the record say whose instance it is now; cleaning has told the vault, and the images stay as they are."""
         corrected = existing.model_copy(
             update={
@@ -377,9 +377,13 @@ class Intake:
             study_uid=existing.study_uid,
             sop_uid=existing.sop_uid,
         )
-        if not self.instances.replace(existing, corrected, settled):
-            raise TransientError("the instance changed meanwhile")
-        return settled
+        if self.instances.replace(existing, corrected, settled):
+            return settled
+        # Somebody was first: compare with what it is now. Left to a later try, the object would wait half an hour.
+        current = self.instances.get(existing.study_uid, existing.sop_uid)
+        if current is None:
+            raise TransientError("the instance went")
+        return self._second(arrived, current, new)
 
     def _has_same_pixels(self, file: DicomFile, existing: Instance) -> bool:
         """Compare with the object that made the instance; where it is gone, nobody can say that they are the same."""

@@ -102,6 +102,11 @@ class Home:
         """Return the mark that the engine was killed, kept until it was stopped cleanly again."""
         return self.path / "engine.lost-state"
 
+    @property
+    def unreconciled(self) -> Path:
+        """Return the mark that the engine was killed, kept until what arrived was compared with the records."""
+        return self.path / "engine.unreconciled"
+
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file of the directory in one step."""
         target = self.path / name

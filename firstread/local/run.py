@@ -75,10 +75,7 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     before = home.read("settings.json")
     say("synthesising the templates (cached after the first time)")
     found = templates(home, ports)
-    killed = home.unclean.exists() and not processes.running(home, ENGINE)
-    if killed:
-        say("the engine was killed last time: what it had not saved is lost; received objects are on disk")
-        home.lost_state.touch()
+    _notice_kill(home, say)
     say(f"engine on {endpoint(ports)}")
     _start_engine(home, ports)
     home.write("settings.json", engine_credentials(ports))
@@ -108,8 +105,9 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     say(f"ingest service on {ingest_url(ports)}")
     processes.start(home, Component(INGEST, [sys.executable, "-m", "ingest_service"], environment))
     processes.wait_until_alive(home, INGEST, lambda: _answers(f"{ingest_url(ports)}/healthz"), 30)
-    if killed:
+    if home.unreconciled.exists():
         _reconcile(say)
+        home.unreconciled.unlink()
     return settings
 
 
@@ -129,6 +127,14 @@ def down(home: Home, say: Say) -> None:
             clean = processes.stop(home, name, seconds=20)
         if not clean:
             say(f"{name} did not end in time and was killed")
+
+
+def _notice_kill(home: Home, say: Say) -> None:
+    """Mark that records were lost; another start that fails half way must not make anybody forget it."""
+    if home.unclean.exists() and not processes.running(home, ENGINE):
+        say("the engine was killed last time: what it had not saved is lost; received objects are on disk")
+        home.lost_state.touch()
+        home.unreconciled.touch()
 
 
 def _stop_engine(home: Home) -> bool:

@@ -92,6 +92,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
     }
     _run_images_from_here(body)
     _run_few_at_once(body)
+    _read_streams_patiently(body)
     vault_only = {"FIRSTREAD_VAULT_PATH", "FIRSTREAD_VAULT_KEY_FILE"}
     for resource in body["Resources"].values():
         if resource["Type"] != "AWS::Lambda::Function":
@@ -113,6 +114,15 @@ def _run_few_at_once(body: dict[str, Any]) -> None:
         scaling = resource.get("Properties", {}).get("ScalingConfig")
         if scaling is not None:
             scaling["MaximumConcurrency"] = max(2, scaling["MaximumConcurrency"] // _TIMES_SMALLER)
+
+
+def _read_streams_patiently(body: dict[str, Any]) -> None:
+    """Put `firstread.local.streams` before the functions that read a stream."""
+    for resource in list(body["Resources"].values()):
+        if "StartingPosition" in resource.get("Properties", {}):
+            function = body["Resources"][resource["Properties"]["FunctionName"]["Ref"]]["Properties"]
+            name = function["Handler"].split(".")[1]  # functions.<name>.handler.handle
+            function["Handler"] = f"firstread.local.streams.{name}"
 
 
 def _run_images_from_here(body: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from firstread.records.tables import TABLES
-from tests.e2e.conftest import free_port, wait_for
 from tests.support import events
+from tests.support.system import free_port, wait_for
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -189,6 +189,29 @@ def test_a_correction_changes_whose_it_is_and_asks_no_model(hospital: Hospital) 
     assert outcomes(hospital) == {("stored", ""): 1, ("duplicate", "correction"): 1, ("duplicate", ""): 2}
 
 
+def test_two_corrections_at_once_need_no_second_try(hospital: Hospital) -> None:
+    """As when two senders write the same image anew: a failed record would be hidden for half an hour."""
+    hospital.put(encode(header(PatientID="wrong")))
+    hospital.pump()
+    for _ in range(2):
+        hospital.put(encode(header(PatientID="right")))
+    hospital.put(encode(header(PatientID="another")))
+    deliveries = [each for each in hospital._new() if each.step == "deidentify"]
+    events = [{"Records": [record]} for delivery in deliveries for record in delivery.event["Records"]]
+    assert len(events) == 3
+
+    def others_first(operation: str, parameters: dict[str, object]) -> None:
+        if operation == "TransactWriteItems" and "instances_table" in str(parameters) and events:
+            assert hospital.deliver(Delivery("deidentify", events.pop())) == {"batchItemFailures": []}
+
+    hospital.cloud.wire.before = others_first
+    assert hospital.deliver(Delivery("deidentify", events.pop())) == {"batchItemFailures": []}
+    assert not events
+    hospital.pump()
+    assert hospital.failures == []
+    assert outcomes(hospital) == {("stored", ""): 1, ("duplicate", "correction"): 2, ("duplicate", ""): 1}
+
+
 def test_the_same_image_in_other_encodings_is_a_duplicate(hospital: Hospital) -> None:
     plain = encode(header())
     hospital.put(plain)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firstread.local import run, template
+from firstread.local import run, streams, template
 from firstread.local.home import Home, LocalError, Ports
 from infra.settings import Setting
 
@@ -35,7 +35,7 @@ def assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "Gather": function({"FIRSTREAD_COMPLETENESS": "{}"}),
             "FromLane": mapping({"MaximumConcurrency": 200}),
             "FromFeeds": mapping({"MaximumConcurrency": 5}),
-            "FromStream": mapping(None),
+            "FromStream": stream("Gather"),
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": {}},
         }
         (folder / f"{name}.template.json").write_text(json.dumps({"Resources": functions}))
@@ -68,10 +68,14 @@ def image(variables: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def mapping(scaling: dict[str, int] | None) -> dict[str, Any]:
+def mapping(scaling: dict[str, int]) -> dict[str, Any]:
+    return {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"ScalingConfig": scaling}}
+
+
+def stream(function: str) -> dict[str, Any]:
     return {
         "Type": "AWS::Lambda::EventSourceMapping",
-        "Properties": {} if scaling is None else {"ScalingConfig": scaling},
+        "Properties": {"FunctionName": {"Ref": function}, "StartingPosition": "TRIM_HORIZON"},
     }
 
 
@@ -112,7 +116,21 @@ def test_a_laptop_runs_few_functions_at_once(assembly: Path) -> None:
         "FromLane": 4,
         "FromFeeds": 2,
     }
-    assert first.body["Resources"]["FromStream"]["Properties"] == {}
+    assert "ScalingConfig" not in first.body["Resources"]["FromStream"]["Properties"]
+
+
+def test_a_function_that_reads_a_stream_tries_again_by_itself(assembly: Path) -> None:
+    (first, _) = template.templates(Home(assembly), Ports())
+    handlers = {
+        name: each["Properties"]["Handler"]
+        for name, each in first.body["Resources"].items()
+        if each["Type"] == "AWS::Lambda::Function" and name != "CleanPixels"
+    }
+    assert handlers == {
+        "Deidentify": "functions.gather.handler.handle",
+        "Gather": "firstread.local.streams.gather",
+    }
+    assert callable(streams.gather)
 
 
 def test_a_function_in_an_image_runs_as_the_others_do(assembly: Path) -> None:
