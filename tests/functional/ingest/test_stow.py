@@ -19,7 +19,7 @@ from firstread.messages import BatchEnded
 from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from firstread.study import Outcome, Receipt
-from ingest_service.api import stow
+from ingest_service import hints
 from tests.support import ingest
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
@@ -112,7 +112,7 @@ def test_the_end_of_a_request_is_told_with_the_number_of_different_instances(
 def test_the_end_of_many_studies_is_told_in_several_messages(
     cloud: Cloud, sender: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stow, "MOST_STUDIES", 2)
+    monkeypatch.setattr(hints, "_IN_A_MESSAGE", 2)
     post(sender, body(*(instance(1, StudyInstanceUID=f"1.2.{study}") for study in range(1, 4))))
     told = [BatchEnded.model_validate_json(each) for each in cloud.waiting("hints")]
     assert sorted(len(each.studies) for each in told) == [1, 2]
