@@ -183,6 +183,7 @@ def times(number: int, answer: tuple[int, bytes]) -> Callable[[str], tuple[int, 
 @pytest.mark.parametrize(
     "answer",
     [
+        (408, b""),
         (503, b"<Error><Code>SlowDown</Code></Error>"),
         (500, b""),
         (403, b"<Error><Code>AccessDenied</Code></Error>"),
