@@ -16,6 +16,7 @@ from ingest_service.errors import (
     BusyError,
     NotAcceptableError,
     RequestError,
+    StalledError,
     UnknownSenderError,
     UnsupportedError,
 )
@@ -118,6 +119,8 @@ def _request_error(_: Request, error: Exception) -> Response:
     response = problem(error.status, error.title, error.detail)
     if isinstance(error, BusyError):
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, StalledError):
+        response.headers["Connection"] = "close"  # RFC 9110 15.5.9; its rest could come at any time
     if isinstance(error, UnknownSenderError):
         response.headers["WWW-Authenticate"] = 'Bearer realm="firstread"'
     return response

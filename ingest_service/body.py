@@ -4,14 +4,23 @@ import json
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
+import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from ingest_service.errors import InvalidError, MalformedError, TooLargeError, UnsupportedError
+from ingest_service.errors import (
+    InvalidError,
+    MalformedError,
+    StalledError,
+    TooLargeError,
+    UnsupportedError,
+)
 from ingest_service.parts import media_type
 
 JSON_BYTES = 2 * 1024 * 1024
+_PATIENCE_SECONDS = 60.0
+_SLOWEST = 1024  # bytes a second; without it a byte a minute would hold a place for ever
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -37,16 +46,28 @@ async def blocks(request: Request, size: int) -> AsyncIterator[bytes]:
     ------
     MalformedError
         If the sender goes away before its end.
+    StalledError
+        If nothing comes for a minute, or so little that it comes to that. What is done with a block does not count.
     """
     held = bytearray()
+    stream, patience = request.stream(), _PATIENCE_SECONDS
     try:
-        async for chunk in request.stream():
+        while True:
+            asked = anyio.current_time()
+            with anyio.fail_after(patience):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                break
+            patience += len(chunk) / _SLOWEST - (anyio.current_time() - asked)
+            patience = min(patience, _PATIENCE_SECONDS)
             held += chunk
             if len(held) >= size:
                 yield bytes(held)
                 held.clear()
     except ClientDisconnect:
         raise MalformedError("the body ends too early") from None
+    except TimeoutError:
+        raise StalledError("the body did not come for a minute") from None
     if held:
         yield bytes(held)
 

@@ -29,6 +29,13 @@ class NotAcceptableError(RequestError):
     title = "Not acceptable"
 
 
+class StalledError(RequestError):
+    """The body stopped coming."""
+
+    status = 408
+    title = "Too slow"
+
+
 class TooLargeError(RequestError):
     """The body, or what it inflates to, is beyond the limits."""
 

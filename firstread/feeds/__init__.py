@@ -2,6 +2,7 @@
 
 from firstread.feeds.errors import FeedError
 from firstread.feeds.hl7v2 import (
+    KINDS,
     FeedMessage,
     OrderFacts,
     OrderMessage,
@@ -14,6 +15,7 @@ from firstread.feeds.hl7v2 import (
 )
 
 __all__ = [
+    "KINDS",
     "FeedError",
     "FeedMessage",
     "OrderFacts",

@@ -289,6 +289,8 @@ _READERS: dict[str, _Reader] = {
     "OMI^O23": _orders,
     "ORU^R01": _reports,
 }
+KINDS = frozenset(_READERS)
+"""What `parse` understands, as MSH-9.1 and MSH-9.2 say it."""
 _MOMENT = re.compile(
     r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(?:\.(\d{1,6})\d*)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
 )

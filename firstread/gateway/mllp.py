@@ -11,14 +11,13 @@ from typing import Any
 
 import hl7
 
+from firstread.feeds import KINDS
 from firstread.gateway.landing import Landings
 from firstread.gateway.settings import Hl7, is_in
 from firstread.gateway.spool import Identifiers, Kind, Spool
 from firstread.gateway.tls import server_context
 
 START, END, RETURN = b"\x0b", b"\x1c", b"\r"
-FORWARDED = frozenset({"ADT", "OMI", "ORM", "ORU"})
-"""Types that the other side understands; all others are acknowledged, counted and dropped."""
 _RECEIVE = 64 * 1024
 _HANDSHAKE = 10.0
 _MOST_HEADER = 4096  # bytes of a plausible MSH
@@ -214,7 +213,8 @@ class FeedListener:
             if header is None or not header.is_complete:
                 self._spool.count("feed_not_understood")
                 return answer(header, "AE", "MSH-9, MSH-10 or MSH-12 cannot be read")
-            if header.kind not in FORWARDED:
+            # What the other side does not understand would lie there with its names, and nobody would ever need it.
+            if f"{header.kind}^{header.trigger}" not in KINDS:
                 self._spool.count("feed_dropped")
                 return answer(header, "AA")
             self._keep(message)

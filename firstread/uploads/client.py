@@ -113,8 +113,10 @@ class IngestClient:
         done: list[Uploaded] = []
         try:
             for group in _groups(items):
-                for item, way in zip(group, self._ask(group, batch, backfill=backfill), strict=True):
-                    done.append(self._send(item, way))
+                digests = [_part_digests(item) for item in group]
+                ways = self._ask(group, digests, batch, backfill=backfill)
+                for item, parts, way in zip(group, digests, ways, strict=True):
+                    done.append(self._send(item, parts, way))
         except UploadError as error:
             error.done = tuple(done)
             raise
@@ -160,7 +162,9 @@ class IngestClient:
         headers = {**self._headers, "Content-Type": "application/json"}
         return self._wire.send("POST", self._url + path, headers, json.dumps(body).encode())
 
-    def _ask(self, group: Sequence[Upload], batch: str, *, backfill: bool) -> list[dict[str, Any]]:
+    def _ask(
+        self, group: Sequence[Upload], digests: Sequence[list[str]], batch: str, *, backfill: bool
+    ) -> list[dict[str, Any]]:
         objects = [
             {
                 "size": item.size,
@@ -169,15 +173,15 @@ class IngestClient:
                 "sop_uid": _uid(item.sop_uid),
                 "number": item.number,
                 "urgent": item.urgent,
-                "part_sha256": _part_digests(item),
+                "part_sha256": parts,
             }
-            for item in group
+            for item, parts in zip(group, digests, strict=True)
         ]
         answer = self._post("/uploads", {"batch": batch, "backfill": backfill, "objects": objects})
         ways: list[dict[str, Any]] = answer.json()["uploads"]
         return ways
 
-    def _send(self, item: Upload, way: Mapping[str, Any]) -> Uploaded:
+    def _send(self, item: Upload, digests: Sequence[str], way: Mapping[str, Any]) -> Uploaded:
         key = str(way["object_key"])
         with _opened(item) as file:
             if "form" in way:
@@ -185,9 +189,7 @@ class IngestClient:
                 return Uploaded(item, key, answer.headers.get("x-amz-version-id", ""))
             sent = [
                 {"etag": self._put_part(file, part, size), "sha256": digest}
-                for part, size, digest in zip(
-                    way["parts"]["parts"], _part_sizes(item), _part_digests(item), strict=True
-                )
+                for part, size, digest in zip(way["parts"]["parts"], _part_sizes(item), digests, strict=True)
             ]
         body = {"object_key": key, "upload_id": way["parts"]["upload_id"], "parts": sent}
         return Uploaded(item, key, str(self._post("/uploads/complete", body).json()["version_id"]))
@@ -236,6 +238,8 @@ def _opened(item: Upload) -> IO[bytes]:
 
 
 def _part_digests(item: Upload) -> list[str]:
+    if item.size <= FORM_BYTES:
+        return []
     with _opened(item) as file:
         return [_digest_of_part(file, size) for size in _part_sizes(item)]
 

@@ -91,7 +91,7 @@ class Wire:
         Raises
         ------
         BusyError
-            After 429 or 503.
+            After 408, 429 or 503.
         RefusedUploadError
             After any other 4xx.
         UnreachableError
@@ -179,7 +179,7 @@ def _judged(answer: Answer) -> Answer:
     if 200 <= answer.status < 300:
         return answer
     code = _s3_code(answer.body)
-    if answer.status in (429, 503) or code == "RequestTimeout":
+    if answer.status in (408, 429, 503) or code == "RequestTimeout":
         raise BusyError(_wait(answer.headers.get("retry-after", "")))
     if 400 <= answer.status < 500:
         raise RefusedUploadError(_S3_REFUSALS.get(code) or _REFUSALS.get(answer.status, "not_understood"))

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
-from firstread.clock import to_text
-from firstread.messages import BatchEnded
 from firstread.uploads.client import MOST_STUDIES
 from ingest_service.access import Sender
 from ingest_service.body import parsed
 from ingest_service.errors import MissingError
+from ingest_service.hints import tell
 from ingest_service.services import services_of
 from ingest_service.uploads import Json
 
@@ -38,12 +37,6 @@ async def end(request: Request, source: Sender, batch: str) -> Response:
     asked = await parsed(request, EndRequest)
     services = services_of(request)
     references = services.door.references
-    message = BatchEnded(
-        correlation_id=batch,
-        source=source.name,
-        batch=batch,
-        studies={references.study(study): count for study, count in asked.studies.items()},
-        ended_at=to_text(services.door.clock()),
-    )
-    await to_thread.run_sync(services.hints.send, message)
+    studies = {references.study(study): count for study, count in asked.studies.items()}
+    await to_thread.run_sync(tell, services, source.name, batch, studies)
     return JSONResponse({"batch": batch}, 202)

@@ -10,16 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from firstread.clock import to_text
 from firstread.handling import describe, logger
-from firstread.messages import BatchEnded
 from firstread.sources import Source
-from firstread.uploads.client import MOST_STUDIES
 from ingest_service import stow
 from ingest_service.access import Sender
 from ingest_service.answers import judge_accept, stored
 from ingest_service.body import announced, blocks
 from ingest_service.errors import MalformedError, RequestError, TooLargeError
+from ingest_service.hints import tell
 from ingest_service.inflate import Gzip, Plain, decoder_of
 from ingest_service.limits import Place
 from ingest_service.parts import Part, Reader, reader_of
@@ -143,14 +141,7 @@ async def _receive(
 
 def _end(services: Services, source: Source, batch: str, studies: dict[str, int]) -> None:
     """Say that the batch is over; a hint that gets lost costs time and no object, so it fails nothing."""
-    ended_at, counts = to_text(services.door.clock()), list(studies.items())
     try:
-        for start in range(0, len(counts), MOST_STUDIES):
-            some = dict(counts[start : start + MOST_STUDIES])
-            services.hints.send(
-                BatchEnded(
-                    correlation_id=batch, source=source.name, batch=batch, studies=some, ended_at=ended_at
-                )
-            )
+        tell(services, source.name, batch, studies)
     except (BotoCoreError, ClientError) as error:
         logger.warning("end of a batch not told", extra={**describe(error), "correlation_id": batch})

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from firstread.clock import from_text
 from firstread.deid.burned_in import TextBox
-from firstread.messages import AnalyzeRequest
+from firstread.messages import AnalyzeRequest, QuietTimer
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.studies import CLOSED, StudyRepository
 from firstread.refs import open_references
@@ -84,6 +84,32 @@ def test_what_a_batch_brought_again_counts_as_come_through(hospital: Hospital) -
     (study,) = hospital.studies.worklist()
     assert outcomes(hospital) == {("stored", ""): 5, ("duplicate", ""): 3}
     assert (study.version, study.version_count) == (1, 5)
+
+
+def test_the_end_of_a_batch_of_many_studies_is_looked_at_study_by_study(hospital: Hospital) -> None:
+    """One look takes a fraction of a second, a function has one minute, and a backfill has a thousand studies."""
+    studies = {f"1.2.3.{number}": 2 for number in range(12)}
+    for uid in studies:
+        for number in (1, 2):
+            values = {"StudyInstanceUID": uid, "SOPInstanceUID": f"{uid}.{number}"}
+            image = header(Modality="CT", SOPClassUID=CTImageStorage, **values)
+            hospital.put(encode(image), batch="b1", study_ref=open_references(Settings()).study(uid))
+    for delivery in hospital.arrivals():
+        hospital.deliver(delivery)
+    for delivery in hospital.streams():
+        hospital.deliver(delivery)
+    hospital.messages()  # the timers of the quiet time: they would come much later
+    hospital.end("b1", studies)
+    (hint,) = hospital.messages()
+    hospital.deliver(hint)
+    looks = hospital.messages()
+    timers = [QuietTimer.model_validate_json(each.event["Records"][0]["body"]) for each in looks]
+    assert {each.study_uid for each in timers} == {each.study_uid for each in hospital.studies.worklist()}
+    assert [each.last_arrival for each in timers] == [""] * 12, "in any case, and none was looked at before"
+    hospital.clock.forward(seconds=2)
+    for delivery in looks:
+        hospital.deliver(delivery)
+    assert [each.closed_by for each in hospital.studies.worklist()] == ["batch"] * 12
 
 
 def test_an_announced_number_that_is_reached_closes_at_once(hospital: Hospital) -> None:

@@ -107,7 +107,7 @@ def test_a_message_that_was_acknowledged_survives(tmp_path: Path) -> None:
 
     with HttpService() as service:
         process = Process(tmp_path, "http://127.0.0.1:9")  # nobody listens there
-        messages = [f"MSH|^~\\&|A|B|C|D|2026||ADT^A08|{i}|P|2.5.1\rPID|{i}".encode() for i in range(20)]
+        messages = [f"MSH|^~\\&|A|B|C|D|2026||ADT^A40|{i}|P|2.5.1\rPID|{i}".encode() for i in range(20)]
         with socket.create_connection(("127.0.0.1", process.feed)) as connection:
             for message in messages:
                 connection.sendall(b"\x0b" + message + b"\x1c\r")

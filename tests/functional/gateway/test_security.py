@@ -147,6 +147,6 @@ def test_a_feed_by_tls(tmp_path: Path, certificates: Path) -> None:
             socket.create_connection(("127.0.0.1", gateway.feed.port)) as plain,
             client(certificates, "ours-leaf").wrap_socket(plain, server_hostname="127.0.0.1") as connection,
         ):
-            connection.sendall(b"\x0bMSH|^~\\&|A|B|C|D|2026||ADT^A08|7|P|2.5.1\r\x1c\r")
+            connection.sendall(b"\x0bMSH|^~\\&|A|B|C|D|2026||ADT^A40|7|P|2.5.1\r\x1c\r")
             assert b"MSA|AA|7" in connection.recv(1000)
         until(lambda: service.messages)

@@ -42,7 +42,7 @@ def test_what_is_not_understood_is_said_without_a_value(
     assert cloud.waiting("hints") == []
 
 
-def test_more_studies_than_a_message_carries(sender: TestClient) -> None:
+def test_more_studies_than_a_request_carries(sender: TestClient) -> None:
     studies = {f"1.2.{number}": 1 for number in range(1001)}
     assert sender.post("/ingest/batches/b-1/end", json={"studies": studies}).status_code == 422
 

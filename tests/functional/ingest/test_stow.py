@@ -3,9 +3,12 @@
 import gzip
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -19,11 +22,12 @@ from firstread.messages import BatchEnded
 from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from firstread.study import Outcome, Receipt
-from ingest_service.api import stow
+from ingest_service import hints
 from tests.support import ingest
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.ingest import MULTIPART, body
+from tests.support.loopback import served
 
 STUDY = "1.2.826.0.1.3680043.8.498.1.1"
 STUDIES = "/ingest/studies"
@@ -112,7 +116,7 @@ def test_the_end_of_a_request_is_told_with_the_number_of_different_instances(
 def test_the_end_of_many_studies_is_told_in_several_messages(
     cloud: Cloud, sender: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stow, "MOST_STUDIES", 2)
+    monkeypatch.setattr(hints, "_IN_A_MESSAGE", 2)
     post(sender, body(*(instance(1, StudyInstanceUID=f"1.2.{study}") for study in range(1, 4))))
     told = [BatchEnded.model_validate_json(each) for each in cloud.waiting("hints")]
     assert sorted(len(each.studies) for each in told) == [1, 2]
@@ -421,3 +425,26 @@ def test_what_nobody_expected_is_500_without_a_word(
 def test_health_needs_no_token(service: FastAPI) -> None:
     response = TestClient(service, base_url="http://ingest").get("/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_a_sender_that_stops_is_told_and_the_connection_is_closed(
+    cloud: Cloud, service: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_service.body._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("ingest_service.asgi._DRAINED_SECONDS", 0.1)
+    head = (
+        f"POST {STUDIES} HTTP/1.1\r\nHost: ingest\r\nAuthorization: Bearer {ingest.TOKENS['ct1']}\r\n"
+        f"Content-Type: {MULTIPART}\r\nContent-Length: 100000\r\n\r\n--{ingest.BOUNDARY}\r\n"
+    )
+    with served(service) as url:
+        address = urlsplit(url)
+        with socket.create_connection((str(address.hostname), address.port or 0), timeout=10) as connection:
+            connection.sendall(head.encode())
+            answered = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
+    assert answered.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answered.lower()
+    gate = service.state.services.gate
+    with ExitStack() as places:
+        for _ in range(gate.requests):
+            places.enter_context(gate.place(0))
+    assert cloud.objects("incoming") == {}

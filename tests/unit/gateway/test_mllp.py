@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstread.feeds import KINDS
 from firstread.gateway.landing import Watermark
 from firstread.gateway.mllp import Frames, Header, TooLongError, answer, header_of
 from firstread.gateway.run import Gateway, running
@@ -106,17 +107,20 @@ def message(kind: str, number: int = 1) -> bytes:
 
 
 def test_what_is_understood_is_handed_on_byte_by_byte(gateway: Gateway, service: FakeService) -> None:
-    kinds = ["ADT^A08", "ADT^A40^ADT_A39", "ORM^O01", "OMI^O23", "ORU^R01"]
+    kinds = ["ADT^A40", "ADT^A40^ADT_A39", "ORM^O01", "OMI^O23", "ORU^R01"]
+    assert {kind.removesuffix("^ADT_A39") for kind in kinds} == KINDS
     assert [code(each) for each in talk(gateway, *map(message, kinds))] == ["AA"] * 5
     until(lambda: len(service.messages) == 5)
     assert service.messages == [message(kind) for kind in kinds]  # in order, and with its bytes
 
 
 def test_what_is_not_understood_is_acknowledged_and_dropped(gateway: Gateway, service: FakeService) -> None:
-    assert [code(each) for each in talk(gateway, message("SIU^S12"), message("ADT^A08"))] == ["AA", "AA"]
+    others = ["SIU^S12", "ADT^A08", "ADT^A01^ADT_A01", "ADT", "ORU^R30", "OMI^O24", "A40^ADT"]
+    assert [code(each) for each in talk(gateway, *map(message, others))] == ["AA"] * 7
+    assert code(talk(gateway, message("ADT^A40"))[0]) == "AA"
     until(lambda: service.messages)
-    assert service.messages == [message("ADT^A08")]
-    assert gateway.spool._all("SELECT value FROM counters WHERE name = 'feed_dropped'") == [(1,)]
+    assert service.messages == [message("ADT^A40")]
+    assert gateway.spool._all("SELECT value FROM counters WHERE name = 'feed_dropped'") == [(7,)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_what_has_no_header_is_an_error(gateway: Gateway, service: FakeService, 
 
 def test_order_survives_failures(gateway: Gateway, service: FakeService) -> None:
     service.open.clear()
-    messages = [message("ADT^A08", number) for number in range(10)]
+    messages = [message("ADT^A40", number) for number in range(10)]
     talk(gateway, *messages)
     service.open.set()
     until(lambda: len(service.messages) == 10)
@@ -144,7 +148,7 @@ def test_a_full_disk_is_a_reject_and_the_sender_comes_again(tmp_path: Path, serv
     hl7 = {"host": "127.0.0.1", "port": 0, "peers": ["127.0.0.1"]}
     settings = gateways.settings(tmp_path / "spool", hl7=hl7)
     with running(settings, service, Full(settings.spool)) as gateway:
-        assert code(talk(gateway, message("ADT^A08"))[0]) == "AR"
+        assert code(talk(gateway, message("ADT^A40"))[0]) == "AR"
     assert not service.messages
 
 
