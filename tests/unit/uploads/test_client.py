@@ -55,8 +55,8 @@ def test_a_large_object_is_read_once_for_its_digests_and_once_to_be_sent(
 ) -> None:
     monkeypatch.setattr(client, "FORM_BYTES", 8)
     monkeypatch.setattr(client, "PART_BYTES", 8)
-    monkeypatch.setattr(client, "Wire", lambda _timeout: wire)
     wire, read = FakeWire(), 0
+    monkeypatch.setattr(client, "Wire", lambda _timeout: wire)
 
     def counted(file: IO[bytes], size: int) -> Iterator[bytes]:
         nonlocal read
