@@ -64,7 +64,8 @@ class Arrival(Value):
     source
         Name of the sender as the site configured it, such as ``ct1`` or ``push``; never text from outside.
     batch
-        Random name of the request, association or command it came with; also the correlation id of its logs.
+        The request, association or command it came with: a random name, or where the sender has made one, its
+        reference (`firstread.refs.References.batch`). Also the correlation id of its logs.
     study_ref, sop_ref
         References (`firstread.refs`) of the original UIDs; "" where the door did not read them.
     sha256

@@ -1,6 +1,6 @@
 """The correlation id of what a program works on: joins the log lines of a study's way, from the door to the alert.
 
-It is the random name of the batch that brought the study's first object (`firstread.arrival.Arrival.batch`), and
+It is the name of the batch that brought the study's first object (`firstread.arrival.Arrival.batch`), and
 travels in every message (`firstread.messages.Message.correlation_id`).
 """
 

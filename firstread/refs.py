@@ -51,6 +51,10 @@ class References:
         """Return the reference of a feed's message: of the digest of its bytes, or of its sender and control ID."""
         return self._of("message", name)
 
+    def batch(self, source: str, name: str) -> str:
+        """Return the reference of a batch that a source has named: no other source's, and nothing of the name."""
+        return self._of("batch", f"{source}\0{name}")
+
     def _of(self, kind: str, value: str) -> str:
         """Return 160 bits of HMAC-SHA256 (RFC 2104), as hexadecimal text; "" where there is no value."""
         value = value.strip(" \0")

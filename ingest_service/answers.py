@@ -24,6 +24,8 @@ from ingest_service.parts import media_type
 from ingest_service.stow import Kept
 
 DICOM_JSON = "application/dicom+json"
+BATCH_HEADER = "FirstRead-Batch"
+"""Its name in receipts and logs."""
 RETRY_AFTER_SECONDS = 5
 _ACCEPTABLE = frozenset({"", DICOM_JSON, "application/json", "application/*", "*/*"})
 _RETRIEVE_URL, _WARNING, _FAILURE = "00081190", "00081196", "00081197"
@@ -72,7 +74,7 @@ def stored(kept: Sequence[Kept], batch: str) -> Response:
         status = 409
     else:
         status = 200 if all(each.failure is None and each.concern is None for each in kept) else 202
-    headers = {"FirstRead-Batch": batch}
+    headers = {BATCH_HEADER: batch}
     return Response(json.dumps(_dataset(kept)), status, headers, media_type=DICOM_JSON)
 
 

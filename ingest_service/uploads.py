@@ -160,7 +160,8 @@ class Uploads:
             raise TooLargeError("an object may have 5 GiB")
         if any(len(each.part_sha256) != _part_count(each.size) for each in asked.objects):
             raise InvalidError("objects.part_sha256")
-        batch = asked.batch or uuid.uuid4().hex
+        name = asked.batch or uuid.uuid4().hex
+        batch = self.references.batch(source.name, name)
         places: Counter[str] = Counter()
         answers = []
         for each in asked.objects:
@@ -178,7 +179,7 @@ class Uploads:
                 sha256=each.sha256,
             )
             answers.append(self._begin(incoming_key(lane), each, arrival))
-        return UploadsAnswer(batch=batch, uploads=tuple(answers))
+        return UploadsAnswer(batch=name, uploads=tuple(answers))
 
     def _begin(self, key: str, wanted: Wanted, arrival: Arrival) -> UploadAnswer:
         metadata = arrival.metadata()

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from firstread.uploads.client import MOST_STUDIES
 from ingest_service.access import Sender
+from ingest_service.answers import BATCH_HEADER
 from ingest_service.body import parsed
 from ingest_service.errors import MissingError
 from ingest_service.hints import tell
@@ -31,12 +32,13 @@ class EndRequest(Json):
 
 @router.post("/ingest/batches/{batch}/end")
 async def end(request: Request, source: Sender, batch: str) -> Response:
-    """Say that a batch is over."""
+    """Say that a batch of the sender's own is over."""
     if not _BATCH.fullmatch(batch):
         raise MissingError("the URL names no batch")
     asked = await parsed(request, EndRequest)
     services = services_of(request)
     references = services.door.references
     studies = {references.study(study): count for study, count in asked.studies.items()}
-    await to_thread.run_sync(tell, services, source.name, batch, studies)
-    return JSONResponse({"batch": batch}, 202)
+    reference = references.batch(source.name, batch)
+    await to_thread.run_sync(tell, services, source.name, reference, studies)
+    return JSONResponse({"batch": batch}, 202, {BATCH_HEADER: reference})

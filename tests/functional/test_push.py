@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstread import storage
+from firstread.gateway.run import running
 from firstread.messages import BatchEnded
 from firstread.push import Options, Push, Sent
 from firstread.uploads.client import PART_BYTES, IngestClient, Upload
 from firstread.uploads.contents import Contents, Refusal, RefusedError, ZipLimits, files
 from firstread.uploads.errors import RefusedUploadError, UnreachableError
 from firstread.uploads.journal import Journal
-from tests.support import ingest
+from tests.support import gateways, ingest
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.loopback import Store, served, store
@@ -93,7 +94,8 @@ def test_a_file_is_sent_whole_and_s3_checks_it(world: World, tmp_path: Path) -> 
     assert world.cloud.objects("incoming") == {key: b"content"}
     (post,) = world.s3.posts
     assert "Quimby" not in repr(post)
-    assert post["x-amz-meta-batch"] == sent.receipt.batch
+    references = ingest.references(world.folder)
+    assert post["x-amz-meta-batch"] == references.batch("ct1", sent.receipt.batch)
 
 
 def dicom(path: Path, number: int = 1, **values: object) -> Path:
@@ -114,8 +116,21 @@ def test_the_end_of_a_push_tells_how_many_instances_each_study_got(world: World,
         references.study("1.2.826.0.1.3680043.8.498.1.1"): 3,
         references.study("1.2.9"): 1,
     }
-    assert {each.receipt.batch for each in sent if each.receipt} == {message.batch}
+    (batch,) = {each.receipt.batch for each in sent if each.receipt}
+    assert message.batch == references.batch("ct1", batch)
+    assert {post["x-amz-meta-batch"] for post in world.s3.posts} == {message.batch}
     assert {post.get("x-amz-meta-study-ref", "") for post in world.s3.posts} == {*message.studies, ""}
+
+
+def test_a_gateway_and_the_service_mean_the_same_batch(world: World, tmp_path: Path) -> None:
+    client = IngestClient(world.url, ingest.TOKENS["ct1"])
+    with running(gateways.settings(tmp_path / "spool"), client) as gateway:
+        instances = [gateways.instance(number) for number in (1, 2)]
+        assert gateways.send(gateway.dimse.port, *instances) == [0, 0]
+        gateways.until(lambda: not gateway.spool._all("SELECT 1 FROM batches"), seconds=30)
+    (message,) = [BatchEnded.model_validate_json(text) for text in world.cloud.waiting("hints")]
+    assert list(message.studies.values()) == [2]
+    assert {post["x-amz-meta-batch"] for post in world.s3.posts} == {message.batch}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from tests.support import ingest
 from tests.support.cloud import Cloud
+from tests.support.dicoms import encode, header
+from tests.support.ingest import MULTIPART, body
 
 MESSAGE = b"MSH|^~\\&|RIS|HOSP|FR|FR|20040826||ORM^O01|1|P|2.5\rPID|||998877||QUIMBY^THEODORA\r"
 ER7 = {"Content-Type": "application/hl7-v2+er7"}
@@ -26,7 +28,27 @@ def test_the_end_of_a_batch_is_told_by_reference(
     (text,) = cloud.waiting("hints")
     message = BatchEnded.model_validate_json(text)
     assert message.studies == {references.study("1.2.3"): 4, references.study("1.2.9"): 1}
-    assert (message.source, message.batch, message.correlation_id) == ("ct1", "b-1", "b-1")
+    batch = references.batch("ct1", "b-1")
+    assert (message.source, message.batch, message.correlation_id) == ("ct1", batch, batch)
+    assert response.headers["FirstRead-Batch"] == batch
+
+
+def test_nobody_ends_the_batch_of_another_source_nor_names_one_in_our_logs(
+    cloud: Cloud, service: FastAPI, sender: TestClient
+) -> None:
+    """Two sources that use one name have two batches, whichever door made the first one."""
+    name = "QUIMBY-THEODORA"
+    content = body(encode(header()))
+    stored = sender.post("/ingest/studies", content=content, headers={"Content-Type": MULTIPART})
+    theirs = stored.headers["FirstRead-Batch"]
+    for source, batch in (("ct1", name), ("er", name), ("er", theirs), ("ct1", theirs)):
+        ended = ingest.client(service, source).post(
+            f"/ingest/batches/{batch}/end", json={"studies": {"1.2.3": 1}}
+        )
+        assert ended.json() == {"batch": batch}
+    told = [BatchEnded.model_validate_json(text) for text in cloud.waiting("hints")]
+    assert len({each.batch for each in told}) == 5
+    assert not any(name in each.model_dump_json() for each in told)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from firstread.arrival import Arrival
+from firstread.messages import BatchEnded
 from firstread.refs import References
 from firstread.uploads.client import FORM_BYTES, PART_BYTES
 from tests.support import ingest
@@ -51,13 +52,36 @@ def test_a_form_is_good_for_one_object_and_these_bytes(sender: TestClient, refer
     metadata = {n.removeprefix("x-amz-meta-"): v for n, v in exact.items() if n.startswith("x-amz-meta-")}
     assert Arrival.from_metadata(metadata) == Arrival(
         source="ct1",
-        batch="a-batch",
+        batch=references.batch("ct1", "a-batch"),
         study_ref=references.study("1.2.3"),
         sop_ref=references.instance("1.2.3.4"),
         sha256=SHA256,
     )
+    assert answer["batch"] == "a-batch"
     left = datetime.fromisoformat(policy(upload)["expiration"]) - datetime.now(UTC)
     assert timedelta(minutes=14) < left <= timedelta(minutes=15)
+
+
+def batches(answer: dict[str, Any]) -> set[str]:
+    return {each["form"]["fields"]["x-amz-meta-batch"] for each in answer["uploads"]}
+
+
+@pytest.mark.parametrize("name", ["", "b-1"])
+def test_objects_and_the_end_of_their_batch_agree_on_its_name(
+    cloud: Cloud, sender: TestClient, name: str
+) -> None:
+    answer = ask(sender, wanted(), batch=name)
+    ended = sender.post(f"/ingest/batches/{answer['batch']}/end", json={"studies": {"1.2.3": 1}})
+    (hint,) = cloud.waiting("hints")
+    assert batches(answer) == {BatchEnded.model_validate_json(hint).batch}
+    assert ended.headers["FirstRead-Batch"] in batches(answer)
+    assert answer["batch"] not in batches(answer)
+
+
+def test_a_batch_is_its_sources_own(service: FastAPI) -> None:
+    first, second = (ask(ingest.client(service, each), wanted(), batch="b-1") for each in ("ct1", "er"))
+    assert first["batch"] == second["batch"] == "b-1"
+    assert not batches(first) & batches(second)
 
 
 def test_original_identifiers_do_not_come_back(sender: TestClient) -> None:
