@@ -1,6 +1,5 @@
 """What becomes of each object of a STOW-RS request (PS3.18 10.5): kept as it came, or refused with a reason."""
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from threading import Lock
@@ -78,14 +77,12 @@ class Request:
     def __init__(self, door: Door, source: Source, batch: str, study_uid: str = "") -> None:
         self._door, self._source, self._batch, self._study_uid = door, source, batch, study_uid
         self._lock = Lock()
-        self._numbers: Counter[str] = Counter()
-        self._known: dict[str, dict[str, list[Receipt]]] = {}
-        self._accepted: dict[str, set[str]] = {}
+        self._studies: dict[str, _Study] = {}
 
     @property
     def studies(self) -> dict[str, int]:
         """Return the number of different instances that were kept of each study, by its reference."""
-        return {study: len(instances) for study, instances in self._accepted.items()}
+        return {ref: len(study.accepted) for ref, study in self._studies.items() if study.accepted}
 
     def keep(self, part: Part) -> Kept:
         """Keep one object, or say why not; its content is closed in both cases."""
@@ -112,39 +109,54 @@ class Request:
             sop_ref=references.instance(found.sop_uid),
             sha256=part.sha256,
         )
+        study = self._of(arrival.study_ref)
         try:
-            earlier = self._earlier(arrival)
+            earlier = study.earlier(self._door, arrival)
             if any(_is_conflict(each) and each.sha256 == part.sha256 for each in earlier):
                 return Kept(part.number, found, Failure.KNOWN_CONFLICT)
             lane = lane_of(
                 urgent=self._source.urgent or found.stat,
-                number=self._number(arrival.study_ref),
+                number=study.number(),
                 backfill=self._source.backfill,
             )
             self._door.keep(part, arrival, lane)
         except (BotoCoreError, ClientError, PynamoDBException, OSError) as error:
             logger.warning("object not kept", extra={**describe(error), "correlation_id": self._batch})
             return Kept(part.number, found, Failure.PROCESSING, busy=_is_busy(error))
-        with self._lock:
-            self._accepted.setdefault(arrival.study_ref, set()).add(arrival.sop_ref)
+        study.accepted.add(arrival.sop_ref)
         if any(each.sha256 not in ("", part.sha256) for each in earlier):
             return Kept(part.number, found, concern=Concern.OTHER_BYTES)
         return Kept(part.number, found, concern=None if found.consistent else Concern.INCONSISTENT)
 
-    def _number(self, study_ref: str) -> int:
+    def _of(self, study_ref: str) -> "_Study":
         with self._lock:
-            self._numbers[study_ref] += 1
-            return self._numbers[study_ref]
+            return self._studies.setdefault(study_ref, _Study())
 
-    def _earlier(self, arrival: Arrival) -> list[Receipt]:
-        """Return earlier receipts of the same instance; a study is looked up once per request."""
+
+class _Study:
+    """What is known of one study within a request."""
+
+    def __init__(self) -> None:
+        self.accepted: set[str] = set()
+        self._lock = Lock()
+        self._count = 0
+        self._earlier: dict[str, list[Receipt]] | None = None
+
+    def number(self) -> int:
+        """Return the number of the next object."""
         with self._lock:
-            if arrival.study_ref not in self._known:
-                by_instance: dict[str, list[Receipt]] = {}
-                for receipt in self._door.ledger.of_study_ref(arrival.study_ref):
-                    by_instance.setdefault(receipt.sop_ref, []).append(receipt)
-                self._known[arrival.study_ref] = by_instance
-            return self._known[arrival.study_ref].get(arrival.sop_ref, [])
+            self._count += 1
+            return self._count
+
+    def earlier(self, door: Door, arrival: Arrival) -> list[Receipt]:
+        """Return earlier receipts of an instance; the study is looked up once, and no other one waits for that."""
+        with self._lock:
+            if self._earlier is None:
+                found: dict[str, list[Receipt]] = {}
+                for receipt in door.earlier(arrival.study_ref):
+                    found.setdefault(receipt.sop_ref, []).append(receipt)
+                self._earlier = found
+            return self._earlier.get(arrival.sop_ref, [])
 
 
 def _is_conflict(receipt: Receipt) -> bool:

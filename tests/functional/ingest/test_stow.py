@@ -22,7 +22,7 @@ from firstread.messages import BatchEnded
 from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from firstread.study import Outcome, Receipt
-from ingest_service import hints
+from ingest_service import door, hints
 from tests.support import ingest
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
@@ -201,6 +201,30 @@ def test_bytes_that_are_held_for_another_reason_are_taken_again(cloud: Cloud, se
 def test_a_study_is_looked_up_once_per_request(cloud: Cloud, sender: TestClient) -> None:
     post(sender, body(*(instance(number) for number in range(20))))
     assert len(cloud.wire.sent("Query")) == 1
+
+
+def test_a_sender_of_one_instance_per_request_reads_no_more_with_each(
+    cloud: Cloud, sender: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond that many receipts the pipeline alone tells a conflict: the object is kept."""
+    for number in range(3):
+        post(sender, body(instance(number)))
+    for receipt in receipts(cloud):
+        settle(receipt, Reason.CONFLICT)
+    assert [post(sender, body(instance(number))).status_code for number in range(3)] == [409] * 3
+    monkeypatch.setattr(door, "_LOOKED_UP", 2)
+    cloud.wire.calls.clear()
+    statuses = [post(sender, body(instance(number))).status_code for number in range(3)]
+    assert sorted(statuses) == [200, 409, 409]
+    assert [query["Limit"] for query in cloud.wire.sent("Query")] == [2] * 3
+
+
+def test_an_end_tells_of_no_study_of_which_nothing_was_kept(cloud: Cloud, sender: TestClient) -> None:
+    post(sender, body(instance(1)))
+    settle(receipts(cloud)[0], Reason.CONFLICT)
+    cloud.waiting("hints")
+    assert post(sender, body(instance(1))).status_code == 409
+    assert cloud.waiting("hints") == []
 
 
 @pytest.mark.parametrize(
