@@ -1,5 +1,6 @@
 """A chaos run: load through every door while processes die; then rest; then everything is accounted for."""
 
+import json
 import os
 import random
 import threading
@@ -18,7 +19,7 @@ from firstread.local.home import Home, activate
 from firstread.local.status import status
 from firstread.records import tables
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus
+from firstread.study import AnalysisStatus, Outcome
 from tests.chaos.accounts import Account, account
 from tests.chaos.doors import Acknowledged, Door, bring, doors
 from tests.chaos.load import Kind, Plan, plans, unreadable
@@ -40,7 +41,7 @@ _QUEUES = (
     "RESULTS",
 )
 _ENGINE_KILLS_PER_MINUTE = 0.8
-_REST_SECONDS = 300.0
+_REST_SECONDS = 480.0
 _HOPELESS_SECONDS = 180.0
 _QUIET_LOOKS = 3
 _PART_SECONDS = 1.0
@@ -112,15 +113,9 @@ class Chaos:
             for each in [*sending, watching]:
                 each.result()
         self._say("chaos is over, and everything runs")
-        replayed = self._rest()
+        rests, replayed = self._rest()
         rest = time.monotonic() - ended
-        found = account(
-            self._home,
-            os.environ["FIRSTREAD_INCOMING_BUCKET"],
-            self._plans,
-            _all_kinds(ways),
-            sum(door.acknowledged.unreadable for door in ways.values()),
-        )
+        found = self._account(ways, rests=rests)
         return Told(
             self._seed,
             found,
@@ -209,8 +204,8 @@ class Chaos:
             url = os.environ[f"FIRSTREAD_{name}_QUEUE_URL"]
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": seconds})
 
-    def _rest(self) -> int:
-        """Wait until nothing is on its way; returns the number of dead letters that were sent again."""
+    def _rest(self) -> tuple[bool, int]:
+        """Wait until nothing is on its way; returns whether that came, and how many dead letters were sent again."""
         wait_for("the spool of the gateway", lambda: not self.gateway.waiting(), _REST_SECONDS)
         self._say(self.run.firstread("reconcile", "--grace", "0").stdout.strip())
         deadline = time.monotonic() + _REST_SECONDS
@@ -223,9 +218,27 @@ class Chaos:
                 self._say(self.run.firstread("dlq", "replay", "--all").stdout.strip())
             waits = dead + now.pending + sum(now.waiting.values())
             quiet = 0 if waits or _unfinished() else quiet + 1
-        if quiet < _QUIET_LOOKS:
+        rests = quiet >= _QUIET_LOOKS
+        if not rests:
             self._say(f"not at rest after {_REST_SECONDS:.0f} s: {now}")
-        return replayed
+        return rests, replayed
+
+    def _account(self, ways: Mapping[str, Door], *, rests: bool) -> Account:
+        found = account(
+            self._home,
+            os.environ["FIRSTREAD_INCOMING_BUCKET"],
+            self._plans,
+            _all_kinds(ways),
+            sum(door.acknowledged.unreadable for door in ways.values()),
+        )
+        found.must(rests, f"not at rest after {_REST_SECONDS:.0f} s")
+        ledger = json.loads(self.run.firstread("ledger", "--json", check=False).stdout)
+        found.must(bool(ledger["balanced"]), "the ledger does not balance")
+        by_outcome = {each.value: found.outcomes[each.value] for each in Outcome}
+        counted = {name: ledger[name] for name in by_outcome}
+        found.must(counted == by_outcome, f"the ledger counts {counted}")
+        found.must(ledger["received"] == found.objects, "the ledger received something else")
+        return found
 
 
 def _unfinished() -> bool:

@@ -12,7 +12,7 @@ SEED = 20
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_minute_of_chaos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.chaos", f"--minutes={MINUTES}", f"--seed={SEED}"]
     done = subprocess.run(
