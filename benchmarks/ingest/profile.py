@@ -38,9 +38,9 @@ from firstread.uploads.client import IngestClient
 TITLE = "A hospital's stress hour at the way in"
 CT_TITLE = "Last slice of a CT to its alert"
 PACES = (1, 5, 10)
-SECONDS = 60.0
-_DRAIN = 300.0
-_CTS = 5
+SECONDS = 30.0
+_DRAIN = 60.0
+_CTS = 3
 
 
 class Settings(
