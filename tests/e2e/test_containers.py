@@ -97,7 +97,10 @@ def test_the_portals_image_starts_and_answers_its_health_check(tmp_path: Path) -
 
 def test_the_workers_image_loads_its_models_and_stops_on_sigterm(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    settings = {"FIRSTREAD_ANALYZE_QUEUE_URL": "http://127.0.0.1:1/0/analyze"}
+    settings = {
+        "FIRSTREAD_ANALYZE_QUEUE_URL": "http://127.0.0.1:1/0/analyze",
+        "FIRSTREAD_ANALYZE_URGENT_QUEUE_URL": "http://127.0.0.1:1/0/urgent",
+    }
     with container("model_service", tmp_path, settings) as process:
         wait_for("the worker", lambda: "worker started" in log.read_text() or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
@@ -134,6 +137,7 @@ def test_the_image_of_clean_pixels_finds_text_and_answers_events(tmp_path: Path)
         "FIRSTREAD_VAULT": "sqlite",
         "FIRSTREAD_VAULT_PATH": str(tmp_path / "vault.sqlite"),
         "FIRSTREAD_VAULT_KEY_FILE": str(tmp_path / "vault.key"),
+        "FIRSTREAD_REFERENCE_KEY_FILE": str(tmp_path / "reference.key"),
     }
     done = subprocess.run(
         [sys.executable, "-S", "-c", LAMBDA, module, name],

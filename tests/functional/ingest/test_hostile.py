@@ -8,7 +8,6 @@ from io import BytesIO
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
 from starlette.testclient import TestClient
 
 from firstread.dicom.identify import identify
@@ -32,7 +31,8 @@ def send(cloud: Cloud, sender: TestClient) -> Send:
         response = sender.post(path, content=content, headers=headers)
         assert response.status_code < 500, response.text
         if response.headers["content-type"] == "application/dicom+json":
-            told = len(Dataset.from_json(response.text).get("ReferencedSOPSequence", []))
+            # Not by pydicom: a UID that the sender got wrong comes back as it was.
+            told = len(response.json().get("00081199", {}).get("Value", []))
             assert told == len(cloud.wire.sent("PutItem")) - before
         else:
             assert response.status_code >= 400 or response.headers["content-type"] == "application/json"
