@@ -5,6 +5,7 @@ machine: engine, functions, doors, model service, and the sender itself, which a
 """
 
 import itertools
+import os
 import socket
 import sys
 import time
@@ -98,6 +99,7 @@ def run() -> None:
 
 
 def _pace(system: System, pace: int, real: bool, numbers: Iterator[int]) -> tuple[list[str], list[list[str]]]:
+    load = os.getloadavg()[0]
     start = time.monotonic()
     sent = hospital(system.client, pace, SECONDS, numbers)
     sending = time.monotonic() - start
@@ -117,7 +119,8 @@ def _pace(system: System, pace: int, real: bool, numbers: Iterator[int]) -> tupl
         f"{number / (sending + draining):.1f}",
         f"{sending - SECONDS:.0f}",
         f"{draining:.0f}",
-        f"{told}{'' if balanced else ' NOT BALANCED'}",
+        f"{told}{'' if balanced else ' NOT AT REST'}",
+        f"{load:.1f}",
     ]
     return row, [_stage_row(system, f"{pace}x, {mode}", kind.modality, sent, receipts) for kind in PROFILE]
 
@@ -162,6 +165,7 @@ def _write(rows: list[list[str]], stages: list[list[str]], cts: list[tuple[float
         "sender behind, s",
         "drained in, s",
         "ledger",
+        "load before",
     ]
     stage_heads = [
         "pace, analysis",

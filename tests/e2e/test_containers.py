@@ -77,9 +77,17 @@ def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[
             process.kill()
 
 
-def test_the_portals_image_starts_and_answers_its_health_check(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["portal", "ingest_service"])
+def test_an_image_that_serves_starts_and_answers_its_health_check(tmp_path: Path, program: str) -> None:
     port = free_port()
-    settings = {"FIRSTREAD_PORTAL_HOST": "127.0.0.1", "FIRSTREAD_PORTAL_PORT": str(port)}
+    name = f"FIRSTREAD_{program.removesuffix('_service').upper()}"
+    settings = {
+        f"{name}_HOST": "127.0.0.1",
+        f"{name}_PORT": str(port),
+        "FIRSTREAD_SOURCES": '{"sources": []}',
+        "FIRSTREAD_HINTS_QUEUE_URL": "http://127.0.0.1:1/0/hints",
+        "FIRSTREAD_REFERENCE_KEY_FILE": str(tmp_path / "reference.key"),
+    }
 
     def healthy() -> bool:
         try:
@@ -88,7 +96,7 @@ def test_the_portals_image_starts_and_answers_its_health_check(tmp_path: Path) -
         except urllib.error.URLError:
             return False
 
-    with container("portal", tmp_path, settings) as process:
+    with container(program, tmp_path, settings) as process:
         wait_for("the health check", lambda: healthy() or process.poll() is not None, 60)
         assert process.poll() is None, (tmp_path / "log").read_text()
         process.terminate()
