@@ -351,7 +351,7 @@ class Intake:
         settled = settled_as(
             receipt,
             Outcome.QUARANTINED if is_conflict else Outcome.DUPLICATE,
-            reason=Reason.CONFLICT if is_conflict else "" if found is Copy.DUPLICATE else found.value,
+            reason=_why(found, new),
             study_uid=existing.study_uid,
             sop_uid=existing.sop_uid,
         )
@@ -413,6 +413,13 @@ def _corrected(facts: InstanceFacts, new: InstanceFacts) -> InstanceFacts:
     """
     said = new.model_dump(include={"age_years", "sex", "study_description"})
     return facts.model_copy(update=said)
+
+
+def _why(found: Copy, new: Instance | None) -> str:
+    """Return the reason of a second copy; what is wrong with it by itself says more than that it differs."""
+    if found is Copy.CONFLICT:
+        return new.reason if new is not None and new.reason else Reason.CONFLICT.value
+    return "" if found is Copy.DUPLICATE else found.value
 
 
 def _is_of_another(new: Instance, existing: Instance) -> bool:

@@ -420,3 +420,14 @@ def test_a_correction_corrects_what_is_said_of_the_patient(hospital: Hospital) -
     hospital.pump()
     (study,) = hospital.studies.worklist()
     assert (study.version, study.gathering.age_years, study.gathering.sex) == (1, 44, "M")
+
+
+def test_a_broken_copy_of_a_stored_image_says_what_is_broken(hospital: Hospital) -> None:
+    good = encode(header())
+    hospital.put(good)
+    hospital.pump()
+    hospital.put(good[:-10])
+    hospital.pump()
+    assert outcomes(hospital)["stored", ""] == 1
+    ((outcome, reason),) = set(outcomes(hospital)) - {("stored", "")}
+    assert outcome == "quarantined" and reason != "conflict"
