@@ -5,7 +5,6 @@ bare model on the decoded image, and one PUT of the same bytes into the same eng
 """
 
 import io
-import socket
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pydicom
 import torch
 
 from benchmarks import page
+from benchmarks.ports import free_port
 from firstread.clock import from_text, now
 from firstread.demo.simulate import radiograph
 from firstread.demo.track import Tracker, Way
@@ -67,7 +67,7 @@ def run() -> None:
     """Measure, print and write."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        up(home, Ports(_free_port(), _free_port(), _free_port()), lambda _text: None)
+        up(home, Ports(free_port(), free_port(), free_port()), lambda _text: None)
         try:
             settings = Settings()
             tables.bind(settings)
@@ -186,10 +186,3 @@ def _body(samples: list[dict[str, float]], floor: dict[str, float]) -> str:
             f"that floor; the analysis step alone is {analysis / floor['bare model']:.1f} times the bare model.",
         ]
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

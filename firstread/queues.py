@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
@@ -35,6 +35,11 @@ def _sns() -> "SNSClient":
 @lru_cache(maxsize=1)
 def _events() -> "EventBridgeClient":
     return boto3.client("events", region_name=region())
+
+
+def _in_group(group: str) -> dict[str, Any]:
+    """Return the parameter that puts a message into its group; SQS takes no empty one."""
+    return {"MessageGroupId": group} if group else {}
 
 
 class Queue:
@@ -69,12 +74,9 @@ class Queue:
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
             raise ValueError("SQS delays a message by at most 900 seconds")
         body = message.model_dump_json(by_alias=True)
-        if group:
-            _sqs().send_message(
-                QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, MessageGroupId=group
-            )
-        else:
-            _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+        _sqs().send_message(
+            QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, **_in_group(group)
+        )
 
     def send_all(self, messages: Sequence[Message | ObjectCreated]) -> None:
         """Send messages, ten in one request.
@@ -163,10 +165,7 @@ class DeadLetters:
 
     def resend(self, letter: Letter, target: str) -> None:
         """Send a message to another queue as it was, and delete it here; a crash between the two sends it twice."""
-        if letter.group:
-            _sqs().send_message(QueueUrl=target, MessageBody=letter.body, MessageGroupId=letter.group)
-        else:
-            _sqs().send_message(QueueUrl=target, MessageBody=letter.body)
+        _sqs().send_message(QueueUrl=target, MessageBody=letter.body, **_in_group(letter.group))
         self.delete(letter)
 
     def delete(self, letter: Letter) -> None:

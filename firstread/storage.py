@@ -284,21 +284,6 @@ class Bucket:
         )
         return response.get("VersionId", NO_VERSION)
 
-    def version_of(self, key: str) -> str:
-        """Return the current version id of an object; "null" in a bucket without versions, as S3 itself says.
-
-        Raises
-        ------
-        NotFoundError
-            If the object is not there.
-        """
-        try:
-            return client().head_object(Bucket=self.name, Key=key).get("VersionId", NO_VERSION)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                raise NotFoundError("no such object") from None
-            raise
-
     def get(self, key: str) -> bytes:
         """Return an object's bytes.
 

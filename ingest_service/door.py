@@ -10,8 +10,7 @@ from botocore.exceptions import ClientError
 
 from firstread.arrival import Arrival, Lane
 from firstread.clock import to_text
-from firstread.records.instances import LedgerRepository, receipt_of
-from firstread.records.tables import LedgerRow
+from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from firstread.storage import Bucket, checksum_of, feed_key, incoming_key
 from firstread.study import Receipt
@@ -52,8 +51,7 @@ class Door:
 
         A sender of one instance per request would else read more with each: together the square of what it sends.
         """
-        rows = LedgerRow.by_study.query(study_ref, limit=_LOOKED_UP)
-        return [receipt_of(row) for row in rows]
+        return self.ledger.of_study_ref(study_ref, limit=_LOOKED_UP)
 
     def keep_message(self, message: bytes, sha256: str, source: str, batch: str) -> None:
         """Keep a message of a feed."""

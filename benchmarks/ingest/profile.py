@@ -6,7 +6,6 @@ machine: engine, functions, doors, model service, and the sender itself, which a
 
 import itertools
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from benchmarks.ingest.measure import Observer, percentiles
 from benchmarks.ingest.stub import Settings as StubSettings
 from benchmarks.ingest.stub import StubService, register
 from benchmarks.ingest.studies import PROFILE, by_modality
+from benchmarks.ports import free_port
 from firstread.environment import (
     AlertsSettings,
     BatchesSettings,
@@ -65,7 +65,7 @@ def running() -> Iterator[System]:
     """Start everything in a directory of its own, and stop it."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        ports = Ports(engine=_free_port(), portal=_free_port(), ingest=_free_port())
+        ports = Ports(engine=free_port(), portal=free_port(), ingest=free_port())
         up(home, ports, lambda _text: None)
         try:
             settings = Settings()
@@ -206,10 +206,3 @@ def _write(rows: list[list[str]], stages: list[list[str]], cts: list[tuple[float
     )
     print(f"\n{CT_TITLE}\n\n{body}")
     page.write(CT_TITLE, body)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -14,13 +14,13 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from firstread.dicom.guard import DEFER_BYTES, Guard, Limits
+from firstread.dicom.metadata import URGENT_PRIORITIES
 from firstread.dicom.peek import peek
 from firstread.dicom.reader import inflate, is_of_the_system, quiet, read_meta, transfer_syntax_of
 from firstread.errors import QuarantineError, Reason
 
 _PREAMBLE = 128
 _STUDY_UID, _PRIORITY = 0x0020000D, 0x00401003
-_URGENT = frozenset({"STAT", "HIGH"})
 _CHARACTERS = re.compile(r"[0-9.]{1,64}")
 _FORM = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
@@ -121,7 +121,7 @@ def _of_dataset(header: _Header, meta: Dataset) -> Identifiers:
 
 def _is_stat(header: _Header) -> bool:
     try:
-        return _text(header.read_until(_PRIORITY), "RequestedProcedurePriority").upper() in _URGENT
+        return _text(header.read_until(_PRIORITY), "RequestedProcedurePriority").upper() in URGENT_PRIORITIES
     except Exception as error:  # whatever is wrong behind the identifiers, the pipeline will say
         if is_of_the_system(error):
             raise

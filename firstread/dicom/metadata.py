@@ -142,7 +142,11 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
     )
 
 
+URGENT_PRIORITIES = frozenset({"STAT", "HIGH"})
+"""Values of Requested Procedure Priority (0040,1003) that ask for haste (PS3.3 C.4.11)."""
+
+
 def _is_stat(dataset: Dataset) -> bool:
     """Tell whether Requested Procedure Priority (0040,1003) or Study Priority ID (0032,000C) asks for haste."""
     found = {text(dataset, "RequestedProcedurePriority").upper(), text(dataset, "StudyPriorityID").upper()}
-    return bool(found & {"STAT", "HIGH"})
+    return bool(found & URGENT_PRIORITIES)

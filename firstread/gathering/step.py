@@ -94,7 +94,7 @@ class GatherStudy:
         written = self.studies.change(study_uid, changed, also=version)
         if written is not None and look.close is not None:
             self.closed(written)
-        study = self.studies.get(study_uid)
+        study = written or self.studies.get(study_uid)
         # Also where nothing was written: a process that died between the two writes sent no timer.
         if study is not None and look.again is not None:
             self._wake(study, look.again)

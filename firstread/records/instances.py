@@ -106,13 +106,15 @@ class LedgerRepository:
         """Return pending or quarantined receipts, oldest first."""
         return [receipt_of(row) for row in LedgerRow.by_attention.query(outcome.value, limit=limit)]
 
-    def of_study_ref(self, study_ref: str, batch: str | None = None) -> list[Receipt]:
+    def of_study_ref(
+        self, study_ref: str, batch: str | None = None, limit: int | None = None
+    ) -> list[Receipt]:
         """Return the receipts of all that ever arrived of a study, or of one batch of it, by batch and object.
 
         The index may lag behind by a moment.
         """
         within = None if batch is None else LedgerRow.batch_object.startswith(f"{batch}#")
-        return [receipt_of(row) for row in LedgerRow.by_study.query(study_ref, within)]
+        return [receipt_of(row) for row in LedgerRow.by_study.query(study_ref, within, limit=limit)]
 
     def get_many(self, identities: Iterable[tuple[str, str]]) -> list[Receipt]:
         """Return the receipts of several object versions, in no particular order."""
