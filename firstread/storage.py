@@ -5,7 +5,6 @@ paths decode ``+`` and ``%`` in keys while others do not.
 """
 
 import base64
-import hashlib
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,9 +61,14 @@ def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> 
     return f"{STUDIES_PREFIX}{study_uid}/{series_uid}/{sop_uid}/{digest[:16]}.dcm"
 
 
-def overlay_key(study_uid: str, content: bytes) -> str:
-    """Return the content-addressed key of an overlay of a study."""
-    return f"results/{study_uid}/overlays/{hashlib.sha256(content).hexdigest()}.png"
+def result_key(study_uid: str, sha256: str, suffix: str) -> str:
+    """Return the content-addressed key of a part of a study's results, such as an overlay (suffix ``png``)."""
+    return f"results/{study_uid}/{sha256}.{suffix}"
+
+
+def bundle_key(sha256: str) -> str:
+    """Return the key of a bundle's archive in the models bucket, by the digest of its files."""
+    return f"bundles/{sha256}.zip"
 
 
 @dataclass(frozen=True)

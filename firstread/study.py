@@ -86,6 +86,14 @@ class InstanceFacts(Value):
         Synthetic Data (0008,001C) is YES (PS3.3 C.12.1).
     stat
         Requested Procedure Priority (0040,1003) is STAT or HIGH.
+    image_type
+        Values of Image Type (0008,0008), such as ``ORIGINAL``, ``PRIMARY``, ``LOCALIZER``.
+    plane
+        ``axial``, ``sagittal`` or ``coronal`` where Image Orientation (Patient) is within 30 degrees of it; else "".
+    row_spacing_mm, column_spacing_mm, slice_thickness_mm
+        Pixel Spacing (0028,0030) and Slice Thickness (0018,0050) in millimetres; None where unknown.
+    frame_of_reference_uid
+        Frame of Reference UID (0020,0052); "" for an image without one.
     study_series, study_instances, series_instances
         Numbers of related series and instances (0020,1206), (0020,1208), (0020,1209), where the sender knew them.
     """
@@ -107,6 +115,12 @@ class InstanceFacts(Value):
     study_description: str = ""
     series_description: str = ""
     manufacturer: str = ""
+    image_type: tuple[str, ...] = ()
+    plane: str = ""
+    row_spacing_mm: float | None = None
+    column_spacing_mm: float | None = None
+    slice_thickness_mm: float | None = None
+    frame_of_reference_uid: str = ""
     is_recent: bool = False
     simulated: bool = False
     stat: bool = False
@@ -382,81 +396,6 @@ class StudyVersion(Value):
         """Whether something of the study was held or could not be read, or is known to be missing."""
         missing = self.instance_count < (self.expected_count or 0)
         return self.held_count > 0 or self.unread_count > 0 or missing
-
-
-class Code(Value):
-    """A coded concept (PS3.16): value, coding scheme designator, meaning."""
-
-    value: str
-    scheme: str
-    meaning: str
-
-
-class OperatingPoint(Value):
-    """The threshold a probability is compared with, and what was measured there on the validation split."""
-
-    threshold: float = Field(ge=0, le=1)
-    chosen_on: str
-    sensitivity: float = Field(ge=0, le=1)
-    specificity: float = Field(ge=0, le=1)
-
-
-class Finding(Value):
-    """One finding of one model on one image of a study."""
-
-    label: str
-    code: Code
-    probability: float = Field(ge=0, le=1)
-    operating_point: OperatingPoint
-    risk: Risk
-    sop_uid: str
-    overlay_key: str = ""
-
-
-class ResultStatus(StrEnum):
-    """Whether the model came to a result."""
-
-    DONE = "done"
-    FAILED = "failed"
-
-
-class Result(Value):
-    """What one model says about one study version.
-
-    Parameters
-    ----------
-    result_id
-        ``v<version>#<model id>``; one per study version and model version.
-    reason
-        Why it failed, as a typed reason; empty when done.
-    bundle_sha256
-        Digest of the bundle that made it.
-    """
-
-    study_uid: str
-    result_id: str
-    version: int
-    model_id: str
-    status: ResultStatus
-    reason: str = ""
-    findings: tuple[Finding, ...] = ()
-    started_at: str
-    finished_at: str
-    precision: str = ""
-    bundle_sha256: str = ""
-    simulated: bool = False
-
-    @property
-    def risk(self) -> Risk:
-        """Return the highest risk among the findings; unknown where the model failed."""
-        if self.status is ResultStatus.FAILED:
-            return Risk.UNKNOWN
-        return min((finding.risk for finding in self.findings), key=lambda r: r.order, default=Risk.UNKNOWN)
-
-
-def result_id(version: int, model_id: str) -> str:
-    """Return the identity of a model's result within its study."""
-    return f"v{version:06d}#{model_id}"
 
 
 class AlertState(StrEnum):

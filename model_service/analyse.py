@@ -1,5 +1,6 @@
 """One analyze request -> one recorded result, whatever happens and however often it is asked for."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,19 +21,10 @@ from firstread.messages import AnalyzeRequest
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.routing import matching
-from firstread.storage import Bucket, overlay_key
-from firstread.study import (
-    Code,
-    Finding,
-    Instance,
-    OperatingPoint,
-    Result,
-    ResultStatus,
-    Risk,
-    StudyVersion,
-    result_id,
-)
+from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
+from firstread.routing import select
+from firstread.storage import Bucket, result_key
+from firstread.study import Instance, Risk, StudyVersion
 from model_service.manifest import BundleManifest
 from model_service.overlay import render_overlay
 from model_service.predict import Prediction
@@ -117,9 +109,9 @@ class Analyse:
         model = self._model(request.model_id)
         chosen = [
             instance
-            for instance in matching(
+            for instance in select(
                 model.manifest.routing, present(self.instances.of_study(request.study_uid))
-            )
+            ).instances
             if instance.stored_at <= version.completed_at  # later ones belong to the next version
         ]
         if not chosen:
@@ -167,7 +159,7 @@ class Analyse:
             image = grayscale(dataset, window="full")
         prediction = model.predict(image)
         overlay = render_overlay(prediction.activation_map)
-        key = overlay_key(instance.study_uid, overlay)
+        key = result_key(instance.study_uid, hashlib.sha256(overlay).hexdigest(), "png")
         self.results_bucket.put(key, overlay, "image/png")
         return _finding(model, prediction, instance.sop_uid, key)
 
@@ -197,13 +189,13 @@ class Analyse:
 
 
 def _finding(model: Model, prediction: Prediction, sop_uid: str, key: str) -> Finding:
-    manifest = model.manifest
+    (wanted,) = model.manifest.output.classes  # type: ignore[union-attr]
     flagged = model.flagged(prediction)
     return Finding(
-        label=manifest.finding.label,
-        code=Code.model_validate(manifest.finding.concept.model_dump()),
+        label=wanted.finding.label,
+        code=Code.model_validate(wanted.finding.concept.model_dump()),
         probability=prediction.probability,
-        operating_point=OperatingPoint.model_validate(manifest.operating_point.model_dump()),
+        operating_point=OperatingPoint.model_validate(wanted.operating_point.model_dump()),
         risk=Risk.HIGH if flagged else Risk.NOT_FLAGGED,
         sop_uid=sop_uid,
         overlay_key=key,

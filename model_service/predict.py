@@ -17,7 +17,7 @@ from model_service.bundle import (
     load_weights,
     read_inference_config,
 )
-from model_service.manifest import BundleManifest, load_manifest
+from model_service.manifest import BundleManifest, Classification, load_manifest
 from model_service.preprocess import Preprocess, to_batch
 
 
@@ -65,13 +65,17 @@ class Classifier:
     """
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, manifest: BundleManifest) -> None:
-        linear = network.get_submodule(manifest.overlay.linear_layer)
+        output = manifest.output
+        if not isinstance(output, Classification) or output.overlay is None:
+            raise BundleError("not a classifier with an overlay")
+        self._output, self._overlay = output, output.overlay
+        linear = network.get_submodule(self._overlay.linear_layer)
         if not isinstance(linear, nn.Linear) or linear.out_features != 1:
             raise BundleError("overlay.linear_layer is not a linear layer with one output")
         self.manifest = manifest
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocess = preprocess
-        self._features = network.get_submodule(manifest.overlay.feature_layer)
+        self._features = network.get_submodule(self._overlay.feature_layer)
         self._linear = linear
 
     @classmethod
@@ -106,7 +110,7 @@ class Classifier:
 
     def flagged(self, prediction: Prediction) -> bool:
         """Tell whether a prediction reaches the operating point."""
-        return prediction.probability >= self.manifest.operating_point.threshold
+        return prediction.probability >= self._output.classes[0].operating_point.threshold
 
     def predict(self, image: npt.NDArray[np.float32]) -> Prediction:
         """Classify one image.
@@ -124,14 +128,15 @@ class Classifier:
         batch = to_batch(image)
         logits, maps = self.raw(batch)
         logit = float(logits[0])
-        shown = (maps / self.manifest.overlay.scale).clamp(0.0, 1.0)
+        shown = (maps / self._overlay.scale).clamp(0.0, 1.0)
         box = self.preprocess.boxes(batch)[0]
         size = (box.bottom - box.top, box.right - box.left)
         full = np.zeros(image.shape, dtype=np.float32)
         full[box.top : box.bottom, box.left : box.right] = functional.interpolate(
             shown, size, mode="bilinear", align_corners=False
         )[0, 0].numpy()
-        probability = float(torch.sigmoid(logits[0].double() / self.manifest.calibration.temperature))
+        calibration = self._output.calibration
+        probability = float(torch.sigmoid(logits[0].double() / calibration.temperature + calibration.bias))
         return Prediction(probability, logit, full)
 
     def raw(self, batch: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,8 +16,9 @@ from firstread.environment import (
 from firstread.messages import AnalyzeRequest
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ModelRepository, ResultRepository
+from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.routing import RegisteredModel, RoutingRule
-from firstread.study import Code, Finding, OperatingPoint, Result, ResultStatus, Risk, result_id
+from firstread.study import Risk
 
 MODEL = "benchmark@1"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from firstread.study import Code
+from firstread.result import Code
 
 
 class Option(StrEnum):

@@ -7,7 +7,8 @@ from firstread.clock import from_text
 from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus, Outcome, Receipt, Result, Study
+from firstread.result import Result
+from firstread.study import AnalysisStatus, Outcome, Receipt, Study
 
 _AT_REST = frozenset(
     {AnalysisStatus.ANALYSED, AnalysisStatus.NO_MODEL, AnalysisStatus.FAILED, AnalysisStatus.HELD}

@@ -14,6 +14,10 @@ _AGE = re.compile(r"^(\d{3})([DWMY])$")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 OLDEST_YEARS = 90
 """Ages above are said to be this: 45 CFR 164.514(b)(2)(i)(C) lets "90 or older" be one category."""
+_COS_30 = 0.866
+_UNIT = 1.01  # a little more than a unit vector, for rounding
+_FAR = 10_000.0  # millimetres
+_MOST_TYPES = 8
 _SEXES = frozenset({"M", "F", "O"})
 
 
@@ -133,6 +137,12 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         study_description=text(deidentified, "StudyDescription"),
         series_description=text(deidentified, "SeriesDescription"),
         manufacturer=text(deidentified, "Manufacturer"),
+        image_type=tuple(text(deidentified, "ImageType").upper().split("\\"))[:_MOST_TYPES],
+        plane=plane(deidentified),
+        row_spacing_mm=_spacing(deidentified, 0),
+        column_spacing_mm=_spacing(deidentified, 1),
+        slice_thickness_mm=next(iter(lengths(deidentified, "SliceThickness")), None),
+        frame_of_reference_uid=text(deidentified, "FrameOfReferenceUID"),
         is_recent=timing.is_recent,
         simulated=text(deidentified, "SyntheticData").upper() == "YES",
         stat=_is_stat(deidentified),
@@ -140,6 +150,43 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         study_instances=number(deidentified, "NumberOfStudyRelatedInstances"),
         series_instances=number(deidentified, "NumberOfSeriesRelatedInstances"),
     )
+
+
+def lengths(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return the positive, finite decimal values of an attribute (VR DS); none where one of them is not."""
+    try:
+        found = tuple(float(part) for part in text(dataset, keyword).split("\\"))
+    except ValueError:
+        return ()
+    return found if all(0 < value < _FAR for value in found) else ()
+
+
+def _spacing(dataset: Dataset, axis: int) -> float | None:
+    found = lengths(dataset, "PixelSpacing")
+    return found[axis] if len(found) == 2 else None
+
+
+def plane(dataset: Dataset) -> str:
+    """Return the plane of the body that an image lies in, by Image Orientation (Patient) (PS3.3 C.7.6.2.1.1).
+
+    ``axial``, ``sagittal`` or ``coronal`` where the normal is within 30 degrees of that axis; else "".
+    """
+    try:
+        row, column = (
+            [float(part) for part in text(dataset, "ImageOrientationPatient").split("\\")[first : first + 3]]
+            for first in (0, 3)
+        )
+        normal = (
+            row[1] * column[2] - row[2] * column[1],
+            row[2] * column[0] - row[0] * column[2],
+            row[0] * column[1] - row[1] * column[0],
+        )
+    except (ValueError, IndexError):
+        return ""
+    for name, part in zip(("sagittal", "coronal", "axial"), normal, strict=True):
+        if _COS_30 <= abs(part) <= _UNIT:
+            return name
+    return ""
 
 
 URGENT_PRIORITIES = frozenset({"STAT", "HIGH"})

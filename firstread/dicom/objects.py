@@ -44,3 +44,7 @@ WITHOUT_PIXELS = frozenset({*(_STORAGE + suffix for suffix in _SUFFIXES), *_DELI
 def is_image_class(sop_class_uid: str) -> bool:
     """Return whether PS3.6 names a SOP class an image."""
     return "Image Storage" in UID(sop_class_uid).name
+
+
+SECONDARY_CAPTURES = frozenset({f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5))})
+"""Screens that somebody photographed (PS3.3 A.8); what they show has no known scale or orientation."""

@@ -14,7 +14,8 @@ from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import Instance, Receipt, Study, StudyVersion, result_id
+from firstread.result import result_id
+from firstread.study import Instance, Receipt, Study, StudyVersion
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from firstread.messages import ResultRecorded
 from firstread.records import outbox
 from firstread.records.tables import ModelRow, ResultRow
 from firstread.records.transactions import ConditionFailedError, commit
+from firstread.result import Result
 from firstread.routing import RegisteredModel
-from firstread.study import Result
 
 _KIND = "model"
 

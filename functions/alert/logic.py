@@ -11,7 +11,8 @@ from firstread.queues import Topic
 from firstread.records.alerts import AlertRepository, new_alert
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import Alert, AlertState, AnalysisStatus, Result, ResultStatus, Risk, Study
+from firstread.result import Result, ResultStatus
+from firstread.study import Alert, AlertState, AnalysisStatus, Risk, Study
 
 _SUBJECT = "FirstRead: a study needs to be read first"
 
@@ -40,7 +41,7 @@ def ranked(study: Study, results: Sequence[Result]) -> Study:
     seen = study.gathering
     if (seen.held_count or seen.unread_count) and risk is Risk.NOT_FLAGGED:
         risk = Risk.UNKNOWN  # part of the study was never looked at
-    probabilities = [finding.probability for result in results for finding in result.findings]
+    probabilities = [result.probability for result in results if result.probability is not None]
     if unfinished and study.probability is not None:
         probabilities.append(study.probability)
     return study.model_copy(

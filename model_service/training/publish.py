@@ -46,9 +46,9 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     raw: dict[str, Any] = yaml.safe_load((bundle / MANIFEST).read_text(encoding="utf-8"))
-    raw["operating_point"] = metrics["operating_point"]
-    raw["calibration"] = metrics["calibration"]
-    raw["overlay"] |= metrics["overlay"]
+    raw["output"]["classes"][0]["operating_point"] = metrics["operating_point"]
+    raw["output"]["calibration"] = metrics["calibration"]
+    raw["output"]["overlay"] |= metrics["overlay"]
     weights = (bundle / WEIGHTS).read_bytes()
     raw["weights"] = {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
     raw["data"]["split_sha256"] = metrics["data"]["split_sha256"]

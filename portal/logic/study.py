@@ -6,20 +6,9 @@ from itertools import groupby
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
-from firstread.routing import RegisteredModel
-from firstread.study import (
-    Alert,
-    AlertState,
-    Code,
-    Finding,
-    Instance,
-    InstanceState,
-    OperatingPoint,
-    Result,
-    ResultStatus,
-    Risk,
-    Study,
-)
+from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus
+from firstread.routing import ModelState, RegisteredModel
+from firstread.study import Alert, AlertState, Instance, InstanceState, Risk, Study
 from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, version_words, when
 from portal.logic.records import Records, resource_of
 from portal.logic.worklist import View, WorklistRow, make_row
@@ -278,7 +267,7 @@ def _model(
         model_id=model_id,
         title=_title(known, model_id),
         intended_use=model.intended_use if model else "",
-        enabled=model.enabled if model else True,
+        enabled=model.state is not ModelState.OFF if model else True,
         state=result.status.value if result else "running",
         reason=reason_words(result.reason) if result and result.status is ResultStatus.FAILED else "",
         finished=when(result.finished_at) if result else "",

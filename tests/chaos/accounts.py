@@ -16,7 +16,8 @@ from firstread.records.alerts import AlertRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository, _rank
 from firstread.records.tables import InstanceRow, LedgerRow, ResultRow
-from firstread.study import AnalysisStatus, Instance, Outcome, ResultStatus, Study
+from firstread.result import ResultStatus
+from firstread.study import AnalysisStatus, Instance, Outcome, Study
 from tests.chaos.load import Kind, Plan, recognised
 
 _REST = frozenset({AnalysisStatus.ANALYSED, AnalysisStatus.NO_MODEL})

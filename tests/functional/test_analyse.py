@@ -14,7 +14,9 @@ import pytest
 from firstread.errors import NotFoundError
 from firstread.imaging.pixels import PixelError, PixelReason
 from firstread.messages import AnalyzeRequest
-from firstread.study import ResultStatus, Risk, Study
+from firstread.result import ResultStatus
+from firstread.routing import ModelState
+from firstread.study import Risk, Study
 from model_service import analyse as analyse_module
 from model_service import worker as worker_module
 from model_service.analyse import UnknownModelError
@@ -109,7 +111,7 @@ def test_an_instance_of_the_next_version_is_left_to_it(hospital: Hospital) -> No
 def test_the_registration_routes_as_the_bundle_says() -> None:
     for model_id, folder in bundles().items():
         made = registration(folder)
-        assert made.model_id == model_id and made.enabled
+        assert made.model_id == model_id and made.state is ModelState.ON
         assert made.rule.min_age_years is not None and made.rule.modalities
         assert made == registration(folder)
 

@@ -101,7 +101,7 @@ class StubModel:
 
     def flagged(self, prediction: Prediction) -> bool:
         """Tell whether a prediction reaches the operating point."""
-        return prediction.probability >= self.manifest.operating_point.threshold
+        return prediction.probability >= self.manifest.output.classes[0].operating_point.threshold
 
 
 class StubDetector:

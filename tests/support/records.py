@@ -1,22 +1,17 @@
 """Records made for tests."""
 
+from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.study import (
     Alert,
     AlertState,
-    Code,
-    Finding,
     Instance,
     InstanceFacts,
     InstanceState,
-    OperatingPoint,
     Outcome,
     Receipt,
-    Result,
-    ResultStatus,
     Risk,
     Study,
     StudyGathering,
-    result_id,
 )
 
 STUDY = "2.25.1"

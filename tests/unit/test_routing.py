@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstread.routing import RegisteredModel, RoutingRule, matching, route
+from firstread.routing import ModelState, RegisteredModel, RoutingRule, route, select
 from firstread.study import Instance, InstanceFacts, InstanceState
 from tests.support.records import instance
 
@@ -30,9 +30,9 @@ def image(number: int = 1, state: InstanceState = InstanceState.STORED, **values
     return instance(f"2.25.{number}", state=state, facts=facts(**values))
 
 
-def model(rule: RoutingRule, name: str = "m@1", *, enabled: bool = True) -> RegisteredModel:
+def model(rule: RoutingRule, name: str = "m@1", *, state: ModelState = ModelState.ON) -> RegisteredModel:
     return RegisteredModel(
-        model_id=name, title="t", intended_use="tests", rule=rule, bundle_sha256="0" * 64, enabled=enabled
+        model_id=name, title="t", intended_use="tests", rule=rule, bundle_sha256="0" * 64, state=state
     )
 
 
@@ -92,7 +92,7 @@ def test_a_term_matches_only_itself(value: str, allowed: list[str]) -> None:
 
 
 def test_a_model_that_is_switched_off_is_passed_over() -> None:
-    found = route([model(RULE, enabled=False)], [image()])
+    found = route([model(RULE, state=ModelState.OFF)], [image()])
     assert found.models == () and found.not_applicable == {"m@1": "the model is switched off"}
 
 
@@ -109,7 +109,7 @@ def test_a_model_that_needs_several_instances_waits_for_them(count: int, reason:
 
 def test_a_held_instance_is_never_looked_at() -> None:
     held = image(state=InstanceState.HELD)
-    assert matching(RoutingRule(), [held]) == []
+    assert select(RoutingRule(), [held]).instances == ()
     assert route([model(RoutingRule())], [held]).not_applicable == {"m@1": "no instance could be passed on"}
 
 
@@ -117,4 +117,8 @@ def test_models_are_in_order_and_instances_by_series_and_number() -> None:
     found = route([model(RULE, "z@1"), model(RULE, "a@1")], [image()])
     assert found.models == ("a@1", "z@1")
     images = [image(1, instance_number=2), image(2, instance_number=1), image(3, series_uid="2.25.1")]
-    assert [each.sop_uid for each in matching(RoutingRule(), images)] == ["2.25.3", "2.25.2", "2.25.1"]
+    assert [each.sop_uid for each in select(RoutingRule(), images).instances] == [
+        "2.25.3",
+        "2.25.2",
+        "2.25.1",
+    ]

@@ -1,5 +1,6 @@
 """A small hospital in moto: tables, buckets, and studies put where the pipeline would put them."""
 
+import hashlib
 import io
 import json
 import os
@@ -24,25 +25,20 @@ from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.tables import TABLES, bind
 from firstread.records.transactions import commit
+from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.study import (
     Alert,
     AlertState,
     AnalysisStatus,
-    Code,
-    Finding,
     Instance,
     InstanceFacts,
     InstanceState,
-    OperatingPoint,
     Outcome,
     Receipt,
-    Result,
-    ResultStatus,
     Risk,
     Study,
     StudyGathering,
-    result_id,
 )
 from portal.settings import PortalSettings
 
@@ -237,7 +233,7 @@ class Hospital:
     def analysed(self, study_uid: str, probability: float, *, overlay: bytes = b"") -> str:
         """Record a result on version 1, and an alert where the risk is high; return the alert's id or ""."""
         risk = Risk.HIGH if probability >= 0.43 else Risk.NOT_FLAGGED
-        key = storage.overlay_key(study_uid, overlay) if overlay else ""
+        key = storage.result_key(study_uid, hashlib.sha256(overlay).hexdigest(), "png") if overlay else ""
         if overlay:
             storage.Bucket(RESULTS).put(key, overlay, "image/png")
         finding = Finding(

@@ -1,3 +1,4 @@
+import hashlib
 import html
 import io
 import re
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 from firstread.policy import Role
 from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.studies import StudyRepository
-from firstread.storage import Bucket, overlay_key
+from firstread.storage import Bucket, result_key
 from portal.logic import worklist as worklist_logic
 from tests.functional.portal.conftest import Clock, SignIn
 from tests.functional.portal.morning import HOSTILE, heat_map
@@ -290,7 +291,7 @@ def test_an_overlay_that_no_current_result_names_is_not_served(
     radiologist: TestClient, morning: dict[str, str], hospital: Hospital
 ) -> None:
     stray = heat_map(8, 8)
-    key = overlay_key(morning["high"], stray)
+    key = result_key(morning["high"], hashlib.sha256(stray).hexdigest(), "png")
     Bucket(RESULTS).put(key, stray, "image/png")
     name = key.rsplit("/", 1)[-1]
     assert radiologist.get(f"/studies/{morning['high']}/overlays/{name}").status_code == 404

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstread.study import AnalysisStatus, Result, ResultStatus, Risk, Study
+from firstread.result import Result, ResultStatus
+from firstread.study import AnalysisStatus, Risk, Study
 from functions.alert.logic import alert_for, ranked
 from tests.support.records import MODEL, T1, result, study
 

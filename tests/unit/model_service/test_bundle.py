@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors import safe_open
 
 from model_service.bundle import BundleError, read_inference_config
-from model_service.manifest import BundleManifest, load_manifest
+from model_service.manifest import BundleManifest, Classification, load_manifest
 from model_service.predict import Classifier
 from model_service.training import card
 
@@ -75,8 +75,10 @@ def test_manifest_says_who_it_is_for(bundle: Path) -> None:
     assert manifest.research_use_only
     assert manifest.routing.min_age_years == 1
     assert manifest.routing.max_age_years == 6
-    assert manifest.risk.flagged == "high"
-    assert (manifest.finding.concept.scheme, manifest.finding.concept.value) == ("DCM", "112001")
+    assert isinstance(manifest.output, Classification)
+    assert manifest.output.classes[0].risk.flagged == "high"
+    concept = manifest.output.classes[0].finding.concept
+    assert (concept.scheme, concept.value) == ("DCM", "112001")
 
 
 def _raw(bundle: Path) -> dict[str, Any]:
@@ -90,10 +92,10 @@ def _raw(bundle: Path) -> dict[str, Any]:
     [
         ("routing", "min_age_years", 7),
         ("routing", "colour", "blue"),
-        ("operating_point", "threshold", 1.5),
-        ("operating_point", "chosen_on", "test"),
-        ("risk", "flagged", "urgent"),
-        ("calibration", "temperature", 0),
+        ("output.classes.0.operating_point", "threshold", 1.5),
+        ("output.classes.0.operating_point", "chosen_on", "test"),
+        ("output.classes.0.risk", "flagged", "urgent"),
+        ("output.calibration", "temperature", 0),
         ("weights", "file", "models/model.pt"),
         ("weights", "file", "../model.safetensors"),
         ("weights", "sha256", "abc"),
@@ -101,7 +103,10 @@ def _raw(bundle: Path) -> dict[str, Any]:
 )
 def test_manifest_is_strict(bundle: Path, section: str, key: str, value: object) -> None:
     raw = _raw(bundle)
-    raw[section][key] = value
+    part = raw
+    for name in section.split("."):
+        part = part[int(name)] if name.isdigit() else part[name]
+    part[key] = value
     with pytest.raises(ValidationError):
         BundleManifest.model_validate(raw)
 

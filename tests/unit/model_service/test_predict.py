@@ -35,13 +35,13 @@ def test_raw_map_adds_up_to_the_logit(classifier: Classifier, image: Image) -> N
 
 def test_probability_is_the_calibrated_logit(classifier: Classifier, image: Image) -> None:
     prediction = classifier.predict(image)
-    temperature = classifier.manifest.calibration.temperature
+    temperature = classifier.manifest.output.calibration.temperature
     assert prediction.probability == pytest.approx(1 / (1 + np.exp(-prediction.logit / temperature)))
 
 
 def test_flag_follows_the_operating_point(classifier: Classifier, image: Image) -> None:
     prediction = classifier.predict(image)
-    threshold = classifier.manifest.operating_point.threshold
+    threshold = classifier.manifest.output.classes[0].operating_point.threshold
     assert classifier.flagged(dataclasses.replace(prediction, probability=threshold))
     assert not classifier.flagged(dataclasses.replace(prediction, probability=threshold - 1e-6))
 

@@ -90,7 +90,7 @@ def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -
     publish.main(["--config", str(config), "--run", str(run)])
     bundle = load_config(config).bundle
     manifest = load_manifest(bundle)
-    assert manifest.operating_point.threshold == metrics["operating_point"]["threshold"]
+    assert manifest.output.classes[0].operating_point.threshold == metrics["operating_point"]["threshold"]
     assert Classifier.load(bundle).manifest == manifest
     assert card.main(["--bundle", str(bundle), "--check"]) == 0
 
