@@ -90,6 +90,24 @@ class Finding(Value):
     tracking_uid: str = ""
 
 
+class Recognised(Value):
+    """What kind of image a series looks like.
+
+    Parameters
+    ----------
+    label
+        The kind; "" for unknown.
+    modalities, body_parts
+        Values of Modality (0008,0060) and Body Part Examined (0018,0015) that agree with it, the usual one first.
+    """
+
+    series_uid: str
+    label: str
+    probability: float = Field(ge=0, le=1)
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+
+
 class ObjectKind(StrEnum):
     """What kind of thing a model's result consists of."""
 
@@ -141,6 +159,8 @@ class Result(Value):
         ``v<version>#<model id>``; one per study version and model version.
     reason
         Why it failed or was skipped, as a typed reason; empty when done.
+    recognised
+        What kind of images the series are, by an aid.
     beside
         Recorded without any effect on the worklist: a model in shadow, or one that helps others.
     shadow
@@ -163,6 +183,7 @@ class Result(Value):
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     objects: tuple[ResultObject, ...] = ()
+    recognised: tuple[Recognised, ...] = ()
     beside: bool = False
     shadow: bool = False
     series: tuple[str, ...] = ()
@@ -182,6 +203,11 @@ class Result(Value):
             return Risk.UNKNOWN
         risks = [finding.risk for finding in self.findings if finding.risk is not None]
         return min(risks, key=lambda risk: risk.order, default=Risk.UNKNOWN)
+
+    @property
+    def assesses(self) -> bool:
+        """Tell whether it says something of risk; a result that only measures does not."""
+        return not self.findings or any(finding.risk is not None for finding in self.findings)
 
     @property
     def probability(self) -> float | None:

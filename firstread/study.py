@@ -329,6 +329,8 @@ class Study(Value):
         Why it was closed (`firstread.gathering.completeness.Closing`).
     signed_version
         The version a reader signed; 0 for none. What comes later reopens the study for an addendum.
+    beside
+        Models that are asked, too, and have no say on the worklist: in shadow, or aids.
     not_applicable
         Model id -> why it does not apply.
     priority, patient_class, location, read_elsewhere_at
@@ -355,6 +357,7 @@ class Study(Value):
     risk: Risk = Risk.UNKNOWN
     probability: float | None = None
     models: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     not_applicable: dict[str, str] = Field(default_factory=dict)
     alert_id: str = ""
     due_at: str = ""
@@ -389,6 +392,7 @@ class StudyVersion(Value):
     closed_by: str = ""
     fingerprint: str = ""
     models: tuple[str, ...]
+    beside: tuple[str, ...] = ()
     not_applicable: dict[str, str] = Field(default_factory=dict)
 
     @property

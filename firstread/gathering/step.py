@@ -12,8 +12,9 @@ from math import ceil
 
 from firstread.clock import from_text, now, to_text
 from firstread.gathering.completeness import Batch, Closing, CompletenessPolicy, Look, Seen, decide
+from firstread.gathering.requests import requests
 from firstread.gathering.summary import gathering, present, single_image
-from firstread.messages import AnalyzeRequest, Message, QuietTimer
+from firstread.messages import QuietTimer
 from firstread.queues import MAX_DELAY_SECONDS, Queue
 from firstread.records.batches import BatchRepository, EndedBatch
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -89,7 +90,11 @@ class GatherStudy:
             return None if head == study else head
 
         def version(study: Study) -> list[Addition]:
-            return [new_version(frozen(study), requests(study))] if look.close is not None else []
+            return (
+                [new_version(frozen(study), requests(study, (*study.models, *study.beside)))]
+                if look.close is not None
+                else []
+            )
 
         written = self.studies.change(study_uid, changed, also=version)
         if written is not None and look.close is not None:
@@ -260,6 +265,7 @@ def next_version(head: Study, instances: list[Instance], chosen: Route, at: str,
             "risk": head.risk if head.risk is Risk.HIGH else Risk.UNKNOWN,
             "probability": head.probability if head.risk is Risk.HIGH else None,
             "models": chosen.models,
+            "beside": chosen.beside,
             "not_applicable": chosen.not_applicable,
         }
     )
@@ -280,20 +286,6 @@ def frozen(study: Study) -> StudyVersion:
         closed_by=study.closed_by,
         fingerprint=seen.fingerprint,
         models=study.models,
+        beside=study.beside,
         not_applicable=study.not_applicable,
     )
-
-
-def requests(study: Study) -> dict[str, Message]:
-    """Return one analyze request per model, by outbox id."""
-    return {
-        f"analyze#{study.study_uid}#v{study.version:06d}#{model}": AnalyzeRequest(
-            study_uid=study.study_uid,
-            version=study.version,
-            model_id=model,
-            urgent=study.priority is not Priority.ROUTINE,
-            source=study.gathering.sources[0] if study.gathering.sources else "",
-            correlation_id=study.gathering.correlation_id,
-        )
-        for model in study.models
-    }

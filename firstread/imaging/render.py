@@ -80,6 +80,32 @@ def grayscale(dataset: Dataset, frame: int = 0, window: Literal["voi", "full"] =
     return _shown(dataset, frame, decoded, window)
 
 
+def colour(dataset: Dataset, frame: int = 0) -> Gray:
+    """Return one frame as red, green and blue between 0 and 1; a grayscale frame, thrice its full-range brightness.
+
+    Parameters
+    ----------
+    dataset
+        An image with its file meta information.
+    frame
+        Index of the frame, 0 first.
+
+    Returns
+    -------
+    numpy.ndarray
+        Rows x columns x 3, float32.
+
+    Raises
+    ------
+    PixelError
+        If the frame cannot be rendered.
+    """
+    decoded = decode(dataset, frame)
+    if decoded.is_colour:
+        return np.asarray(decoded.stored.astype(np.float32) / decoded.white, dtype=np.float32)
+    return np.repeat(_shown(dataset, frame, decoded, "full")[..., None], 3, axis=-1)
+
+
 def to_png(
     dataset: Dataset, frame: int = 0, max_side: int = 2048, window: Window | Literal["voi", "full"] = "voi"
 ) -> bytes:

@@ -1,7 +1,7 @@
 """The outbox: messages written in the transaction they follow from, delivered from the table's stream."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pynamodb.exceptions import UpdateError
@@ -10,7 +10,7 @@ from pynamodb.transactions import TransactWrite
 from firstread.clock import now, to_text
 from firstread.messages import AnalyzeRequest, Message, ResultRecorded
 from firstread.records.tables import OutboxRow
-from firstread.records.transactions import is_unmet_condition
+from firstread.records.transactions import Addition, is_unmet_condition
 
 _KEEP_SECONDS = 14 * 24 * 3600
 UNDELIVERED = "yes"
@@ -40,6 +40,16 @@ def put(transaction: TransactWrite, message_id: str, message: Message) -> None:
     # Without a condition: the transaction's own row has one, and tables that were restored to different moments must
     # not make a study fail for ever. A message that was sent is sent again.
     transaction.save(row)
+
+
+def posted(messages: Mapping[str, Message]) -> Addition:
+    """Return the write of messages, by their ids, that joins another record's transaction."""
+
+    def build(transaction: TransactWrite) -> None:
+        for message_id, message in messages.items():
+            put(transaction, message_id, message)
+
+    return build
 
 
 def parse(kind: str, body: str) -> Message:

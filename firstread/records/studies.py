@@ -144,7 +144,6 @@ def new_version(version: StudyVersion, messages: Mapping[str, Message]) -> Addit
 
     def write(transaction: TransactWrite) -> None:
         transaction.save(row, condition=StudyRow.item.does_not_exist())
-        for message_id, message in messages.items():
-            outbox.put(transaction, message_id, message)
+        outbox.posted(messages)(transaction)
 
     return write

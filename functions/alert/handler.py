@@ -8,19 +8,29 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
-from firstread.environment import AlertsSettings, ResultsSettings, StudiesSettings
+from firstread.environment import (
+    AlertsSettings,
+    InstancesSettings,
+    ModelsSettings,
+    OutboxSettings,
+    ResultsSettings,
+    StudiesSettings,
+)
 from firstread.handling import Event, batch, logger, meter
 from firstread.messages import ResultRecordedEvent
 from firstread.metrics import Stage
 from firstread.queues import Topic
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
-from firstread.records.results import ResultRepository
+from firstread.records.instances import InstanceRepository
+from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
 from functions.alert.logic import RankAndAlert
 
 
-class Settings(StudiesSettings, ResultsSettings, AlertsSettings):
+class Settings(
+    StudiesSettings, ResultsSettings, AlertsSettings, InstancesSettings, ModelsSettings, OutboxSettings
+):
     """The environment of `alert`."""
 
     alert_topic_arn: str = Field(description="Topic that alert notices are published to.")
@@ -36,6 +46,8 @@ def bootstrap() -> RankAndAlert:
         studies=StudyRepository(),
         results=ResultRepository(),
         alerts=AlertRepository(),
+        instances=InstanceRepository(),
+        models=ModelRepository(),
         topic=Topic(settings.alert_topic_arn),
         portal_url=settings.portal_url.rstrip("/"),
     )

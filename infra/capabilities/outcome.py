@@ -108,12 +108,18 @@ class Alerting(Construct):
                 "STUDIES_TABLE": tables.studies.table_name,
                 "RESULTS_TABLE": tables.results.table_name,
                 "ALERTS_TABLE": tables.alerts.table_name,
+                "INSTANCES_TABLE": tables.instances.table_name,
+                "MODELS_TABLE": tables.models.table_name,
+                "OUTBOX_TABLE": tables.outbox.table_name,
                 "ALERT_TOPIC_ARN": self.topic.topic_arn,
                 "PORTAL_URL": config.portal_url,
             },
         )
         queue_to_function(self.results, alert, at_once=_ALERTS_AT_ONCE)
         use_table(alert.role, tables.studies, *READ, *WRITE)
-        use_table(alert.role, tables.results, *READ)
+        for table in (tables.results, tables.instances, tables.models):
+            use_table(alert.role, table, *READ)
+        # What pixels say of a silent header may call for more models.
+        use_table(alert.role, tables.outbox, *WRITE)
         use_table(alert.role, tables.alerts, *READ, *WRITE)
         publish(alert.role, self.topic)
