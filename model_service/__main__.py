@@ -1,32 +1,49 @@
 """Entry point of the inference container.
 
-``python -m model_service worker`` works on the analyze queue until SIGTERM; ``python -m model_service register`` writes
-the shipped bundles and their routing rules into the models table, as part of a deployment.
+``python -m model_service worker`` works on the analyze queues until SIGTERM; ``analyse`` answers the one request on its
+standard input, for a last try in a process of its own; ``register`` writes the shipped bundles and their routing rules
+into the models table, as part of a deployment.
 """
 
 import argparse
+import sys
 
 from firstread.environment import ModelsSettings
+from firstread.messages import AnalyzeRequest
 from firstread.records import tables
 from firstread.records.results import ModelRepository
 from model_service.registry import bundles, registration
 
 
+def _worker() -> int:
+    from model_service.bootstrap import worker  # engines take time to import
+
+    return worker().run()
+
+
+def _analyse() -> int:
+    from model_service.bootstrap import analyse
+
+    analyse().request(AnalyzeRequest.model_validate_json(sys.stdin.buffer.read()))
+    return 0
+
+
+def _register() -> int:
+    tables.bind(ModelsSettings())
+    repository = ModelRepository()
+    for folder in bundles().values():
+        repository.register(registration(folder))
+    return 0
+
+
+_COMMANDS = {"worker": _worker, "analyse": _analyse, "register": _register}
+
+
 def main() -> int:
     """Run a command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model_service", description=__doc__)
-    parser.add_argument("command", choices=["worker", "register"])
-    command = parser.parse_args().command
-    if command == "register":
-        tables.bind(ModelsSettings())
-        repository = ModelRepository()
-        for folder in bundles().values():
-            repository.register(registration(folder))
-        return 0
-    from model_service.bootstrap import worker  # torch and MONAI take seconds to import
-
-    worker().run()
-    return 0
+    parser.add_argument("command", choices=list(_COMMANDS))
+    return _COMMANDS[parser.parse_args().command]()
 
 
 if __name__ == "__main__":

@@ -1,72 +1,78 @@
 """One analyze request -> one recorded result, whatever happens and however often it is asked for."""
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
-import pydicom
+from typing import Any
 
 from firstread.clock import now, to_text
-from firstread.dicom.reader import quiet
 from firstread.errors import FirstReadError, NotFoundError
 from firstread.gathering.summary import present
 from firstread.imaging.pixels import PixelError
-from firstread.imaging.render import grayscale
+from firstread.imaging.volume import VolumeError
 from firstread.messages import AnalyzeRequest
+from firstread.recognition import completed, disagreement, recognised
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ResultRepository
+from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
-from firstread.routing import select
-from firstread.storage import Bucket, result_key
-from firstread.study import Instance, Risk, StudyVersion
-from model_service.manifest import BundleManifest
-from model_service.overlay import render_overlay
-from model_service.predict import Prediction
-from model_service.registry import digest
+from firstread.result import Recognised, Result, ResultStatus, result_id
+from firstread.routing import ModelRole, ModelState, RegisteredModel, Selection, select
+from firstread.storage import Bucket
+from firstread.study import Instance, StudyVersion
+from model_service.inputs import Inputs, read
+from model_service.manifest import Recognition
+from model_service.models import Models
+from model_service.objects import Said, describe
+from model_service.prediction import Classified, Model, Prediction
 
-PRECISION = "fp32"
 NO_INSTANCE = "no_matching_instance"
 """Reason of a result for which the bundle's own rule accepts no instance of the version."""
 UNEXPECTED = "unexpected_error"
 """Reason of a result that was given up after the last try; the log names the error."""
+SWITCHED_OFF = "model_switched_off"
+"""Reason of a result that was skipped: the model was switched off after it had been asked."""
 
 
 class UnknownModelError(FirstReadError):
-    """The request names a model that this service does not have."""
+    """The request names a model that is not registered."""
 
 
-class Model(Protocol):
-    """What an analysis needs of a loaded model."""
-
-    manifest: BundleManifest
-
-    def predict(self, image: npt.NDArray[np.float32]) -> Prediction:
-        """Classify one image."""
-
-    def flagged(self, prediction: Prediction) -> bool:
-        """Tell whether a prediction reaches the operating point."""
-
-
-@dataclass
-class Analyse:
-    """The step `analyse`.
+@dataclass(frozen=True)
+class Job:
+    """A request that has been read and decoded: what is left is for the model to say.
 
     Parameters
     ----------
-    studies, instances, results
+    model
+        None where `reason` says why it is not asked.
+    status
+        Of the result, where there is a reason.
+    """
+
+    request: AnalyzeRequest
+    version: StudyVersion
+    registered: RegisteredModel
+    started_at: str
+    model: Model | None = None
+    selected: tuple[Instance, ...] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=lambda: Inputs((), ()))
+    reason: str = ""
+    status: ResultStatus = ResultStatus.FAILED
+
+
+@dataclass(frozen=True)
+class Analyse:
+    """The step `analyse`, in two halves with the model between them.
+
+    Parameters
+    ----------
+    studies, instances, results, registrations
         The records.
     studies_bucket, results_bucket
-        Where images are and overlays go.
-    bundles
-        Model id -> bundle folder.
-    load
-        Loads a bundle; each is loaded once and kept.
+        Where images are and result objects go.
+    models
+        The loaded models.
     clock
         The present moment.
     """
@@ -74,23 +80,14 @@ class Analyse:
     studies: StudyRepository
     instances: InstanceRepository
     results: ResultRepository
+    registrations: ModelRepository
     studies_bucket: Bucket
     results_bucket: Bucket
-    bundles: Mapping[str, Path]
-    load: Callable[[Path], Model]
+    models: Models
     clock: Callable[[], datetime] = now
 
-    def __post_init__(self) -> None:
-        self._loaded: dict[str, Model] = {}
-        self._digests: dict[str, str] = {}
-
-    def warm_up(self) -> None:
-        """Load every model before the first request."""
-        for each in self.bundles:
-            self._model(each)
-
     def request(self, request: AnalyzeRequest) -> Result | None:
-        """Analyse a study version with one model.
+        """Analyse a study version with one model: `prepare`, ask, `record`.
 
         Returns
         -------
@@ -102,32 +99,88 @@ class Analyse:
         NotFoundError, UnknownModelError
             If the request names a study or model that is not there.
         """
+        job = self.prepare(request)
+        if job is None:
+            return None
+        return self.record(job, job.model.predict(job.inputs.model_inputs) if job.model else [])
+
+    def prepare(self, request: AnalyzeRequest) -> Job | None:
+        """Read what a request is about; None where nothing is left to do.
+
+        Raises
+        ------
+        NotFoundError, UnknownModelError
+            If the request names a study or model that is not there.
+        """
         version = self._current(request)
         if version is None:
             return None
+        registered = self.registrations.get(request.model_id)
+        if registered is None:
+            raise UnknownModelError("the model is not registered")
         started = to_text(self.clock())
-        model = self._model(request.model_id)
-        chosen = [
-            instance
-            for instance in select(
-                model.manifest.routing, present(self.instances.of_study(request.study_uid))
-            ).instances
-            if instance.stored_at <= version.completed_at  # later ones belong to the next version
-        ]
-        if not chosen:
+        if registered.state is ModelState.OFF:
+            return Job(
+                request,
+                version,
+                registered,
+                started,
+                reason=SWITCHED_OFF,
+                status=ResultStatus.SKIPPED,
+            )
+        model = self.models.get(registered)
+        selection = self._select(model, version)
+        told: dict[str, Any] = {"selected": selection.instances, "passed_over": selection.passed_over}
+        if not selection.instances:
             # Done without a finding would read as looked at.
-            return self._record(request, started, chosen, reason=NO_INSTANCE)
+            return Job(request, version, registered, started, reason=NO_INSTANCE, **told)
         try:
-            findings = tuple(self._finding(model, instance) for instance in chosen)
-        except PixelError as error:
-            return self._record(request, started, chosen, reason=error.reason.value)
-        return self._record(request, started, chosen, findings=findings)
+            inputs = read(self.studies_bucket, model.manifest, selection.instances)
+        except (PixelError, VolumeError) as error:
+            return Job(request, version, registered, started, reason=error.reason.value, **told)
+        return Job(request, version, registered, started, model=model, inputs=inputs, **told)
 
-    def give_up(self, request: AnalyzeRequest) -> Result | None:
+    def record(self, job: Job, predictions: Sequence[Prediction]) -> Result | None:
+        """Write what a model said, objects first, and the result once.
+
+        Parameters
+        ----------
+        job
+            As `prepare` returned it.
+        predictions
+            One per input; none where the model was not asked.
+
+        Returns
+        -------
+        Result or None
+            None where another worker was faster.
+        """
+        said = self._said(job, predictions) if job.model else {"status": job.status, "reason": job.reason}
+        result = Result.model_validate(
+            {
+                "study_uid": job.request.study_uid,
+                "result_id": result_id(job.request.version, job.request.model_id),
+                "version": job.request.version,
+                "model_id": job.request.model_id,
+                "beside": job.registered.role is ModelRole.AID or job.registered.state is ModelState.SHADOW,
+                "shadow": job.registered.state is ModelState.SHADOW,
+                "passed_over": dict(job.passed_over),
+                "started_at": job.started_at,
+                "finished_at": to_text(self.clock()),
+                "bundle_sha256": job.registered.bundle_sha256,
+                "simulated": any(each.facts.simulated for each in job.selected),
+                **said,
+            }
+        )
+        return result if self.results.record(result, job.request.correlation_id) else None
+
+    def give_up(self, request: AnalyzeRequest, reason: str = UNEXPECTED) -> Result | None:
         """Record that the analysis failed for good, so that the study says so on the worklist."""
-        if self._current(request) is None:
+        version = self._current(request)
+        registered = self.registrations.get(request.model_id)
+        if version is None or registered is None:
             return None
-        return self._record(request, to_text(self.clock()), [], reason=UNEXPECTED)
+        return self.record(Job(request, version, registered, to_text(self.clock()), reason=reason), [])
 
     def completed_at(self, request: AnalyzeRequest) -> str:
         """Return when the study version of a request was complete; "" where there is none."""
@@ -144,59 +197,73 @@ class Analyse:
         wanted = result_id(request.version, request.model_id)
         return None if self.results.get(request.study_uid, wanted) else version
 
-    def _model(self, model_id: str) -> Model:
-        if model_id not in self.bundles:
-            raise UnknownModelError("this service does not have the model")
-        if model_id not in self._loaded:
-            self._loaded[model_id] = self.load(self.bundles[model_id])
-            self._digests[model_id] = digest(self.bundles[model_id])
-        return self._loaded[model_id]
+    def _select(self, model: Model, version: StudyVersion) -> Selection:
+        # Later ones belong to the next version.
+        found = [
+            each
+            for each in present(self.instances.of_study(version.study_uid))
+            if each.stored_at <= version.completed_at
+        ]
+        selection = select(model.manifest.routing, found)
+        if selection.instances:
+            return selection
+        # The header may be silent, and an aid has seen what it is.
+        seen = recognised(self.results.of_version(version.study_uid, version.version))
+        return select(model.manifest.routing, completed(found, seen)) if seen else selection
 
-    def _finding(self, model: Model, instance: Instance) -> Finding:
-        with self.studies_bucket.open(instance.studies_key) as file, quiet():
-            dataset = pydicom.dcmread(file)
-            # The whole range, not the window somebody left: windows differ between viewers of one image.
-            image = grayscale(dataset, window="full")
-        prediction = model.predict(image)
-        overlay = render_overlay(prediction.activation_map)
-        key = result_key(instance.study_uid, hashlib.sha256(overlay).hexdigest(), "png")
-        self.results_bucket.put(key, overlay, "image/png")
-        return _finding(model, prediction, instance.sop_uid, key)
-
-    def _record(
-        self,
-        request: AnalyzeRequest,
-        started: str,
-        chosen: list[Instance],
-        findings: tuple[Finding, ...] = (),
-        reason: str = "",
-    ) -> Result | None:
-        result = Result(
-            study_uid=request.study_uid,
-            result_id=result_id(request.version, request.model_id),
-            version=request.version,
-            model_id=request.model_id,
-            status=ResultStatus.FAILED if reason else ResultStatus.DONE,
-            reason=reason,
-            findings=findings,
-            started_at=started,
-            finished_at=to_text(self.clock()),
-            precision=PRECISION,
-            bundle_sha256=self._digests.get(request.model_id, ""),
-            simulated=any(instance.facts.simulated for instance in chosen),
+    def _said(self, job: Job, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        model = job.model
+        assert model is not None  # noqa: S101 - the caller has asked
+        series = tuple(dict.fromkeys(each.facts.series_uid for each in job.selected))
+        told: dict[str, Any] = {
+            "status": ResultStatus.DONE,
+            "series": series,
+            "engine": model.engine.name,
+            "precision": model.engine.precision,
+        }
+        if isinstance(model.manifest.output, Recognition):
+            return told | _recognition(job, model.manifest.output, predictions)
+        described = describe(
+            Said(
+                manifest=model.manifest,
+                bundle_sha256=model.bundle_sha256,
+                engine=model.engine.name,
+                precision=model.engine.precision,
+                study_uid=job.request.study_uid,
+                version=job.request.version,
+                completed_at=job.version.completed_at,
+                sources=job.inputs.sources,
+                frames=job.inputs.frames,
+                predictions=predictions,
+                volume=job.inputs.volume,
+            )
         )
-        return result if self.results.record(result, request.correlation_id) else None
+        objects = [part.result_object(job.request.study_uid) for part in described.parts]
+        for part, each in zip(described.parts, objects, strict=True):
+            self.results_bucket.put(each.key, part.content, part.content_type)
+        remarks = [*described.remarks]
+        if job.inputs.passed_over:
+            looked = len(job.inputs.frames)
+            remarks.append(f"{looked} of {looked + job.inputs.passed_over} images were looked at")
+        return told | {"findings": described.findings, "objects": tuple(objects), "remarks": tuple(remarks)}
 
 
-def _finding(model: Model, prediction: Prediction, sop_uid: str, key: str) -> Finding:
-    (wanted,) = model.manifest.output.classes  # type: ignore[union-attr]
-    flagged = model.flagged(prediction)
-    return Finding(
-        label=wanted.finding.label,
-        code=Code.model_validate(wanted.finding.concept.model_dump()),
-        probability=prediction.probability,
-        operating_point=OperatingPoint.model_validate(wanted.operating_point.model_dump()),
-        risk=Risk.HIGH if flagged else Risk.NOT_FLAGGED,
-        sop_uid=sop_uid,
-        overlay_key=key,
-    )
+def _recognition(job: Job, output: Recognition, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    facts = {each.sop_uid: each.facts for each in job.selected}
+    seen, remarks = [], []
+    for frame, prediction in zip(job.inputs.frames, predictions, strict=True):
+        if not isinstance(prediction, Classified):
+            raise TypeError("a recognition returns probabilities")
+        probability = max(prediction.probabilities)
+        kind = output.classes[prediction.probabilities.index(probability)]
+        known = probability >= output.unknown_below and bool(kind.modalities)
+        found = Recognised(
+            series_uid=facts[frame.sop_uid].series_uid,
+            label=kind.label if known else "",
+            probability=probability,
+            modalities=kind.modalities if known else (),
+            body_parts=kind.body_parts if known else (),
+        )
+        seen.append(found)
+        remarks.append(disagreement(facts[frame.sop_uid], found))
+    return {"recognised": tuple(seen), "remarks": tuple(dict.fromkeys(each for each in remarks if each))}

@@ -1,5 +1,7 @@
 """Wire the worker to its environment."""
 
+from pydantic import Field
+
 from firstread.environment import (
     AnalyzeQueuesSettings,
     InstancesSettings,
@@ -12,16 +14,19 @@ from firstread.environment import (
 )
 from firstread.records import tables
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ResultRepository
+from firstread.records.results import ModelRepository, ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket
 from model_service.analyse import Analyse
-from model_service.predict import Classifier
+from model_service.inbox import Inbox
+from model_service.inference import load_model
+from model_service.models import Models
 from model_service.registry import bundles
-from model_service.worker import Worker
+from model_service.running import in_a_process
+from model_service.worker import Worker, meter
 
 
-class Settings(
+class AnalyseSettings(
     StudiesBucketSettings,
     ResultsBucketSettings,
     InstancesSettings,
@@ -29,24 +34,37 @@ class Settings(
     ResultsSettings,
     OutboxSettings,
     ModelsSettings,
-    AnalyzeQueuesSettings,
 ):
+    """The environment of an analysis."""
+
+    model_memory_mb: int = Field(
+        4096, ge=1, description="Memory for loaded models; the least recently used goes."
+    )
+
+
+class Settings(AnalyseSettings, AnalyzeQueuesSettings):
     """The environment of the worker."""
+
+
+def analyse(settings: AnalyseSettings | None = None) -> Analyse:
+    """Return the step `analyse` for this process's environment."""
+    settings = settings or AnalyseSettings()
+    tables.bind(settings)
+    return Analyse(
+        studies=StudyRepository(),
+        instances=InstanceRepository(),
+        results=ResultRepository(),
+        registrations=ModelRepository(),
+        studies_bucket=Bucket(settings.studies_bucket),
+        results_bucket=Bucket(settings.results_bucket),
+        models=Models(
+            lambda registered: bundles()[registered.model_id], load_model, settings.model_memory_mb * 1024**2
+        ),
+    )
 
 
 def worker() -> Worker:
     """Return a worker for this process's environment."""
     settings = Settings()
-    tables.bind(settings)
-    analyse = Analyse(
-        studies=StudyRepository(),
-        instances=InstanceRepository(),
-        results=ResultRepository(),
-        studies_bucket=Bucket(settings.studies_bucket),
-        results_bucket=Bucket(settings.results_bucket),
-        bundles=bundles(),
-        load=Classifier.load,
-    )
-    # Before the first message: the first patient should not wait for torch.
-    analyse.warm_up()
-    return Worker(settings.analyze_urgent_queue_url, settings.analyze_queue_url, analyse)
+    inbox = Inbox(settings.analyze_urgent_queue_url, settings.analyze_queue_url, meter)
+    return Worker(inbox, analyse(settings), last_try=in_a_process)

@@ -1,27 +1,23 @@
-"""The loop around `Analyse`: long-poll the analyze queue, keep the message while working, hand back on SIGTERM."""
+"""The loop around `Analyse`: fetch and decode ahead, compute in batches, write behind, hand back on SIGTERM."""
 
+import queue
 import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from types import FrameType
-from typing import TYPE_CHECKING
 
-import boto3
 from aws_lambda_powertools import Logger
 
 from firstread.correlation import Correlation, correlated
 from firstread.handling import describe
 from firstread.messages import AnalyzeRequest
 from firstread.metrics import Meter, Metric, Stage
-from firstread.region import region
-from model_service.analyse import Analyse
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from model_service.analyse import UNEXPECTED, Analyse, Job
+from model_service.inbox import Held, Inbox
+from model_service.prediction import Prediction
+from model_service.running import TIMED_OUT, AnalysisTimeoutError, is_spent, run_within
 
 logger = Logger(service="model_service")
 logger.addFilter(Correlation())
@@ -29,132 +25,238 @@ meter = Meter("model_service")
 
 LAST_TRY = 3
 """maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
-_VISIBILITY_SECONDS = 120
-# Asked of the routine queue alone: an urgent study waits for the end of this at most.
-_WAIT_SECONDS = 2
+_WAIT_SECONDS = 2  # for the routine queue; an urgent study waits for the end of this at most
 # Before the second and the third try: a store that is out of reach for a moment must not fail a study for good.
 _PAUSES = (10, 60)
+_AHEAD = 4  # studies that are decoded and wait for the device
+_SPENT = 75
+_MOST_IMAGES = 32  # of several studies, in one call of a model
+_REASONS: dict[type[BaseException], str] = {AnalysisTimeoutError: TIMED_OUT, MemoryError: "out_of_memory"}
+"""Reasons of results that were given up, by what was raised last."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A message in hand with what it asks for."""
+
+    held: Held
+    request: AnalyzeRequest
+    job: Job
 
 
 class Worker:
-    """Reads one queue until it is told to stop.
+    """Works on the analyze queues until it is told to stop.
 
     Parameters
     ----------
-    urgent_url, routine_url
-        The analyze queues; the routine one is asked only where the urgent one is empty.
+    inbox
+        The queues.
     analyse
         The step.
+    last_try
+        Makes the last try of a request where a crash cannot take this process along; "" for success, else the
+        reason. By default it is made here.
+    beat
+        Called with every round of the loop, and with whether a message is in hand.
     """
 
-    def __init__(self, urgent_url: str, routine_url: str, analyse: Analyse) -> None:
-        self._queue_urls = urgent_url, routine_url
-        self._queue_url = routine_url
-        self._analyse = analyse
-        self._sqs: SQSClient = boto3.client("sqs", region_name=region())
+    def __init__(
+        self,
+        inbox: Inbox,
+        analyse: Analyse,
+        last_try: Callable[[AnalyzeRequest], str] | None = None,
+        beat: Callable[[bool], None] = lambda _busy: None,
+    ) -> None:
+        self._inbox, self._analyse = inbox, analyse
+        self._last_try, self._beat = last_try, beat
         self._stopping = threading.Event()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Finish the message in hand and end; also the handler of SIGTERM and SIGINT."""
+        """Finish what is being computed, hand the rest back and end; also the handler of SIGTERM and SIGINT."""
         self._stopping.set()
 
-    def run(self) -> None:
-        """Work until stopped."""
+    def poll(self, wait_seconds: int) -> int:
+        """Take at most one message and work on it to the end, without threads; return how many there were."""
+        held = self._inbox.receive(wait_seconds)
+        if held is not None and (task := self._prepare(held)):
+            self._write(task, self._predict([task])[0])
+        meter.flush()
+        return 0 if held is None else 1
+
+    def run(self) -> int:
+        """Work until stopped: one thread fetches and decodes, this one computes, one writes.
+
+        Returns
+        -------
+        int
+            Exit code: 0 when told to stop, 75 (EX_TEMPFAIL) where models did not come back too often.
+        """
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
         logger.info("worker started")
+        # Urgent first, then as they came. The fetcher bounds it: what is decoded ahead is held in memory.
+        ready: queue.PriorityQueue[tuple[bool, int, Task]] = queue.PriorityQueue()
+        written: queue.Queue[tuple[Task, Sequence[Prediction] | BaseException] | None] = queue.Queue(_AHEAD)
+        fetcher = threading.Thread(target=self._fetch, args=(ready,), name="fetcher")
+        writer = threading.Thread(target=self._write_all, args=(written,), name="writer")
+        fetcher.start()
+        writer.start()
+        try:
+            while not self._stopping.is_set() and not is_spent():
+                self._beat(self._inbox.in_hand > 0)
+                tasks = _batch(ready)
+                for task, said in zip(tasks, self._predict(tasks), strict=True):
+                    written.put((task, said))
+        finally:
+            self._stopping.set()
+            fetcher.join()
+            written.put(None)
+            writer.join()
+            self._return(ready)
+            self._inbox.close()
+            meter.flush()
+            logger.info("worker stopped")
+        return _SPENT if is_spent() else 0
+
+    def _fetch(self, ready: "queue.PriorityQueue[tuple[bool, int, Task]]") -> None:
+        numbers = count()
         while not self._stopping.is_set():
+            if ready.qsize() >= _AHEAD:
+                # A message is not taken before there is room for it: another worker may be idle.
+                self._stopping.wait(0.02)
+                continue
             try:
-                self.poll(_WAIT_SECONDS)
+                held = self._inbox.receive(_WAIT_SECONDS)
+                task = self._prepare(held) if held is not None else None
             except Exception as error:
                 # The queue is out of reach, such as an engine that restarts: wait and try again.
                 logger.error("poll failed", extra=describe(error))
                 self._stopping.wait(2)
-        logger.info("worker stopped")
+                continue
+            if task is not None:
+                ready.put((not task.held.urgent, next(numbers), task))
 
-    def poll(self, wait_seconds: int) -> int:
-        """Receive at most one message, an urgent one if there is any, and handle it; return how many there were."""
-        urgent, routine = self._queue_urls
-        return self._poll(urgent, 0) or self._poll(routine, wait_seconds)
-
-    def _poll(self, queue_url: str, wait_seconds: int) -> int:
-        self._queue_url = queue_url  # one message at a time: whatever is said of it is said to its queue
-        response = self._sqs.receive_message(
-            QueueUrl=self._queue_url,
-            MaxNumberOfMessages=1,
-            WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=_VISIBILITY_SECONDS,
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-        )
-        messages = response.get("Messages", [])
-        for message in messages:
-            if sent := message.get("Attributes", {}).get("SentTimestamp"):
-                meter.add(Metric.OLDEST_MESSAGE, max(0.0, time.time() - int(sent) / 1000))
-            tries = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
-            # The last try is not handed back: it would go to the dead letters without a result on the worklist.
-            if self._stopping.is_set() and tries < LAST_TRY:
-                self._hand_back(message)
-            else:
-                self._handle(message, tries)
-        meter.flush()
-        return len(messages)
-
-    def _handle(self, message: "MessageTypeDef", tries: int) -> None:
+    def _prepare(self, held: Held) -> Task | None:
+        """Read what a message asks for; None where it is settled already."""
+        # The last try is not handed back: it would go to the dead letters without a result on the worklist.
+        if self._stopping.is_set() and held.tries < LAST_TRY:
+            self._inbox.hand_back(held)
+            return None
         try:
-            request = AnalyzeRequest.model_validate_json(message["Body"])
+            request = AnalyzeRequest.model_validate_json(held.body)
         except ValueError as error:
             logger.error("not an analyze request", extra=describe(error))
-            self._hand_back(message)  # to the dead-letter queue, after its tries
-            return
+            self._inbox.hand_back(held)  # to the dead-letter queue, after its tries
+            return None
         with correlated(request.correlation_id):
-            self._work(message, request, tries)
+            if held.tries >= LAST_TRY and self._last_try is not None:
+                self._try_for_the_last_time(held, request, self._last_try)
+                return None
+            try:
+                job = self._analyse.prepare(request)
+            except Exception as error:
+                self._failed(held, request, error)
+                return None
+            if job is None:
+                self._inbox.done(held)
+                return None
+            return Task(held, request, job)
 
-    def _work(self, message: "MessageTypeDef", request: AnalyzeRequest, tries: int) -> None:
-        try:
-            with self._kept(message):
-                result = self._analyse.request(request)
-        except Exception as error:
-            logger.error("analysis failed", extra={**describe(error), "try": tries})
+    def _try_for_the_last_time(
+        self, held: Held, request: AnalyzeRequest, attempt: Callable[[AnalyzeRequest], str]
+    ) -> None:
+        reason = attempt(request)
+        if reason:
+            logger.error("last try failed", extra={"reason": reason})
             meter.add(Metric.RECORDS_FAILED)
-            if tries >= LAST_TRY:
-                self._give_up(request)
-            self._hand_back(message, after=_PAUSES[min(tries, len(_PAUSES)) - 1] if tries < LAST_TRY else 0)
-            return
-        self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-        if result is not None:
-            logger.info("result recorded", extra={"model": result.model_id, "status": result.status.value})
-            meter.stage(Stage.COMPLETE_TO_RESULT, self._analyse.completed_at(request), result.finished_at)
+            self._give_up(request, reason)
+            self._inbox.hand_back(held)
+        else:
+            self._inbox.done(held)
 
-    def _give_up(self, request: AnalyzeRequest) -> None:
+    def _predict(self, tasks: Sequence[Task]) -> Sequence[Sequence[Prediction] | BaseException]:
+        """Ask one model for all tasks of a batch; where that fails, one by one, so that one cannot fail the others."""
+        inputs = [each for task in tasks for each in task.job.inputs.model_inputs]
+        model = tasks[0].job.model if tasks else None
+        if model is None:
+            return [[] for _ in tasks]
         try:
-            self._analyse.give_up(request)
+            # The time that a bundle allows is that of one study.
+            said = run_within(len(tasks) * model.manifest.timeout_seconds, model.predict, inputs)
+        except Exception as error:
+            if isinstance(error, AnalysisTimeoutError):
+                self._analyse.models.forget(model)
+            if len(tasks) > 1 and not isinstance(error, AnalysisTimeoutError):
+                return [said for task in tasks for said in self._predict([task])]
+            return [error for _ in tasks]
+        predictions: Iterator[Prediction] = iter(said)
+        return [[next(predictions) for _ in task.job.inputs.model_inputs] for task in tasks]
+
+    def _write_all(
+        self, written: "queue.Queue[tuple[Task, Sequence[Prediction] | BaseException] | None]"
+    ) -> None:
+        while (each := written.get()) is not None:
+            self._write(*each)
+            meter.flush()
+
+    def _write(self, task: Task, said: Sequence[Prediction] | BaseException) -> None:
+        with correlated(task.request.correlation_id):
+            try:
+                if isinstance(said, BaseException):
+                    raise said
+                result = self._analyse.record(task.job, said)
+                self._inbox.done(task.held)
+            except Exception as error:
+                self._failed(task.held, task.request, error)
+                return
+            if result is not None:
+                logger.info(
+                    "result recorded", extra={"model": result.model_id, "status": result.status.value}
+                )
+                meter.stage(Stage.COMPLETE_TO_RESULT, task.job.version.completed_at, result.finished_at)
+
+    def _failed(self, held: Held, request: AnalyzeRequest, error: Exception) -> None:
+        logger.error("analysis failed", extra={**describe(error), "try": held.tries})
+        meter.add(Metric.RECORDS_FAILED)
+        last = held.tries >= LAST_TRY
+        if last:
+            self._give_up(request, _REASONS.get(type(error), UNEXPECTED))
+        try:
+            self._inbox.hand_back(held, after=0 if last else _PAUSES[min(held.tries, len(_PAUSES)) - 1])
+        except Exception as unreachable:  # it appears again by itself
+            logger.error("message not handed back", extra=describe(unreachable))
+
+    def _give_up(self, request: AnalyzeRequest, reason: str) -> None:
+        try:
+            self._analyse.give_up(request, reason)
         except Exception as error:
             # Such as a study that is not there: the dead-letter queue is all that can be told.
             logger.error("giving up failed", extra=describe(error))
 
-    def _hand_back(self, message: "MessageTypeDef", after: int = 0) -> None:
-        self._sqs.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=after
-        )
+    def _return(self, ready: "queue.PriorityQueue[tuple[bool, int, Task]]") -> None:
+        """Hand back what was decoded and not computed; what is at its last try is computed first."""
+        while not ready.empty():
+            _, _, task = ready.get_nowait()
+            if task.held.tries < LAST_TRY:
+                self._inbox.hand_back(task.held)
+            else:
+                self._write(task, self._predict([task])[0])
 
-    @contextmanager
-    def _kept(self, message: "MessageTypeDef") -> Iterator[None]:
-        """Extend the message's visibility while the body works, so that nobody else starts on it."""
-        done = threading.Event()
 
-        def extend() -> None:
-            while not done.wait(_VISIBILITY_SECONDS / 3):
-                try:
-                    self._hand_back(message, after=_VISIBILITY_SECONDS)
-                except (
-                    Exception
-                ) as error:  # tried again in time; a thread that ended would give up the message
-                    logger.error("message not kept", extra=describe(error))
-
-        thread = threading.Thread(target=copy_context().run, args=(extend,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+def _batch(ready: "queue.PriorityQueue[tuple[bool, int, Task]]") -> list[Task]:
+    """Return the next task, with those of the same model that are ready behind it; none where nothing came."""
+    try:
+        first = ready.get(timeout=0.2)
+    except queue.Empty:
+        return []
+    tasks = [first[2]]
+    images = len(first[2].job.inputs.images)
+    while images and not ready.empty():
+        following = ready.get_nowait()
+        job = following[2].job
+        images += len(job.inputs.images)
+        if job.model is not tasks[0].job.model or not job.inputs.images or images > _MOST_IMAGES:
+            ready.put(following)  # as the first again: its number is its place
+            break
+        tasks.append(following[2])
+    return tasks

@@ -68,6 +68,14 @@ class ModelRepository:
         """Write a model's registration, replacing an earlier one of the same id."""
         ModelRow(kind=_KIND, model_id=model.model_id, body=model.model_dump(mode="json")).save()
 
+    def get(self, model_id: str) -> RegisteredModel | None:
+        """Return one model, or None."""
+        try:
+            row = ModelRow.get(_KIND, model_id, consistent_read=True)
+        except ModelRow.DoesNotExist:
+            return None
+        return RegisteredModel.model_validate(row.body)
+
     def all(self) -> list[RegisteredModel]:
         """Return all registered models, by id."""
         rows = ModelRow.query(_KIND, consistent_read=True)

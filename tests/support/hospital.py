@@ -21,6 +21,7 @@ from firstread.arrival import Arrival, Lane
 from firstread.clock import to_text
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
+from firstread.imaging.volume import Volume
 from firstread.intake import step as intake
 from firstread.messages import AnalyzeRequest, BatchEnded
 from firstread.queues import Queue
@@ -44,7 +45,8 @@ from ingest_service.door import Door
 from ingest_service.parts import Part
 from model_service.analyse import Analyse
 from model_service.manifest import BundleManifest, load_manifest
-from model_service.predict import Prediction
+from model_service.models import Models
+from model_service.prediction import Classified, Image, Prediction
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.events import CONTEXT
@@ -86,22 +88,37 @@ class Clock:
         self.moment += timedelta(**by)
 
 
+class StubEngine:
+    """An engine that nobody asks."""
+
+    name = "stub"
+    precision = "fp32"
+
+    def run(self, _batch: npt.NDArray[np.float32]) -> Sequence[npt.NDArray[Any]]:
+        """Return nothing."""
+        return []
+
+
 class StubModel:
     """Flags every image, with the image itself as its map."""
+
+    bundle_sha256 = "0" * 64
+    size_bytes = 1
 
     def __init__(self, manifest: BundleManifest, probability: float = 0.9) -> None:
         self.manifest = manifest
         self.probability = probability
+        self.engine = StubEngine()
         self.seen = 0
 
-    def predict(self, image: npt.NDArray[np.float32]) -> Prediction:
-        """Classify one image."""
-        self.seen += 1
-        return Prediction(self.probability, 2.0, np.clip(image, 0.0, 1.0).astype(np.float32))
-
-    def flagged(self, prediction: Prediction) -> bool:
-        """Tell whether a prediction reaches the operating point."""
-        return prediction.probability >= self.manifest.output.classes[0].operating_point.threshold
+    def predict(self, inputs: Sequence[Image | Volume]) -> list[Prediction]:
+        """Classify images."""
+        self.seen += len(inputs)
+        return [
+            Classified((self.probability,), (np.clip(each, 0.0, 1.0).astype(np.float32),))
+            for each in inputs
+            if not isinstance(each, Volume)
+        ]
 
 
 class StubDetector:
@@ -187,8 +204,8 @@ class Hospital:
             results=self.results,
             studies_bucket=Bucket("studies"),
             results_bucket=Bucket("results"),
-            bundles={self.model_id: BUNDLE},
-            load=lambda _folder: self.model,
+            registrations=ModelRepository(),
+            models=Models(lambda _registered: BUNDLE, lambda _folder: self.model),
             clock=self.clock,
         )
 

@@ -122,3 +122,83 @@ def test_models_are_in_order_and_instances_by_series_and_number() -> None:
         "2.25.2",
         "2.25.1",
     ]
+
+
+AXIAL = {"modality": "MR", "plane": "axial", "slice_thickness_mm": 1.0}
+
+
+def series(uid: str, count: int, **values: object) -> list[Instance]:
+    """Return the images of an axial MR series."""
+    first = int(uid.rsplit(".", 1)[-1]) * 1000
+    return [
+        image(first + number, **({"series_uid": uid, "instance_number": number} | AXIAL | values))
+        for number in range(count)
+    ]
+
+
+VOLUME = RoutingRule.model_validate(
+    {"modalities": ["MR"], "min_instances": 10, "series": {"planes": ["axial"], "max_slice_thickness_mm": 5}}
+)
+
+
+def test_one_series_is_chosen_the_thinnest_and_the_others_are_named() -> None:
+    thin = series("2.25.3", 20)
+    found = select(
+        VOLUME,
+        [
+            *series("2.25.1", 12, slice_thickness_mm=4.0),
+            *series("2.25.2", 12, plane="sagittal"),
+            *thin,
+            *series("2.25.4", 3),
+            *series("2.25.5", 3, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")),
+            *series("2.25.6", 30, image_type=("DERIVED", "PRIMARY")),
+            *series("2.25.7", 30, slice_thickness_mm=None),
+        ],
+    )
+    assert [each.sop_uid for each in found.instances] == [each.sop_uid for each in thin]
+    assert found.passed_over == {
+        "2.25.1": "another series of the study was preferred",
+        "2.25.2": "plane is sagittal",
+        "2.25.4": "only 3 of 10 instances needed",
+        "2.25.5": "a localizer",
+        "2.25.6": "a derived image",
+        "2.25.7": "slices are too thick, or of unknown thickness",
+    }
+
+
+def test_a_rule_may_prefer_the_series_of_most_images_and_let_derived_ones_in() -> None:
+    assert VOLUME.series is not None
+    most = VOLUME.model_copy(
+        update={"series": VOLUME.series.model_copy(update={"prefer": "most"}), "allow_derived": True}
+    )
+    found = select(most, [*series("2.25.1", 10), *series("2.25.6", 30, image_type=("DERIVED", "PRIMARY"))])
+    assert {each.facts.series_uid for each in found.instances} == {"2.25.6"}
+
+
+def test_frames_of_an_enhanced_image_count_as_slices() -> None:
+    found = select(VOLUME, series("2.25.1", 1, frames=40))
+    assert len(found.instances) == 1 and not found.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"image_type": ("DERIVED", "PRIMARY")}, ""),
+        ({"image_type": ("DERIVED", "SECONDARY")}, "a secondary image"),
+        ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}, "a secondary image"),
+        ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, "a localizer"),
+    ],
+)
+def test_screenshots_and_localizers_are_not_looked_at(values: dict[str, object], reason: str) -> None:
+    assert RoutingRule().mismatch(facts(**values)) == reason
+
+
+def test_an_expression_decides_on_facts_and_on_the_field_of_view() -> None:
+    rule = RoutingRule(expression="field_of_view_mm <= 120 and 'HIPPO' not in series_description")
+    near = {"rows": 51, "columns": 35, "row_spacing_mm": 1.0, "column_spacing_mm": 1.0}
+    assert rule.mismatch(facts(**near)) == ""
+    assert rule.mismatch(facts(**near, series_description="HIPPO")).startswith("not ")
+    assert rule.mismatch(facts(rows=512, columns=512, row_spacing_mm=0.43, column_spacing_mm=0.43)) != ""
+    assert rule.mismatch(facts(rows=51, columns=35)) != ""
+    with pytest.raises(ValueError, match="no fact 'patient_name'"):
+        RoutingRule(expression="patient_name == 'x'")

@@ -63,3 +63,40 @@ def test_only_a_recent_study_at_high_risk_alerts_and_once(
     head: Study, results: list[Result], alerts: bool
 ) -> None:
     assert (alert_for(head, results, T1) is not None) is alerts
+
+
+MEASURED = result(
+    model="m@1", findings=(result().findings[0].model_copy(update={"risk": None, "probability": None}),)
+)
+SKIPPED = result(model="s@1", status=ResultStatus.SKIPPED, findings=(), reason="model_switched_off")
+BESIDE = result(model="b@1", risk=Risk.HIGH, beside=True, shadow=True)
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "risk"),
+    [
+        ([MEASURED], AnalysisStatus.ANALYSED, Risk.UNKNOWN),
+        ([MEASURED, LOW], AnalysisStatus.ANALYSED, Risk.NOT_FLAGGED),
+        ([SKIPPED], AnalysisStatus.NO_MODEL, Risk.UNKNOWN),
+        ([SKIPPED, LOW], AnalysisStatus.ANALYSED, Risk.NOT_FLAGGED),
+    ],
+    ids=["measured only", "measured and assessed", "switched off", "one switched off"],
+)
+def test_what_was_only_measured_or_skipped_says_nothing_of_risk(
+    results: list[Result], status: AnalysisStatus, risk: Risk
+) -> None:
+    found = ranked(study(version=1, models=tuple(each.model_id for each in results)), results)
+    assert (found.status, found.risk) == (status, risk)
+
+
+def test_a_model_in_shadow_moves_nothing_and_calls_nobody() -> None:
+    head = study(version=1, models=(MODEL,), beside=("b@1",))
+    assert ranked(head, [LOW, BESIDE]) == ranked(head, [LOW])
+    assert alert_for(ranked(head, [LOW, BESIDE]), [LOW, BESIDE], T1) is None
+    alone = study(version=1, models=(), beside=("b@1",), status=AnalysisStatus.NO_MODEL)
+    assert ranked(alone, [BESIDE]) == alone
+
+
+def test_a_model_put_in_shadow_after_it_was_asked_does_not_keep_the_study_waiting() -> None:
+    found = ranked(study(version=1, models=(MODEL, "b@1")), [LOW, BESIDE])
+    assert (found.status, found.risk) == (AnalysisStatus.ANALYSED, Risk.NOT_FLAGGED)
