@@ -84,6 +84,8 @@ class InstanceFacts(Value):
         Whether the true study date lies within the alerting window; computed before dates were shifted.
     simulated
         Synthetic Data (0008,001C) is YES (PS3.3 C.12.1).
+    made_here
+        A result object of FirstRead that came back: it is kept, and is no part of what is looked at.
     stat
         Requested Procedure Priority (0040,1003) is STAT or HIGH.
     image_type
@@ -123,6 +125,7 @@ class InstanceFacts(Value):
     frame_of_reference_uid: str = ""
     is_recent: bool = False
     simulated: bool = False
+    made_here: bool = False
     stat: bool = False
     study_series: int | None = None
     study_instances: int | None = None

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from pydicom.dataset import Dataset
 
-from firstread.dicom.objects import MR_SPECTROSCOPY
+from firstread.dicom.objects import MR_SPECTROSCOPY, OUR_NAME, RESULT_CLASSES
 from firstread.dicom.peek import peek
 from firstread.study import InstanceFacts
 
@@ -145,6 +145,7 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         frame_of_reference_uid=text(deidentified, "FrameOfReferenceUID"),
         is_recent=timing.is_recent,
         simulated=text(deidentified, "SyntheticData").upper() == "YES",
+        made_here=_is_made_here(deidentified),
         stat=_is_stat(deidentified),
         study_series=number(deidentified, "NumberOfStudyRelatedSeries"),
         study_instances=number(deidentified, "NumberOfStudyRelatedInstances"),
@@ -187,6 +188,11 @@ def plane(dataset: Dataset) -> str:
         if _COS_30 <= abs(part) <= _UNIT:
             return name
     return ""
+
+
+def _is_made_here(dataset: Dataset) -> bool:
+    """Tell a result object of our own by Manufacturer (0008,0070) and class; no image can pass for one."""
+    return text(dataset, "SOPClassUID") in RESULT_CLASSES and text(dataset, "Manufacturer") == OUR_NAME
 
 
 URGENT_PRIORITIES = frozenset({"STAT", "HIGH"})

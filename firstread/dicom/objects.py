@@ -48,3 +48,11 @@ def is_image_class(sop_class_uid: str) -> bool:
 
 SECONDARY_CAPTURES = frozenset({f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5))})
 """Screens that somebody photographed (PS3.3 A.8); what they show has no known scale or orientation."""
+OUR_NAME = "FirstRead"
+"""Manufacturer (0008,0070) of the objects that FirstRead makes."""
+SEGMENTATION = f"{_STORAGE}66.4"
+COMPREHENSIVE_3D_SR = f"{_STORAGE}88.34"
+RESULT_CLASSES = frozenset(
+    {SEGMENTATION, COMPREHENSIVE_3D_SR, ENCAPSULATED_PDF, f"{_STORAGE}11.1", f"{_STORAGE}30"}
+)
+"""What FirstRead makes: SEG, SR, encapsulated PDF, grayscale presentation state, parametric map. No plain image."""

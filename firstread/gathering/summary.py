@@ -26,13 +26,19 @@ def withdrawn(instances: Iterable[Instance]) -> frozenset[str]:
 
 
 def present(instances: Iterable[Instance]) -> list[Instance]:
-    """Return the instances that are part of the study: neither discarded, nor withdrawn, nor a rejection note."""
+    """Return the instances that are part of the study.
+
+    Those that are neither discarded, nor withdrawn, nor a rejection note, nor a result object of our own that came back.
+    """
     found = list(instances)
     gone = withdrawn(found)
     return [
         each
         for each in found
-        if each.state is not InstanceState.DISCARDED and each.sop_uid not in gone and not each.rejects
+        if each.state is not InstanceState.DISCARDED
+        and each.sop_uid not in gone
+        and not each.rejects
+        and not each.facts.made_here
     ]
 
 

@@ -1,4 +1,4 @@
-"""Images and overlays as PNG."""
+"""Images and overlays as PNG; the objects of results."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from firstread.policy import Action
 from portal.access import UID, Access, require
 from portal.errors import MissingError
-from portal.logic.study import find_overlay, is_image
+from portal.logic.models import find_object, find_overlay
+from portal.logic.study import is_image
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PNG = "image/png"
@@ -72,3 +73,16 @@ def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
     if key is None:
         raise MissingError("no such overlay")
     return Response(services.results_bucket.get(key), media_type=_PNG)
+
+
+@router.get("/studies/{study_uid}/objects/{digest}")
+def get_object(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
+    """Return a report or DICOM object of a result on the study's current version, to be saved."""
+    services = access.services
+    found = find_object(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    if found is None:
+        raise MissingError("no such object")
+    name = f"{found.kind.value}.{found.key.rsplit('.', 1)[-1]}"
+    # Saved and not shown: a report brings its own styles and pictures, which the pages of the portal do not allow.
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(services.results_bucket.get(found.key), media_type=found.content_type, headers=headers)

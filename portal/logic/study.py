@@ -6,10 +6,9 @@ from itertools import groupby
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
-from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus
-from firstread.routing import ModelState, RegisteredModel
-from firstread.study import Alert, AlertState, Instance, InstanceState, Risk, Study
+from firstread.study import Alert, AlertState, Instance, InstanceState, Study
 from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, version_words, when
+from portal.logic.models import ModelView, read_models, title_of
 from portal.logic.records import Records, resource_of
 from portal.logic.worklist import View, WorklistRow, make_row
 
@@ -47,47 +46,6 @@ class HeldView(View):
     modality: str
     received: str
     reason: str
-
-
-class FindingView(View):
-    """One finding of one model.
-
-    Parameters
-    ----------
-    sop_uid
-        The image it was found on.
-    overlay_url
-        Path of its overlay; "" where it has none or the reader may not see it.
-    """
-
-    label: str
-    code: Code
-    probability: float
-    operating_point: OperatingPoint
-    risk: Risk
-    risk_words: str
-    sop_uid: str
-    overlay_url: str
-
-
-class ModelView(View):
-    """What one model says about the current version of the study.
-
-    Parameters
-    ----------
-    state
-        ``done``, ``failed`` or ``running``.
-    """
-
-    model_id: str
-    title: str
-    intended_use: str
-    enabled: bool
-    state: str
-    reason: str
-    finished: str
-    simulated: bool
-    findings: tuple[FindingView, ...]
 
 
 class NotApplicableView(View):
@@ -176,26 +134,13 @@ def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -
         shows_findings=shows_findings,
         series=_series(present(instances)) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
         held=tuple(_held(i) for i in instances if i.state is InstanceState.HELD),
-        models=_models(records, study, known, actor) if shows_findings else (),
+        models=read_models(records, study, known, actor) if shows_findings else (),
         not_applicable=tuple(
-            NotApplicableView(model_id=model_id, title=_title(known, model_id), reason=reason)
+            NotApplicableView(model_id=model_id, title=title_of(known, model_id), reason=reason)
             for model_id, reason in sorted(study.not_applicable.items())
         ),
         alerts=tuple(_alert(alert, study, actor) for alert in alerts) if shows_alerts else (),
     )
-
-
-def find_overlay(records: Records, study: Study, digest: str) -> str | None:
-    """Return the key of an overlay that a result on the current version names, or None."""
-    for result in records.results.of_version(study.study_uid, study.version):
-        for finding in result.findings:
-            if finding.overlay_key and _overlay_digest(finding.overlay_key) == digest:
-                return finding.overlay_key
-    return None
-
-
-def _overlay_digest(key: str) -> str:
-    return key.rsplit("/", 1)[-1].removesuffix(".png")
 
 
 def is_image(instance: Instance) -> bool:
@@ -243,57 +188,6 @@ def _held(instance: Instance) -> HeldView:
         received=when(instance.received_at),
         reason=reason_words(instance.reason),
     )
-
-
-def _models(
-    records: Records, study: Study, known: dict[str, RegisteredModel], actor: Actor
-) -> tuple[ModelView, ...]:
-    if study.version == 0:
-        return ()
-    results = {
-        result.model_id: result for result in records.results.of_version(study.study_uid, study.version)
-    }
-    shows_overlays = can(actor, Action.OVERLAY_VIEW, resource_of(study)).allowed
-    ids = sorted({*results, *study.models})
-    return tuple(_model(model_id, results.get(model_id), known, shows_overlays) for model_id in ids)
-
-
-def _model(
-    model_id: str, result: Result | None, known: dict[str, RegisteredModel], shows_overlays: bool
-) -> ModelView:
-    model = known.get(model_id)
-    findings = result.findings if result else ()
-    return ModelView(
-        model_id=model_id,
-        title=_title(known, model_id),
-        intended_use=model.intended_use if model else "",
-        enabled=model.state is not ModelState.OFF if model else True,
-        state=result.status.value if result else "running",
-        reason=reason_words(result.reason) if result and result.status is ResultStatus.FAILED else "",
-        finished=when(result.finished_at) if result else "",
-        simulated=result.simulated if result else False,
-        findings=tuple(_finding(finding, result.study_uid, shows_overlays) for finding in findings if result),
-    )
-
-
-def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingView:
-    has_overlay = shows_overlays and bool(finding.overlay_key)
-    digest = _overlay_digest(finding.overlay_key)
-    return FindingView(
-        label=finding.label,
-        code=finding.code,
-        probability=finding.probability,
-        operating_point=finding.operating_point,
-        risk=finding.risk,
-        risk_words=RISK_WORDS[finding.risk],
-        sop_uid=finding.sop_uid,
-        overlay_url=f"/studies/{study_uid}/overlays/{digest}.png" if has_overlay else "",
-    )
-
-
-def _title(known: dict[str, RegisteredModel], model_id: str) -> str:
-    model = known.get(model_id)
-    return model.title if model else model_id
 
 
 def _alert(alert: Alert, study: Study, actor: Actor) -> AlertView:

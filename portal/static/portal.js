@@ -286,18 +286,19 @@ class Viewer {
 
   /** Show or hide a finding's overlay; without one, that of the current image, else of the first finding. */
   toggle(finding) {
-    const here = this.frames[this.position].sop;
-    const wanted = finding ?? this.overlay ?? this.findings.find((each) => each.sop_uid === here) ?? this.findings[0];
-    if (!wanted) { announce("There is no heat map."); return; }
+    const here = this.frames[this.position];
+    const isHere = (each) => each.sop_uid === here.sop && each.frame === here.frame;
+    const wanted = finding ?? this.overlay ?? this.findings.find(isHere) ?? this.findings[0];
+    if (!wanted) { announce("There is no AI overlay."); return; }
     this.overlay = this.overlay === wanted ? null : wanted;
-    announce(this.overlay ? `Heat map of ${wanted.label} shown` : "Heat map hidden");
-    if (this.overlay && wanted.sop_uid !== here) this.find(wanted.sop_uid);
+    announce(this.overlay ? `Overlay of ${wanted.label} shown` : "Overlay hidden");
+    if (this.overlay && !isHere(wanted)) this.find(wanted);
     this.show();
   }
 
-  find(sop) {
+  find({ sop_uid: sop, frame: number }) {
     this.series.forEach((series, index) => {
-      const position = series.frames.findIndex((frame) => frame.sop === sop);
+      const position = series.frames.findIndex((frame) => frame.sop === sop && frame.frame === number);
       if (position >= 0) { this.at = index; this.position = position; }
     });
   }
@@ -305,7 +306,8 @@ class Viewer {
   async show() {
     const turn = ++this.turn;
     const frame = this.frames[this.position];
-    const overlay = this.overlay?.sop_uid === frame.sop ? this.overlay : null;
+    const isHere = this.overlay?.sop_uid === frame.sop && this.overlay.frame === frame.frame;
+    const overlay = isHere ? this.overlay : null;
     this.reflect();
     try {
       const [image, layer] = await Promise.all([
@@ -352,7 +354,7 @@ class Viewer {
     for (const button of document.querySelectorAll("[data-overlay]")) {
       const shown = this.overlay?.overlay_url === button.dataset.overlay;
       button.setAttribute("aria-pressed", String(shown));
-      button.textContent = shown ? "Hide heat map" : "Show heat map on the image";
+      button.textContent = shown ? "Hide overlay" : "Show on the image";
     }
   }
 

@@ -29,7 +29,7 @@ def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader,
     page.keyboard.press("o")
     expect(overlay).to_be_visible()
     expect(toggle).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#announce")).to_contain_text("Heat map of Pulmonary opacity shown")
+    expect(page.locator("#announce")).to_contain_text("Overlay of Pulmonary opacity shown")
     page.keyboard.press("[")
     expect(overlay).to_have_css("opacity", "0.7")
     page.keyboard.press("]")
@@ -102,7 +102,7 @@ def test_scrolling_stacks_series_cines_and_windows(reader: Reader, served: Serve
     page.keyboard.press("ArrowRight")
     expect(position).to_have_text("1 / 3")
     page.keyboard.press("o")
-    expect(page.locator("#announce")).to_have_text("There is no heat map.")
+    expect(page.locator("#announce")).to_have_text("There is no AI overlay.")
 
     page.goto(f"{served.url}/studies/{served.studies['cine']}")
     expect(position).to_have_text("1 / 30")
@@ -166,7 +166,7 @@ def test_on_a_phone(phone: Reader, served: Served) -> None:
     assert page.evaluate(fits)
     page.get_by_role("button", name="Acknowledge").tap()
     expect(page.get_by_text("Alert acknowledged")).to_be_visible()
-    page.get_by_role("button", name="AI heat map").tap()
+    page.get_by_role("button", name="AI overlay").tap()
     expect(page.locator("#overlay")).to_be_visible()
     (alert,) = AlertRepository().of_study(served.studies["high"])
     assert alert.state is AlertState.ACKNOWLEDGED

@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from firstread.clock import from_text
 from firstread.deid.burned_in import TextBox
+from firstread.dicom.objects import COMPREHENSIVE_3D_SR
 from firstread.messages import AnalyzeRequest, QuietTimer
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.studies import CLOSED, StudyRepository
@@ -431,3 +432,26 @@ def test_a_broken_copy_of_a_stored_image_says_what_is_broken(hospital: Hospital)
     assert outcomes(hospital)["stored", ""] == 1
     ((outcome, reason),) = set(outcomes(hospital)) - {("stored", "")}
     assert outcome == "quarantined" and reason != "conflict"
+
+
+@pytest.mark.parametrize(("manufacturer", "versions"), [("FirstRead", 1), ("Another", 2)])
+def test_a_result_object_of_our_own_that_comes_back_makes_no_version(
+    hospital: Hospital, manufacturer: str, versions: int
+) -> None:
+    hospital.put(encode(header()))
+    hospital.pump()
+    report = header(
+        SOPClassUID=COMPREHENSIVE_3D_SR,
+        SOPInstanceUID="2.25.4711",
+        SeriesInstanceUID="2.25.4712",
+        Modality="SR",
+        Manufacturer=manufacturer,
+        **dict.fromkeys(("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")),
+        **dict.fromkeys(("SamplesPerPixel", "PhotometricInterpretation", "ImageType", "BodyPartExamined")),
+    )
+    hospital.put(encode(report, pixels=None))
+    hospital.pump()
+    (study,) = hospital.studies.worklist()
+    assert study.version == versions
+    assert study.gathering.arrived_count == 2
+    assert outcomes(hospital) == {("stored", ""): 2}
