@@ -18,7 +18,9 @@ from model_service.registry import bundles, registration
 def _worker() -> int:
     from model_service.bootstrap import worker  # engines take time to import
 
-    return worker().run()
+    made = worker()
+    made.stop_on_signals()
+    return made.run()
 
 
 def _analyse() -> int:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from types import FrameType
 
 from aws_lambda_powertools import Logger
 
@@ -71,9 +70,14 @@ class Worker:
         self._last_try, self._beat = last_try, beat
         self._stopping = threading.Event()
 
-    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Finish what is being computed, hand the rest back and end; also the handler of SIGTERM and SIGINT."""
+    def stop(self) -> None:
+        """Finish what is being computed, hand the rest back and end."""
         self._stopping.set()
+
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM, which ECS sends before it ends a task and Spot before it takes a machine, and on SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self.stop())
 
     def poll(self, wait_seconds: int) -> int:
         """Take at most one message and work on it to the end, without threads; return how many there were."""
@@ -91,8 +95,6 @@ class Worker:
         int
             Exit code: 0 when told to stop, 75 (EX_TEMPFAIL) where models did not come back too often.
         """
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
         logger.info("worker started")
         # Urgent first, then as they came. The fetcher bounds it: what is decoded ahead is held in memory.
         ready: queue.PriorityQueue[tuple[bool, int, Task]] = queue.PriorityQueue()

@@ -3,8 +3,6 @@
 import io
 import json
 import logging
-import os
-import signal
 import threading
 import time
 from typing import Any
@@ -17,9 +15,11 @@ from firstread.messages import AnalyzeRequest
 from firstread.result import ResultStatus
 from firstread.routing import ModelState
 from firstread.study import Risk, Study
-from model_service import analyse as analyse_module
+from model_service import inbox as inbox_module
+from model_service import inputs as inputs_module
 from model_service import worker as worker_module
 from model_service.analyse import UnknownModelError
+from model_service.inbox import Inbox
 from model_service.registry import bundles, registration
 from model_service.worker import LAST_TRY, Worker
 from tests.support.cloud import Cloud
@@ -82,7 +82,7 @@ def test_pixels_that_cannot_be_read_are_a_failed_result_with_its_reason(
     def unreadable(*_arguments: object, **_options: object) -> None:
         raise PixelError(PixelReason.NOT_DECODED)
 
-    monkeypatch.setattr(analyse_module, "grayscale", unreadable)
+    monkeypatch.setattr(inputs_module, "grayscale", unreadable)
     found = hospital.analyse.request(request(hospital))
     assert found is not None
     assert (found.status, found.reason, found.findings) == (ResultStatus.FAILED, "not_decoded", ())
@@ -116,8 +116,12 @@ def test_the_registration_routes_as_the_bundle_says() -> None:
         assert made == registration(folder)
 
 
+def inbox(hospital: Hospital) -> Inbox:
+    return Inbox(hospital.cloud.urls["analyze-urgent"], hospital.cloud.urls["analyze"], worker_module.meter)
+
+
 def worker(hospital: Hospital) -> Worker:
-    return Worker(hospital.cloud.urls["analyze-urgent"], hospital.cloud.urls["analyze"], hospital.analyse)
+    return Worker(inbox(hospital), hospital.analyse)
 
 
 def send(hospital: Hospital, body: str) -> None:
@@ -213,8 +217,13 @@ class FakeQueue:
         self.timeouts: list[int] = []
         self.deleted = 0
         self.failing = 0
+        self.given, self.most = 0, 1
 
     def receive_message(self, **_options: object) -> dict[str, Any]:
+        if self.given >= self.most:
+            time.sleep(0.01)
+            return {}
+        self.given += 1
         return {"Messages": [self.message]}
 
     def change_message_visibility(self, *, VisibilityTimeout: int, **_options: object) -> None:  # noqa: N803
@@ -229,7 +238,7 @@ class FakeQueue:
 
 def faked(hospital: Hospital, tries: int = 1) -> tuple[Worker, FakeQueue]:
     made, queue = worker(hospital), FakeQueue(request(hospital).model_dump_json(), tries)
-    made._sqs = queue  # type: ignore[assignment]
+    made._inbox._sqs = queue  # type: ignore[assignment]
     return made, queue
 
 
@@ -250,7 +259,7 @@ def test_the_last_try_is_made_even_then(hospital: Hospital) -> None:
 def test_a_message_is_kept_while_the_model_works_though_the_queue_stumbles(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_VISIBILITY_SECONDS", 0.06)
+    monkeypatch.setattr(inbox_module, "_VISIBILITY_SECONDS", 0.06)
     made, queue = faked(hospital)
     queue.failing = 2
     predict = hospital.model.predict
@@ -268,45 +277,3 @@ def test_a_message_is_kept_while_the_model_works_though_the_queue_stumbles(
         thread.name == "MainThread" or not thread.name.startswith("Thread-extend")
         for thread in threading.enumerate()
     )
-
-
-def test_sigterm_ends_the_worker_after_the_message_in_hand(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, queue = faked(hospital)
-    predict = hospital.model.predict
-
-    def terminated(image: Any) -> Any:  # noqa: ANN401 - as the model
-        os.kill(os.getpid(), signal.SIGTERM)
-        return predict(image)
-
-    monkeypatch.setattr(hospital.model, "predict", terminated)
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    try:
-        made.run()
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
-    assert (queue.deleted, hospital.model.seen) == (1, 1)
-    assert json.loads(queue.message["Body"])["version"] == 1
-
-
-def test_a_queue_out_of_reach_is_tried_again(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, queue = faked(hospital)
-    polls: list[int] = []
-
-    def unreachable(**_options: object) -> dict[str, Any]:
-        polls.append(1)
-        if len(polls) == 3:
-            made.stop()
-        raise ConnectionError
-
-    monkeypatch.setattr(queue, "receive_message", unreachable)
-    monkeypatch.setattr(made._stopping, "wait", lambda _seconds: None)
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    try:
-        made.run()
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
-    assert len(polls) == 3
