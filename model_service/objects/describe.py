@@ -1,0 +1,105 @@
+"""All objects of a result, from what a model said."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from aws_lambda_powertools import Logger
+
+from firstread.handling import describe as named_error
+from firstread.imaging.pixels import PixelError
+from firstread.study import Risk
+from model_service.findings import Telling, Told, tell
+from model_service.objects import measurements, pictures
+from model_service.objects.said import Described, Remark, Said, Written
+from model_service.objects.segmentation import SegmentationFile, segmentation
+from model_service.objects.sources import Sources
+
+logger = Logger(service="model_service", child=True)
+T = TypeVar("T")
+
+
+def describe(said: Said) -> Described:
+    """Make the findings and all objects of a result.
+
+    Parameters
+    ----------
+    said
+        The predictions of one model for one study version.
+
+    Returns
+    -------
+    Described
+        The same for the same `said`, byte for byte. An object that cannot be made of these sources is missing from
+        it, and a remark names it: a header that a library does not understand must not cost the reader the findings.
+    """
+    return _Description(said).described()
+
+
+class _Description:
+    def __init__(self, said: Said) -> None:
+        self.said = said
+        self.sources = Sources(said.sources)
+        self.telling: Telling = tell(said, self.sources)
+        self.remarks: list[Remark] = list(self.telling.remarks)
+        self.parts: list[Written] = []
+
+    def described(self) -> Described:
+        if not self.telling.told:
+            return Described()
+        layers = [pictures.overlay(each, self.sources.of(each.frame).size) for each in self.telling.told]
+        self.parts.extend(layer for layer in layers if layer is not None)
+        self._thumbnail(layers)
+        self._report(self._segmentations())
+        findings = tuple(
+            each.finding.model_copy(update={"overlay_key": layer.key(self.said.study_uid) if layer else ""})
+            for each, layer in zip(self.telling.told, layers, strict=True)
+        )
+        unique = {part.sha256: part for part in self.parts}
+        return Described(findings, tuple(unique.values()), tuple(dict.fromkeys(each.value for each in self.remarks)))
+
+    def _thumbnail(self, layers: list[Written | None]) -> None:
+        told = self.telling.told
+        first = min(range(len(told)), key=lambda number: _rank(told[number]))
+        try:
+            source = self.sources.of(told[first].frame)
+            self.parts.append(pictures.thumbnail(told[first], source, layers[first]))
+        except PixelError:
+            self.remarks.append(Remark.IMAGE_NOT_RENDERED)
+
+    def _segmentations(self) -> list[SegmentationFile]:
+        found = []
+        for number, stack in enumerate((each for each in self.telling.stacks if each.has_segmentation), start=1):
+            made = self._made(
+                Remark.SEGMENTATION_NOT_WRITTEN,
+                lambda stack=stack, number=number: segmentation(self.said, stack, self.telling.told, number),
+            )
+            if made is not None:
+                found.append(made)
+                self.parts.append(made.written)
+        return found
+
+    def _report(self, segmentations: list[SegmentationFile]) -> None:
+        reported = self._made(
+            Remark.REPORT_NOT_WRITTEN,
+            lambda: measurements.report(self.said, self.telling.told, self.sources, segmentations),
+        )
+        if reported is None:
+            return
+        self.parts.append(reported.written)
+        if reported.left_out_scores:
+            self.remarks.append(Remark.SCORES_LEFT_OUT)
+        if reported.left_out_regions:
+            self.remarks.append(Remark.REGIONS_LEFT_OUT)
+
+    def _made(self, remark: Remark, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except Exception as error:  # what highdicom raises of an odd header depends on the header, and quotes it
+            logger.error("object not written", extra={"remark": remark.value, **named_error(error)})
+            self.remarks.append(remark)
+            return None
+
+
+def _rank(told: Told) -> tuple[int, float]:
+    risk = told.finding.risk or Risk.UNKNOWN
+    return risk.order, -(told.finding.probability or 0.0)

@@ -1,0 +1,100 @@
+"""Pictures of findings: a transparent layer over the image, and a small picture of both."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from firstread.imaging.render import to_png
+from firstread.result import ObjectKind
+from model_service.findings import Told
+from model_service.objects.outline import Mask
+from model_service.objects.said import Written
+from model_service.objects.sources import Source
+from model_service.overlay import render_overlay
+
+NOTICE = "AI, research use only"
+THUMBNAIL_SIDE = 256
+_PNG = "image/png"
+_ALPHA = 140  # of 255: what lies under it stays visible
+_EDGE_ALPHA = 255
+_BOX_COLOUR = (255, 196, 0)
+_BOX_WIDTH = 1 / 200  # of the longer side of the image
+
+Rgba = npt.NDArray[np.uint8]
+
+
+def overlay(told: Told, size: tuple[int, int]) -> Written | None:
+    """Return the transparent layer of a finding; None where there is nothing to show.
+
+    A heat map as `model_service.overlay` draws it; a segment in the colour of its bundle, a box in yellow, both of the
+    size of the source (rows, columns). It bears no text.
+    """
+    if told.activation is not None:
+        return Written(ObjectKind.OVERLAY, render_overlay(told.activation), _PNG)
+    layer = _drawn(told, size)
+    return None if layer is None else Written(ObjectKind.OVERLAY, _png(Image.fromarray(layer)), _PNG)
+
+
+def _drawn(told: Told, size: tuple[int, int]) -> Rgba | None:
+    if told.box is not None:
+        inside = np.zeros(size, dtype=bool)
+        inside[told.box.top : told.box.bottom, told.box.left : told.box.right] = True
+        return _coloured(np.zeros(size, dtype=bool), _edge(inside, max(1, round(max(size) * _BOX_WIDTH))), _BOX_COLOUR)
+    if told.stack is None or told.segment is None:
+        return None
+    mask = told.stack.labels[told.plane] == told.segment.number
+    return _coloured(mask, _edge(mask, 1), told.segment.colour) if mask.any() else None
+
+
+def _coloured(inside: Mask, edge: Mask, colour: tuple[int, int, int]) -> Rgba:
+    layer = np.zeros((*inside.shape, 4), dtype=np.uint8)
+    layer[inside] = (*colour, _ALPHA)
+    layer[edge] = (*colour, _EDGE_ALPHA)
+    return layer
+
+
+def _edge(mask: Mask, width: int) -> Mask:
+    """Return the pixels of a mask that are at most `width` from its outside; that of the image is outside."""
+    kept = mask
+    for _ in range(width):
+        padded = np.pad(kept, 1)
+        kept = kept & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~kept
+
+
+def picture(source: Source, frame: int, layer: Written | None, side: int) -> bytes:
+    """Return a PNG of a frame (1 first) as a reader sees it with a layer over it, at most `side` pixels long.
+
+    Raises
+    ------
+    PixelError
+        If the frame cannot be rendered.
+    """
+    shown = Image.open(io.BytesIO(to_png(source.image, frame - 1, max_side=side))).convert("RGBA")
+    if layer is not None:
+        over = Image.open(io.BytesIO(layer.content)).convert("RGBA")
+        shown = Image.alpha_composite(shown, over.resize(shown.size, Image.Resampling.BILINEAR))
+    return _png(shown.convert("RGB"))
+
+
+def thumbnail(told: Told, source: Source, layer: Written | None) -> Written:
+    """Return the small picture of a finding; its text chunk says what it is (PNG, W3C Recommendation, 11.3.3).
+
+    Raises
+    ------
+    PixelError
+        If the frame cannot be rendered.
+    """
+    return Written(ObjectKind.THUMBNAIL, picture(source, told.frame.number, layer, THUMBNAIL_SIDE), _PNG)
+
+
+def _png(image: Image.Image) -> bytes:
+    notice = PngInfo()
+    if image.mode == "RGB":
+        notice.add_text("Comment", NOTICE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=notice)
+    return buffer.getvalue()

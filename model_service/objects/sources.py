@@ -1,0 +1,190 @@
+"""The analysed images without their pixels, as headers that other objects can be built on."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from firstread.dicom.pixels import PIXEL_TAGS
+from firstread.dicom.reader import quiet
+from firstread.imaging.lookup import functional_item, numbers
+from firstread.imaging.pixels import frame_count
+from firstread.imaging.volume import SourceFrame
+
+_TYPE_2 = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+_SEXES = frozenset({"M", "F", "O", ""})
+_REGISTERED_ONLY = frozenset({"CT", "MR", "PT"})
+_CENTIMETRES = 3  # Physical Units X Direction, PS3.3 C.8.5.5.1.2
+_MM_PER_CM = 10.0
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Size of a pixel in millimetres.
+
+    Parameters
+    ----------
+    rows_mm, columns_mm
+        Distance between rows, between columns.
+    at_detector
+        It is of the detector and not of the patient, who is nearer to the tube.
+    """
+
+    rows_mm: float
+    columns_mm: float
+    at_detector: bool = False
+
+    @property
+    def pixel_mm2(self) -> float:
+        """Return the area of a pixel."""
+        return self.rows_mm * self.columns_mm
+
+
+@dataclass(frozen=True)
+class Source:
+    """One analysed image.
+
+    Parameters
+    ----------
+    header
+        Its dataset without pixels: type 2 attributes are there, text is in UTF-8, and what pydicom cannot decode is
+        left out.
+    image
+        The dataset as it came.
+    """
+
+    header: Dataset
+    image: Dataset
+
+    @property
+    def sop_uid(self) -> str:
+        """Return the SOP Instance UID."""
+        return str(self.header.SOPInstanceUID)
+
+    @property
+    def frames(self) -> int:
+        """Return how many frames it has."""
+        return frame_count(self.header)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return rows and columns."""
+        return int(self.header.Rows), int(self.header.Columns)
+
+    @property
+    def is_colour(self) -> bool:
+        """Return whether a pixel has several samples, or is looked up in a palette."""
+        return int(self.header.get("SamplesPerPixel") or 1) > 1 or "PALETTE" in str(
+            self.header.get("PhotometricInterpretation")
+        )
+
+    @property
+    def is_registered(self) -> bool:
+        """Return whether frames have a position in a frame of reference."""
+        if not self.header.get("FrameOfReferenceUID"):
+            return False
+        return all(
+            len(numbers(functional_item(self.header, 0, sequence), keyword)) == count
+            for sequence, keyword, count in (
+                ("PlanePositionSequence", "ImagePositionPatient", 3),
+                ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+                ("PixelMeasuresSequence", "PixelSpacing", 2),
+            )
+        )
+
+    @property
+    def must_be_registered(self) -> bool:
+        """Return whether the IOD has no images without a position: one that has none is broken."""
+        return str(self.header.get("Modality")) in _REGISTERED_ONLY
+
+    def frame_numbers(self, number: int) -> list[int] | None:
+        """Return how a reference names a frame: not at all where there is only one."""
+        return [number] if self.frames > 1 else None
+
+    def spacing(self, number: int, row: float, column: float) -> Spacing | None:
+        """Return the size of a pixel at a place of a frame (number 1 first); None where it is not known.
+
+        Pixel Spacing, else that of an ultrasound region (PS3.3 C.8.5.5), else Imager Pixel Spacing (PS3.3 C.8.11.4).
+        """
+        measures = functional_item(self.header, number - 1, "PixelMeasuresSequence")
+        for found in (numbers(measures, "PixelSpacing"), numbers(self.header, "PixelSpacing")):
+            if len(found) == 2 and min(found) > 0:
+                return Spacing(found[0], found[1])
+        for region in self.header.get("SequenceOfUltrasoundRegions") or []:
+            if (spacing := _ultrasound(region, row, column)) is not None:
+                return spacing
+        found = numbers(self.header, "ImagerPixelSpacing")
+        if len(found) == 2 and min(found) > 0:
+            return Spacing(found[0], found[1], at_detector=True)
+        return None
+
+
+def _ultrasound(region: Dataset, row: float, column: float) -> Spacing | None:
+    box = [numbers(region, f"RegionLocation{name}") for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+    if not all(box):
+        return None
+    (left,), (top,), (right,), (bottom,) = box
+    units = [numbers(region, f"PhysicalUnits{axis}Direction") for axis in "XY"]
+    deltas = [numbers(region, f"PhysicalDelta{axis}") for axis in "XY"]
+    if not (left <= column <= right + 1 and top <= row <= bottom + 1) or not all(deltas):
+        return None
+    if units != [(_CENTIMETRES,)] * 2 or not all(delta[0] for delta in deltas):
+        return None
+    return Spacing(abs(deltas[1][0]) * _MM_PER_CM, abs(deltas[0][0]) * _MM_PER_CM)
+
+
+class Sources:
+    """The analysed images by SOP Instance UID, in the order they came.
+
+    Parameters
+    ----------
+    images
+        Datasets with file meta information.
+    """
+
+    def __init__(self, images: Iterable[Dataset]) -> None:
+        with quiet():
+            found = [Source(_header(image), image) for image in images]
+        self._by_uid = {source.sop_uid: source for source in found}
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self._by_uid.values())
+
+    def of(self, frame: SourceFrame) -> Source:
+        """Return the image that a frame belongs to."""
+        return self._by_uid[frame.sop_uid]
+
+
+def _header(image: Dataset) -> Dataset:
+    header = Dataset()
+    for tag in image.keys():  # noqa: SIM118 - iterating over a dataset stops at the first value that cannot be decoded
+        # Sequences of private creators are the largest part of some headers, and nothing here asks for them.
+        if tag not in PIXEL_TAGS and not tag.is_private:
+            # pydicom converts on access, and what a hostile value raises depends on its VR.
+            with suppress(Exception):
+                header.add(image[tag])
+    for keyword in _TYPE_2:
+        if header.get(keyword) is None:
+            setattr(header, keyword, "")
+    if str(header.PatientSex) not in _SEXES:
+        header.PatientSex = ""
+    # Our own texts go beside the sources', and not every label of a bundle fits into their character set.
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if "FrameOfReferenceUID" in header and not Source(header, image).is_registered:
+        # Without a position it places nothing, and would claim that what is derived of it were placed.
+        del header.FrameOfReferenceUID
+    return header
