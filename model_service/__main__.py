@@ -8,7 +8,7 @@ import argparse
 
 from firstread.environment import ModelsSettings
 from firstread.records import tables
-from firstread.records.results import ModelRepository
+from firstread.records.models import ModelRepository
 from model_service.registry import bundles, registration
 
 

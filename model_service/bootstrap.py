@@ -3,6 +3,7 @@
 from firstread.environment import (
     AnalyzeQueuesSettings,
     InstancesSettings,
+    ModelsBucketSettings,
     ModelsSettings,
     OutboxSettings,
     ResultsBucketSettings,
@@ -29,6 +30,7 @@ class Settings(
     ResultsSettings,
     OutboxSettings,
     ModelsSettings,
+    ModelsBucketSettings,
     AnalyzeQueuesSettings,
 ):
     """The environment of the worker."""
