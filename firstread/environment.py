@@ -43,6 +43,12 @@ class ResultsBucketSettings(Environment):
     results_bucket: str = Field(description="Bucket of overlays and result objects.")
 
 
+class ModelsBucketSettings(Environment):
+    """The bucket of bundles that came by `firstread model add`."""
+
+    models_bucket: str = Field(description="Bucket of bundles that do not come with the program.")
+
+
 class LedgerSettings(Environment):
     """The ledger table."""
 

@@ -45,6 +45,7 @@ class Action(StrEnum):
     QUARANTINE_RELEASE = "quarantine.release"
     QUARANTINE_DISCARD = "quarantine.discard"
     PIPELINE_REPAIR = "pipeline.repair"
+    MODEL_MANAGE = "model.manage"
 
 
 class Purpose(StrEnum):
@@ -127,7 +128,7 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
         | {Action.IDENTITY_MANAGE, Action.IDENTITY_MERGE}
     ),
     Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
-    Role.ADMIN: _UPKEEP | {Action.WORKLIST_VIEW, Action.STUDY_VIEW},
+    Role.ADMIN: _UPKEEP | {Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.MODEL_MANAGE},
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
     Role.FEED: frozenset({Action.IDENTITY_MERGE}),
 }

@@ -34,6 +34,7 @@ class Setting(Enum):
     INCOMING_BUCKET = "IncomingBucket"
     STUDIES_BUCKET = "StudiesBucket"
     RESULTS_BUCKET = "ResultsBucket"
+    MODELS_BUCKET = "ModelsBucket"
     LEDGER_TABLE = "LedgerTable"
     INSTANCES_TABLE = "InstancesTable"
     STUDIES_TABLE = "StudiesTable"

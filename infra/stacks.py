@@ -56,6 +56,7 @@ class DataStack(Stack):
                 Setting.INCOMING_BUCKET: buckets.incoming.bucket_name,
                 Setting.STUDIES_BUCKET: buckets.studies.bucket_name,
                 Setting.RESULTS_BUCKET: buckets.results.bucket_name,
+                Setting.MODELS_BUCKET: buckets.models.bucket_name,
                 Setting.LEDGER_TABLE: tables.ledger.table_name,
                 Setting.INSTANCES_TABLE: tables.instances.table_name,
                 Setting.STUDIES_TABLE: tables.studies.table_name,

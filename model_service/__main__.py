@@ -11,7 +11,7 @@ import sys
 from firstread.environment import ModelsSettings
 from firstread.messages import AnalyzeRequest
 from firstread.records import tables
-from firstread.records.results import ModelRepository
+from firstread.records.models import ModelRepository
 from model_service.registry import bundles, registration
 
 

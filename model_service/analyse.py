@@ -13,7 +13,8 @@ from firstread.imaging.volume import VolumeError
 from firstread.messages import AnalyzeRequest
 from firstread.recognition import completed, disagreement, recognised
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.result import Recognised, Result, ResultStatus, result_id
 from firstread.routing import ModelRole, ModelState, RegisteredModel, Selection, select

@@ -5,6 +5,7 @@ from pydantic import Field
 from firstread.environment import (
     AnalyzeQueuesSettings,
     InstancesSettings,
+    ModelsBucketSettings,
     ModelsSettings,
     OutboxSettings,
     ResultsBucketSettings,
@@ -14,15 +15,16 @@ from firstread.environment import (
 )
 from firstread.records import tables
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import Bucket
 from model_service.analyse import Analyse
 from model_service.inbox import Inbox
 from model_service.inference import load_model
 from model_service.models import Models
-from model_service.registry import bundles
 from model_service.running import in_a_process
+from model_service.store import open_store
 from model_service.worker import Worker, meter
 
 
@@ -34,6 +36,7 @@ class AnalyseSettings(
     ResultsSettings,
     OutboxSettings,
     ModelsSettings,
+    ModelsBucketSettings,
 ):
     """The environment of an analysis."""
 
@@ -57,9 +60,7 @@ def analyse(settings: AnalyseSettings | None = None) -> Analyse:
         registrations=ModelRepository(),
         studies_bucket=Bucket(settings.studies_bucket),
         results_bucket=Bucket(settings.results_bucket),
-        models=Models(
-            lambda registered: bundles()[registered.model_id], load_model, settings.model_memory_mb * 1024**2
-        ),
+        models=Models(open_store(settings).folder, load_model, settings.model_memory_mb * 1024**2),
     )
 
 

@@ -4,8 +4,8 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from firstread.routing import RegisteredModel
-from model_service.manifest import BundleManifest, load_manifest
+from firstread.routing import ModelRole, RegisteredModel
+from model_service.manifest import BundleManifest, Recognition, load_manifest
 
 BUNDLES = Path(__file__).parent / "bundles"
 
@@ -22,8 +22,16 @@ def bundles() -> dict[str, Path]:
     return {model_id(load_manifest(folder)): folder for folder in folders}
 
 
-def registration(folder: Path) -> RegisteredModel:
-    """Return what the pipeline must know of a bundle to route to it."""
+def registration(folder: Path, bundle_key: str = "") -> RegisteredModel:
+    """Return what the pipeline must know of a bundle to route to it.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    bundle_key
+        Where its archive is in the models bucket; "" for a bundle that comes with the program.
+    """
     manifest = load_manifest(folder)
     return RegisteredModel(
         model_id=model_id(manifest),
@@ -31,14 +39,22 @@ def registration(folder: Path) -> RegisteredModel:
         intended_use=manifest.intended_use,
         rule=manifest.routing,
         bundle_sha256=digest(folder),
+        bundle_key=bundle_key,
+        role=ModelRole.AID if isinstance(manifest.output, Recognition) else ModelRole.FINDING,
     )
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files that a bundle is made of, in the order in which they count."""
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(found)
 
 
 def digest(folder: Path) -> str:
     """Return the SHA-256 over all files of a bundle: their paths and contents, in order."""
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            total.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in files(folder):
+        total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()

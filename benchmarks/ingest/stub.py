@@ -15,7 +15,8 @@ from firstread.environment import (
 )
 from firstread.messages import AnalyzeRequest
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.study import Risk

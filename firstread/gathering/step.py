@@ -18,8 +18,8 @@ from firstread.messages import QuietTimer
 from firstread.queues import MAX_DELAY_SECONDS, Queue
 from firstread.records.batches import BatchRepository, EndedBatch
 from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.models import ModelRepository
 from firstread.records.orders import OrderRepository
-from firstread.records.results import ModelRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.transactions import Addition
 from firstread.routing import Route, route

@@ -28,7 +28,7 @@ def withdrawn(instances: Iterable[Instance]) -> frozenset[str]:
 def present(instances: Iterable[Instance]) -> list[Instance]:
     """Return the instances that are part of the study.
 
-    Those that are neither discarded, nor withdrawn, nor a rejection note, nor a result object of our own that came back.
+    Left out is what was discarded or withdrawn, rejection notes, and result objects of our own that came back.
     """
     found = list(instances)
     gone = withdrawn(found)

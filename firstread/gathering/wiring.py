@@ -18,8 +18,8 @@ from firstread.queues import Queue
 from firstread.records import tables
 from firstread.records.batches import BatchRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.models import ModelRepository
 from firstread.records.orders import OrderRepository
-from firstread.records.results import ModelRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 

@@ -65,6 +65,11 @@ def opened(home: Path | None, actor: str, role: Role, *, deployed: bool) -> "Ope
     from firstread.operations.operator import Operator
     from firstread.operations.wiring import open_operations
 
+    prepared(home, deployed=deployed)
+    return open_operations(Operator(Actor(actor or getpass.getuser(), role)))
+
+
+def prepared(home: Path | None, *, deployed: bool) -> None:
+    """Let this process's environment name the pipeline that a command is about."""
     if not deployed:
         activate(Home(home.resolve()) if home else Home.default())
-    return open_operations(Operator(Actor(actor or getpass.getuser(), role)))

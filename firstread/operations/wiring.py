@@ -13,6 +13,7 @@ from firstread.environment import (
     IngestQueuesSettings,
     InstancesSettings,
     LedgerSettings,
+    ModelsSettings,
     QuietTimerSettings,
     ResultsSettings,
     StudiesBucketSettings,
@@ -21,6 +22,7 @@ from firstread.environment import (
 from firstread.operations.arrivals import Lanes, open_lanes
 from firstread.operations.dead_letters import DeadLetterOffice
 from firstread.operations.ledger import Ledger
+from firstread.operations.models import Models
 from firstread.operations.operator import Operator
 from firstread.operations.quarantine import Quarantine
 from firstread.operations.reconcile import Reconcile, Trouble
@@ -31,6 +33,7 @@ from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.audit import AuditTrail
 from firstread.records.batches import BatchRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
+from firstread.records.models import ModelRepository
 from firstread.records.outbox import OutboxRepository
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.results import ResultRepository
@@ -49,6 +52,7 @@ class OperationsSettings(
     AlertsSettings,
     BatchesSettings,
     AuditSettings,
+    ModelsSettings,
     IngestQueuesSettings,
     QuietTimerSettings,
     DeliverySettings,
@@ -133,6 +137,11 @@ class Operations:
             alerts=AlertRepository(),
             audit=AuditRepository(),
         )
+
+    @property
+    def models(self) -> Models:
+        """Return what decides which models are used."""
+        return Models(operator=self.operator, models=ModelRepository(), trail=AuditTrail())
 
     @property
     def _lanes(self) -> Lanes:

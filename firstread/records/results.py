@@ -1,15 +1,12 @@
-"""Results of models, and the models themselves."""
+"""What models said of study versions."""
 
 from pynamodb.transactions import TransactWrite
 
 from firstread.messages import ResultRecorded
 from firstread.records import outbox
-from firstread.records.tables import ModelRow, ResultRow
+from firstread.records.tables import ResultRow
 from firstread.records.transactions import ConditionFailedError, commit
 from firstread.result import Result
-from firstread.routing import RegisteredModel
-
-_KIND = "model"
 
 
 class ResultRepository:
@@ -59,24 +56,3 @@ class ResultRepository:
             study_uid, ResultRow.result_id.startswith(f"v{version:06d}#"), consistent_read=True
         )
         return [Result.model_validate(row.body) for row in rows]
-
-
-class ModelRepository:
-    """The registered models."""
-
-    def register(self, model: RegisteredModel) -> None:
-        """Write a model's registration, replacing an earlier one of the same id."""
-        ModelRow(kind=_KIND, model_id=model.model_id, body=model.model_dump(mode="json")).save()
-
-    def get(self, model_id: str) -> RegisteredModel | None:
-        """Return one model, or None."""
-        try:
-            row = ModelRow.get(_KIND, model_id, consistent_read=True)
-        except ModelRow.DoesNotExist:
-            return None
-        return RegisteredModel.model_validate(row.body)
-
-    def all(self) -> list[RegisteredModel]:
-        """Return all registered models, by id."""
-        rows = ModelRow.query(_KIND, consistent_read=True)
-        return [RegisteredModel.model_validate(row.body) for row in rows]

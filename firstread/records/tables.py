@@ -188,6 +188,7 @@ class ModelRow(Model):
 
     kind = UnicodeAttribute(hash_key=True)
     model_id = UnicodeAttribute(range_key=True)
+    state = UnicodeAttribute(null=True)
     body = JSONAttribute()
 
 

@@ -23,7 +23,8 @@ from firstread.queues import Topic
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from functions.alert.logic import RankAndAlert
 

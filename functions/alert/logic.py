@@ -13,8 +13,9 @@ from firstread.queues import Topic
 from firstread.recognition import completed, recognised
 from firstread.records.alerts import AlertRepository, new_alert
 from firstread.records.instances import InstanceRepository
+from firstread.records.models import ModelRepository
 from firstread.records.outbox import posted
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.transactions import Addition
 from firstread.result import Result, ResultStatus

@@ -1,4 +1,4 @@
-"""Buckets: objects as they arrived, de-identified studies, results, and the logs of all access to them."""
+"""Buckets: objects as they arrived, de-identified studies, results, models, and the logs of all access to them."""
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -29,6 +29,7 @@ class Buckets(Construct):
         self.incoming = self._bucket("Incoming", key=keys.incoming, keep_superseded_days=None)
         self.studies = self._bucket("Studies", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         self.results = self._bucket("Results", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
+        self.models = self._bucket("Models", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         _announce_objects(self.incoming)
         acknowledge(
             self,

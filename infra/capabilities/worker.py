@@ -132,6 +132,7 @@ class Worker(Construct):
                 {
                     "STUDIES_BUCKET": buckets.studies.bucket_name,
                     "RESULTS_BUCKET": buckets.results.bucket_name,
+                    "MODELS_BUCKET": buckets.models.bucket_name,
                     "INSTANCES_TABLE": tables.instances.table_name,
                     "STUDIES_TABLE": tables.studies.table_name,
                     "RESULTS_TABLE": tables.results.table_name,
@@ -155,6 +156,7 @@ class Worker(Construct):
         role, buckets, tables = self.task.task_role, store.buckets, store.tables
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
+        read_objects(role, buckets.models)
         write_objects(role, buckets.results)
         for table in (tables.instances, tables.studies, tables.models):
             use_table(role, table, *READ)

@@ -55,7 +55,9 @@ class _Description:
             for each, layer in zip(self.telling.told, layers, strict=True)
         )
         unique = {part.sha256: part for part in self.parts}
-        return Described(findings, tuple(unique.values()), tuple(dict.fromkeys(each.value for each in self.remarks)))
+        return Described(
+            findings, tuple(unique.values()), tuple(dict.fromkeys(each.value for each in self.remarks))
+        )
 
     def _thumbnail(self, layers: list[Written | None]) -> None:
         told = self.telling.told
@@ -68,7 +70,9 @@ class _Description:
 
     def _segmentations(self) -> list[SegmentationFile]:
         found = []
-        for number, stack in enumerate((each for each in self.telling.stacks if each.has_segmentation), start=1):
+        for number, stack in enumerate(
+            (each for each in self.telling.stacks if each.has_segmentation), start=1
+        ):
             made = self._made(
                 Remark.SEGMENTATION_NOT_WRITTEN,
                 lambda stack=stack, number=number: segmentation(self.said, stack, self.telling.told, number),
@@ -94,7 +98,9 @@ class _Description:
     def _made(self, remark: Remark, make: Callable[[], T]) -> T | None:
         try:
             return make()
-        except Exception as error:  # what highdicom raises of an odd header depends on the header, and quotes it
+        except (
+            Exception
+        ) as error:  # what highdicom raises of an odd header depends on the header, and quotes it
             logger.error("object not written", extra={"remark": remark.value, **named_error(error)})
             self.remarks.append(remark)
             return None

@@ -42,7 +42,9 @@ def _drawn(told: Told, size: tuple[int, int]) -> Rgba | None:
     if told.box is not None:
         inside = np.zeros(size, dtype=bool)
         inside[told.box.top : told.box.bottom, told.box.left : told.box.right] = True
-        return _coloured(np.zeros(size, dtype=bool), _edge(inside, max(1, round(max(size) * _BOX_WIDTH))), _BOX_COLOUR)
+        return _coloured(
+            np.zeros(size, dtype=bool), _edge(inside, max(1, round(max(size) * _BOX_WIDTH))), _BOX_COLOUR
+        )
     if told.stack is None or told.segment is None:
         return None
     mask = told.stack.labels[told.plane] == told.segment.number

@@ -169,7 +169,7 @@ class Sources:
 
 def _header(image: Dataset) -> Dataset:
     header = Dataset()
-    for tag in image.keys():  # noqa: SIM118 - iterating over a dataset stops at the first value that cannot be decoded
+    for tag in image.keys():
         # Sequences of private creators are the largest part of some headers, and nothing here asks for them.
         if tag not in PIXEL_TAGS and not tag.is_private:
             # pydicom converts on access, and what a hostile value raises depends on its VR.

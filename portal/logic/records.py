@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from firstread.policy import Resource
 from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.instances import InstanceRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 

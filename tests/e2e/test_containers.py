@@ -37,7 +37,7 @@ def unpack(program: str, folder: Path) -> list[str]:
 def surroundings(folder: Path, settings: dict[str, str]) -> dict[str, str]:
     """Return the environment of a program that runs in a folder."""
     libraries = sysconfig.get_paths()["purelib"]
-    buckets = ("incoming_bucket", "studies_bucket", "results_bucket")
+    buckets = ("incoming_bucket", "studies_bucket", "results_bucket", "models_bucket")
     return {
         # -S: no .pth file, so that the editable install cannot lend what the image lacks.
         "PYTHONPATH": os.pathsep.join([str(folder), libraries]),

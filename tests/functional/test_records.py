@@ -15,11 +15,10 @@ from firstread.records import outbox
 from firstread.records.alerts import AlertRepository, AuditRepository, new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.tables import LedgerRow, OutboxRow
 from firstread.records.transactions import ConditionFailedError, commit
-from firstread.routing import RegisteredModel, RoutingRule
 from firstread.study import AlertState, InstanceState, Outcome, Receipt, Risk, Study, StudyVersion
 from tests.support.cloud import Cloud
 from tests.support.records import (
@@ -235,17 +234,6 @@ def test_a_result_is_recorded_once_with_its_event(cloud: Cloud) -> None:
     assert results.record(result(version=11))
     assert results.of_version(STUDY, 1) == [result()]
     assert len(cloud.rows("outbox_table")) == 2
-
-
-def test_models_are_listed_by_id_and_replaced() -> None:
-    def model(model_id: str, title: str) -> RegisteredModel:
-        return RegisteredModel(
-            model_id=model_id, title=title, intended_use="tests", rule=RoutingRule(), bundle_sha256="0" * 64
-        )
-
-    for made in (model("b@1", "old"), model("a@1", "a"), model("b@1", "new")):
-        ModelRepository().register(made)
-    assert ModelRepository().all() == [model("a@1", "a"), model("b@1", "new")]
 
 
 def test_an_alert_is_delivered_and_acknowledged_once_with_an_audit_event() -> None:

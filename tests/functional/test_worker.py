@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from firstread.messages import AnalyzeRequest
-from firstread.records.results import ModelRepository
+from firstread.records.models import ModelRepository
 from firstread.result import Result, ResultStatus
 from firstread.routing import ModelRole, ModelState
 from firstread.study import AnalysisStatus, Risk

@@ -36,6 +36,7 @@ SERVICE_ROLES = (
         ("dynamodb:", "TablesBatches", set(GATHERING)),
         ("dynamodb:", "TablesOrders", {APPLY_FEED, *GATHERING}),
         ("s3:PutObject", "BucketsStudies", {DEIDENTIFY, CLEAN_PIXELS}),
+        ("s3:PutObject", "BucketsModels", set()),
     ],
 )
 def test_only_these_roles(account: Account, action: str, resource: str, roles: set[str]) -> None:
@@ -127,6 +128,9 @@ def test_the_worker(account: Account) -> None:
         ("s3:GetObject", "BucketsStudies"),
         ("s3:GetObjectVersion", "BucketsStudies"),
         ("s3:ListBucket", "BucketsStudies"),
+        ("s3:GetObject", "BucketsModels"),
+        ("s3:GetObjectVersion", "BucketsModels"),
+        ("s3:ListBucket", "BucketsModels"),
         ("s3:PutObject", "BucketsResults"),
         ("s3:AbortMultipartUpload", "BucketsResults"),
     }

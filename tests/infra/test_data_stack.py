@@ -31,12 +31,18 @@ def _keys(schema: list[Json]) -> tuple[str, ...]:
     return tuple(key["AttributeName"] for key in schema)
 
 
-def test_four_buckets(account: Account) -> None:
-    assert len(account.properties(BUCKET)) == 4
+def test_five_buckets(account: Account) -> None:
+    assert len(account.properties(BUCKET)) == 5
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("Incoming", "KeysIncoming"), ("Studies", "KeysData"), ("Results", "KeysData")]
+    ("name", "key"),
+    [
+        ("Incoming", "KeysIncoming"),
+        ("Studies", "KeysData"),
+        ("Results", "KeysData"),
+        ("Models", "KeysData"),
+    ],
 )
 def test_objects_are_encrypted_under_the_right_key(account: Account, name: str, key: str) -> None:
     bucket = account.one(BUCKET, f"Buckets{name}")
@@ -57,7 +63,7 @@ def test_no_bucket_is_public_or_unversioned(account: Account) -> None:
 
 
 def test_lifecycle_tidies_but_never_expires_what_is_current(account: Account) -> None:
-    for name in ("Incoming", "Studies", "Results"):
+    for name in ("Incoming", "Studies", "Results", "Models"):
         bucket = account.one(BUCKET, f"Buckets{name}")
         (rule,) = bucket["LifecycleConfiguration"]["Rules"]
         assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}

@@ -13,6 +13,7 @@ TOLD = {
     "Worker": {
         "STUDIES_BUCKET",
         "RESULTS_BUCKET",
+        "MODELS_BUCKET",
         "INSTANCES_TABLE",
         "STUDIES_TABLE",
         "RESULTS_TABLE",

@@ -12,7 +12,7 @@ from moto import mock_aws
 from firstread.records.tables import TABLES, bind
 from tests.support.wire import Wire, listening
 
-BUCKETS = ("incoming", "studies", "results")
+BUCKETS = ("incoming", "studies", "results", "models")
 QUEUES = (
     "arrivals-urgent",
     "arrivals",

@@ -26,7 +26,8 @@ from firstread.intake import step as intake
 from firstread.messages import AnalyzeRequest, BatchEnded
 from firstread.queues import Queue
 from firstread.records.instances import InstanceRepository, LedgerRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.refs import References, open_references
 from firstread.routing import RegisteredModel, RoutingRule

@@ -41,6 +41,7 @@ TABLE = {
     Action.QUARANTINE_RELEASE: "-----y----",
     Action.QUARANTINE_DISCARD: "-----y----",
     Action.PIPELINE_REPAIR: "-----y-y--",
+    Action.MODEL_MANAGE: "-------y--",
 }
 CELLS = [(role, action, TABLE[action][column]) for action in TABLE for column, role in enumerate(ORDER)]
 

@@ -21,7 +21,8 @@ from firstread.clock import to_text
 from firstread.policy import Role
 from firstread.records.alerts import new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
-from firstread.records.results import ModelRepository, ResultRepository
+from firstread.records.models import ModelRepository
+from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.tables import TABLES, bind
 from firstread.records.transactions import commit
