@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
-from aws_lambda_powertools import Logger
 
 from firstread.handling import describe
 from firstread.metrics import Meter, Metric
 from firstread.region import region
+from model_service.log import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-logger = Logger(service="model_service", child=True)
 
 _VISIBILITY_SECONDS = 120
 

@@ -5,12 +5,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from aws_lambda_powertools import Logger
-
 from firstread.routing import RegisteredModel
+from model_service.log import logger
 from model_service.prediction import Model
-
-logger = Logger(service="model_service", child=True)
 
 
 class Models:

@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from aws_lambda_powertools import Logger
-
-from firstread.correlation import Correlation, correlated
+from firstread.correlation import correlated
 from firstread.handling import describe
 from firstread.messages import AnalyzeRequest
 from firstread.metrics import Meter, Metric, Stage
 from model_service.analyse import UNEXPECTED, Analyse, Job
 from model_service.inbox import Held, Inbox
+from model_service.log import logger
 from model_service.prediction import Prediction
 from model_service.running import TIMED_OUT, AnalysisTimeoutError, is_spent, run_within
 
-logger = Logger(service="model_service")
-logger.addFilter(Correlation())
 meter = Meter("model_service")
 
 LAST_TRY = 3
@@ -30,7 +27,7 @@ _PAUSES = (10, 60)
 _AHEAD = 4  # studies that are decoded and wait for the device
 _SPENT = 75
 _MOST_IMAGES = 32  # of several studies, in one call of a model
-_REASONS: dict[type[BaseException], str] = {AnalysisTimeoutError: TIMED_OUT, MemoryError: "out_of_memory"}
+REASONS: dict[type[BaseException], str] = {AnalysisTimeoutError: TIMED_OUT, MemoryError: "out_of_memory"}
 """Reasons of results that were given up, by what was raised last."""
 
 
@@ -222,7 +219,7 @@ class Worker:
         meter.add(Metric.RECORDS_FAILED)
         last = held.tries >= LAST_TRY
         if last:
-            self._give_up(request, _REASONS.get(type(error), UNEXPECTED))
+            self._give_up(request, REASONS.get(type(error), UNEXPECTED))
         try:
             self._inbox.hand_back(held, after=0 if last else _PAUSES[min(held.tries, len(_PAUSES)) - 1])
         except Exception as unreachable:  # it appears again by itself

@@ -3,18 +3,16 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from aws_lambda_powertools import Logger
-
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
 from firstread.study import Risk
 from model_service.findings import Telling, Told, tell
+from model_service.log import logger
 from model_service.objects import measurements, pictures
 from model_service.objects.said import Described, Remark, Said, Written
 from model_service.objects.segmentation import SegmentationFile, segmentation
 from model_service.objects.sources import Sources
 
-logger = Logger(service="model_service", child=True)
 T = TypeVar("T")
 
 

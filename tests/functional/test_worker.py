@@ -332,15 +332,9 @@ def test_a_queue_out_of_reach_is_tried_again(hospital: Hospital, monkeypatch: py
     assert len(polls) == 3
 
 
-def change_model(hospital: Hospital, **values: object) -> None:
-    known = ModelRepository().get(hospital.model_id)
-    assert known is not None
-    ModelRepository().register(known.model_copy(update=values))
-
-
 def test_a_model_that_was_switched_off_is_not_asked_any_more(hospital: Hospital) -> None:
     uid = only(hospital)
-    change_model(hospital, state=ModelState.OFF)
+    ModelRepository().switch(hospital.model_id, ModelState.OFF)
     assert new_worker(hospital).poll(0) == 1
     (found,) = hospital.results.of_version(uid, 1)
     assert (found.status, found.reason) == (ResultStatus.SKIPPED, "model_switched_off")
@@ -352,7 +346,7 @@ def test_a_model_that_was_switched_off_is_not_asked_any_more(hospital: Hospital)
 
 def test_a_model_in_shadow_is_recorded_and_moves_nothing(hospital: Hospital) -> None:
     uid = only(hospital)
-    change_model(hospital, state=ModelState.SHADOW)
+    ModelRepository().switch(hospital.model_id, ModelState.SHADOW)
     new_worker(hospital).poll(0)
     (found,) = hospital.results.of_version(uid, 1)
     assert found.status is ResultStatus.DONE and found.beside and found.shadow and found.risk is Risk.HIGH

@@ -26,6 +26,7 @@ from firstread.environment import (
 )
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
+from firstread.imaging.volume import VolumeReason
 from firstread.local.home import HOME_VARIABLE
 from firstread.metrics import Metric, Stage
 from firstread.operations.quarantine import Because
@@ -141,6 +142,17 @@ def test_the_example_of_a_message(name: str, kind: type[BaseModel]) -> None:
         assert message.model_dump(mode="json") == json.loads(example)
 
 
+# Not imported: the model service takes time to start.
+OTHER_REASONS = {
+    "model_switched_off",
+    "no_matching_instance",
+    "out_of_memory",
+    "timed_out",
+    "unexpected_error",
+    "worker_died",
+}
+
+
 @pytest.mark.parametrize(
     ("heading", "reasons"),
     [
@@ -149,7 +161,7 @@ def test_the_example_of_a_message(name: str, kind: type[BaseModel]) -> None:
         ("Refusals of push", {refusal.value for refusal in Refusal}),
         ("Reasons of release and discard", {because.value for because in Because}),
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
-        ("Reasons of a failed result", {reason.value for reason in PixelReason} | {"unexpected_error"}),
+        ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
     ],
 )
 def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]) -> None:
@@ -158,8 +170,10 @@ def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]
     assert all(text.strip() for text in told.values())
 
 
-def test_the_reason_of_the_last_try_is_the_worker_s() -> None:
-    assert importlib.import_module("model_service.analyse").UNEXPECTED == "unexpected_error"
+def test_the_other_reasons_of_a_result_are_those_of_the_worker() -> None:
+    analyse, running = (importlib.import_module(f"model_service.{name}") for name in ("analyse", "running"))
+    found = {analyse.NO_INSTANCE, analyse.SWITCHED_OFF, analyse.UNEXPECTED, running.DIED, running.TIMED_OUT}
+    assert found | set(importlib.import_module("model_service.worker").REASONS.values()) == OTHER_REASONS
 
 
 def test_metrics_and_stages_are_all_there() -> None:
