@@ -210,7 +210,7 @@ def _study(uid: str, plan: Plan, rows: list[Instance], found: Account) -> Study 
     current = results.of_version(uid, head.version)
     found.results += len(list(ResultRow.query(uid)))
     found.must(
-        sorted(each.model_id for each in current) == sorted(head.models),
+        sorted(each.model_id for each in current) == sorted({*head.models, *head.beside}),
         f"study {uid} version {head.version}: results of {[each.model_id for each in current]}",
     )
     found.must(all(each.status is ResultStatus.DONE for each in current), f"study {uid}: a model failed")

@@ -164,7 +164,7 @@ def receipts_since(run: Run, known: set[str]) -> list[Receipt]:
 def one_analysis_each(head: Study, results: list[list[Any]]) -> None:
     for version in results[:-1]:
         assert len({each.model_id for each in version}) == len(version)
-    assert sorted(each.model_id for each in results[-1]) == sorted(head.models)
+    assert sorted(each.model_id for each in results[-1]) == sorted({*head.models, *head.beside})
 
 
 def test_five_senders_at_once_and_again(run: Run, gateway: GatewayProcess, tmp_path: Path) -> None:
