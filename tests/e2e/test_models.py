@@ -1,4 +1,4 @@
-"""Real studies through the shipped models, as a hospital sends them: volumes, SEG, SR, alerts, and what does not apply."""
+"""Real studies through the shipped models: volumes, SEG, SR, alerts, and what does not apply."""
 
 import io
 import os

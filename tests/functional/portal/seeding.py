@@ -265,21 +265,28 @@ class Hospital:
         self.result(study_uid, failed="out_of_memory")
         self.change(study_uid, status=AnalysisStatus.FAILED, models=(MODEL,))
 
-    def result(self, study_uid: str, *, findings: tuple[Finding, ...] = (), failed: str = "") -> None:
+    def result(
+        self,
+        study_uid: str,
+        *,
+        findings: tuple[Finding, ...] = (),
+        failed: str = "",
+        model: str = MODEL,
+        **values: object,
+    ) -> None:
         """Record a result on version 1."""
-        ResultRepository().record(
-            Result(
-                study_uid=study_uid,
-                result_id=result_id(1, MODEL),
-                version=1,
-                model_id=MODEL,
-                status=ResultStatus.FAILED if failed else ResultStatus.DONE,
-                reason=failed,
-                findings=findings,
-                started_at=self.minutes_ago(2),
-                finished_at=self.minutes_ago(1),
-            )
+        made = Result(
+            study_uid=study_uid,
+            result_id=result_id(1, model),
+            version=1,
+            model_id=model,
+            status=ResultStatus.FAILED if failed else ResultStatus.DONE,
+            reason=failed,
+            findings=findings,
+            started_at=self.minutes_ago(2),
+            finished_at=self.minutes_ago(1),
         )
+        ResultRepository().record(made.model_copy(update=values))
 
     def alert(self, study_uid: str, *, simulated: bool = False) -> str:
         """Create a delivered alert and return its id."""

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from firstread.policy import Role
 from firstread.records.alerts import AlertRepository, AuditRepository
 from firstread.records.studies import StudyRepository
+from firstread.result import Code, Finding, Measurement, ObjectKind, Recognised, ResultObject
 from firstread.storage import Bucket, result_key
 from portal.logic import worklist as worklist_logic
 from tests.functional.portal.conftest import Clock, SignIn
@@ -326,3 +327,73 @@ def test_nothing_of_the_samples_identifies_somebody(
         everything += radiologist.get(f"/studies/{each}").text + radiologist.get(f"/api/studies/{each}").text
     for secret in ("Plant", "MRN4711", "ACC0815", str(planted.StudyInstanceUID)):
         assert secret not in everything
+
+
+VOLUME = Finding(
+    label="Hippocampus, head",
+    code=Code(value="72251007", scheme="SCT", meaning="Head of hippocampus"),
+    sop_uid="2.25.1",
+    measurements=(
+        Measurement(
+            name=Code(value="118565006", scheme="SCT", meaning="Volume"),
+            value=1623.4,
+            unit=Code(value="mm3", scheme="UCUM", meaning="cubic millimeter"),
+        ),
+    ),
+)
+
+
+def written(body: bytes, kind: ObjectKind, content_type: str, study_uid: str) -> ResultObject:
+    sha256 = hashlib.sha256(body).hexdigest()
+    key = result_key(study_uid, sha256, "html")
+    Bucket(RESULTS).put(key, body, content_type)
+    return ResultObject(kind=kind, key=key, content_type=content_type, size=len(body), sha256=sha256)
+
+
+def test_what_was_measured_and_the_files_of_a_result_are_there_to_be_saved(
+    radiologist: TestClient, sign_in: SignIn, morning: dict[str, str], hospital: Hospital
+) -> None:
+    uid = morning["high"]
+    report = written(b"<p>report</p>", ObjectKind.HTML_REPORT, "text/html", uid)
+    picture = written(b"png", ObjectKind.THUMBNAIL, "image/png", uid)
+    hospital.result(
+        uid, findings=(VOLUME,), model="hippocampus@0.1.0", objects=(report, picture), remarks=("one_remark",)
+    )
+    page = words(radiologist.get(f"/studies/{uid}").text)
+    assert "Measured" in page and "1623 mm3 Volume" in page and "One remark" in page
+    url = f"/studies/{uid}/objects/{report.sha256}"
+    answer = radiologist.get(url)
+    assert answer.content == b"<p>report</p>"
+    assert answer.headers["content-disposition"] == 'attachment; filename="html_report.html"'
+    assert radiologist.get(f"/studies/{uid}/objects/{picture.sha256}").status_code == 404
+    assert radiologist.get(f"/studies/{uid}/objects/{'0' * 64}").status_code == 404
+    assert sign_in(Role.TECHNOLOGIST).get(url).status_code == 404
+
+
+def test_a_model_in_shadow_is_shown_to_nobody(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    uid = morning["high"]
+    report = written(b"<p>secret</p>", ObjectKind.HTML_REPORT, "text/html", uid)
+    before = radiologist.get(f"/api/studies/{uid}").json()["models"]
+    shadow = {"beside": True, "shadow": True}
+    hospital.result(uid, findings=(VOLUME,), model="tried@0.1.0", objects=(report,), **shadow)
+    assert radiologist.get(f"/api/studies/{uid}").json()["models"] == before
+    assert "tried" not in radiologist.get(f"/studies/{uid}").text
+    assert radiologist.get(f"/studies/{uid}/objects/{report.sha256}").status_code == 404
+
+
+def test_an_aid_says_what_the_pixels_look_like(
+    radiologist: TestClient, morning: dict[str, str], hospital: Hospital
+) -> None:
+    uid = morning["high"]
+    kinds = tuple(
+        Recognised(series_uid=f"2.25.{number}", label=label, probability=0.9)
+        for number, label in enumerate(("hand X-ray", "", ""))
+    )
+    hospital.result(
+        uid, model="kind@0.1.0", beside=True, recognised=kinds, remarks=("the header says body part CHEST",)
+    )
+    page = words(radiologist.get(f"/studies/{uid}").text)
+    assert "The pixels look like: hand X-ray, unknown." in page
+    assert "The header says body part CHEST" in page
