@@ -403,27 +403,3 @@ class StudyVersion(Value):
         """Whether something of the study was held or could not be read, or is known to be missing."""
         missing = self.instance_count < (self.expected_count or 0)
         return self.held_count > 0 or self.unread_count > 0 or missing
-
-
-class AlertState(StrEnum):
-    """The closed loop of an alert; escalated and closed come with the issue on the portal."""
-
-    CREATED = "created"
-    DELIVERED = "delivered"
-    ACKNOWLEDGED = "acknowledged"
-
-
-class Alert(Value):
-    """An unconfirmed high-risk finding that somebody must acknowledge."""
-
-    alert_id: str
-    study_uid: str
-    result_id: str
-    risk: Risk
-    model_id: str
-    simulated: bool
-    state: AlertState
-    created_at: str
-    delivered_at: str = ""
-    acknowledged_at: str = ""
-    acknowledged_by: str = ""

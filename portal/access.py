@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from firstread.alert import Alert
 from firstread.policy import Action, Actor, can
-from firstread.study import Alert, Study
+from firstread.study import Study
 from portal.errors import MissingError, NotAllowedError, NotSignedInError
 from portal.logic.records import resource_of
 from portal.services import Services, services_of

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
+from firstread.alert import Alert, AlertState
 from firstread.errors import NotFoundError
 from firstread.records.tables import AlertRow, AuditRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit, is_unmet_condition
-from firstread.study import Alert, AlertState
 
 _OPEN = "open"
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from firstread.alert import Alert, AlertState
 from firstread.clock import now, to_text
 from firstread.gathering.requests import requests
 from firstread.gathering.summary import present
@@ -20,7 +21,7 @@ from firstread.records.studies import StudyRepository
 from firstread.records.transactions import Addition
 from firstread.result import Result, ResultStatus
 from firstread.routing import RegisteredModel, route
-from firstread.study import Alert, AlertState, AnalysisStatus, Instance, Risk, Study
+from firstread.study import AnalysisStatus, Instance, Risk, Study
 
 _SUBJECT = "FirstRead: a study needs to be read first"
 

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from firstread.alert import AlertState
 from firstread.clock import from_text
-from firstread.study import AlertState, AnalysisStatus, Priority, Risk, Study
+from firstread.study import AnalysisStatus, Priority, Risk, Study
 
 RISK_WORDS = {
     Risk.HIGH: "High",

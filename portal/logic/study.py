@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
+from firstread.alert import Alert, AlertState
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
-from firstread.study import Alert, AlertState, Instance, InstanceState, Study
+from firstread.study import Instance, InstanceState, Study
 from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, version_words, when
 from portal.logic.models import ModelView, read_models, title_of
 from portal.logic.records import Records, resource_of

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from firstread.alert import Alert, AlertState
 from firstread.clock import to_text
 from firstread.policy import Action, Actor, can
 from firstread.records.studies import CLOSED, OPEN
-from firstread.study import Alert, AlertState, AnalysisStatus, Risk, Study
+from firstread.study import AnalysisStatus, Risk, Study
 from portal.logic.display import ALERT_WORDS, PRIORITY_WORDS, STATUS_WORDS, risk_words, waiting
 from portal.logic.records import Records, resource_of
 

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from firstread.alert import AlertState
 from firstread.records.alerts import AlertRepository
-from firstread.study import AlertState
 from tests.browser.conftest import Reader, Served
 
 pytestmark = pytest.mark.browser

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 
+from firstread.alert import AlertState
 from firstread.demo.simulate import write_radiograph
 from firstread.demo.track import Tracker, Way
 from firstread.environment import InstancesSettings, LedgerSettings, ResultsSettings, StudiesSettings
@@ -29,7 +30,7 @@ from firstread.records.alerts import AlertRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import AlertState, AnalysisStatus, Outcome, Receipt, Risk
+from firstread.study import AnalysisStatus, Outcome, Receipt, Risk
 from tests.support.dicoms import encode, header
 from tests.support.system import FIRSTREAD, Run, wait_for
 

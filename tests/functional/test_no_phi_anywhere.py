@@ -22,7 +22,7 @@ from firstread.dicom.reader import quiet
 from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
-from model_service import worker
+from model_service.log import logger
 from tests.support import events
 from tests.support.cloud import BUCKETS, Cloud
 from tests.support.dicoms import encode, header
@@ -154,7 +154,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
         logging.getLogger(),
         logging.getLogger("pydicom"),
         handling.logger._logger,
-        worker.logger._logger,
+        logger._logger,
     ]
     for logger in loggers:
         logger.addHandler(handler)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from firstread.alert import AlertState
 from firstread.errors import NotFoundError, TransientError
 from firstread.messages import AnalyzeRequest, QuietTimer
 from firstread.records import outbox
@@ -19,7 +20,7 @@ from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.tables import LedgerRow, OutboxRow
 from firstread.records.transactions import ConditionFailedError, commit
-from firstread.study import AlertState, InstanceState, Outcome, Receipt, Risk, Study, StudyVersion
+from firstread.study import InstanceState, Outcome, Receipt, Risk, Study, StudyVersion
 from tests.support.cloud import Cloud
 from tests.support.records import (
     MODEL,

@@ -10,8 +10,9 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
 from firstread import handling
+from firstread.alert import AlertState
 from firstread.deid.burned_in import TextBox
-from firstread.study import AlertState, AnalysisStatus, InstanceState, Outcome, Risk
+from firstread.study import AnalysisStatus, InstanceState, Outcome, Risk
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header

@@ -312,7 +312,7 @@ def test_how_a_process_ended_says_why(
             raise subprocess.TimeoutExpired(command, timeout)
         return subprocess.CompletedProcess(command, outcome)
 
-    monkeypatch.setattr(running.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     assert running.in_a_process(request) == reason
 
 

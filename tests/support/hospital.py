@@ -47,7 +47,7 @@ from ingest_service.parts import Part
 from model_service.analyse import Analyse
 from model_service.manifest import BundleManifest, load_manifest
 from model_service.models import Models
-from model_service.prediction import Classified, Image, Prediction
+from model_service.prediction import Classified, Engine, Image, Prediction
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.events import CONTEXT
@@ -95,9 +95,9 @@ class StubEngine:
     name = "stub"
     precision = "fp32"
 
-    def run(self, _batch: npt.NDArray[np.float32]) -> Sequence[npt.NDArray[Any]]:
-        """Return nothing."""
-        return []
+    def run(self, batch: npt.NDArray[np.float32]) -> Sequence[npt.NDArray[Any]]:
+        """Return the batch."""
+        return [batch]
 
 
 class StubModel:
@@ -109,7 +109,7 @@ class StubModel:
     def __init__(self, manifest: BundleManifest, probability: float = 0.9) -> None:
         self.manifest = manifest
         self.probability = probability
-        self.engine = StubEngine()
+        self.engine: Engine = StubEngine()
         self.seen = 0
 
     def predict(self, inputs: Sequence[Image | Volume]) -> list[Prediction]:

@@ -1,9 +1,8 @@
 """Records made for tests."""
 
+from firstread.alert import Alert, AlertState
 from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.study import (
-    Alert,
-    AlertState,
     Instance,
     InstanceFacts,
     InstanceState,

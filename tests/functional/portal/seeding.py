@@ -17,6 +17,7 @@ from moto import mock_aws
 from pydicom import Dataset
 
 from firstread import storage
+from firstread.alert import Alert, AlertState
 from firstread.clock import to_text
 from firstread.policy import Role
 from firstread.records.alerts import new_alert
@@ -29,8 +30,6 @@ from firstread.records.transactions import commit
 from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.study import (
-    Alert,
-    AlertState,
     AnalysisStatus,
     Instance,
     InstanceFacts,

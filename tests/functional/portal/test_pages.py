@@ -376,8 +376,7 @@ def test_a_model_in_shadow_is_shown_to_nobody(
     uid = morning["high"]
     report = written(b"<p>secret</p>", ObjectKind.HTML_REPORT, "text/html", uid)
     before = radiologist.get(f"/api/studies/{uid}").json()["models"]
-    shadow = {"beside": True, "shadow": True}
-    hospital.result(uid, findings=(VOLUME,), model="tried@0.1.0", objects=(report,), **shadow)
+    hospital.result(uid, findings=(VOLUME,), model="tried@0.1.0", objects=(report,), beside=True, shadow=True)
     assert radiologist.get(f"/api/studies/{uid}").json()["models"] == before
     assert "tried" not in radiologist.get(f"/studies/{uid}").text
     assert radiologist.get(f"/studies/{uid}/objects/{report.sha256}").status_code == 404

@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from firstread.alert import AlertState
 from firstread.clock import to_text
-from firstread.study import AlertState, AnalysisStatus, Risk
+from firstread.study import AnalysisStatus, Risk
 from portal.logic import display
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
