@@ -192,6 +192,20 @@ class AnalyzeQueuesSettings(Environment):
     analyze_queue_url: str = Field(description="Queue of routine analyses.")
 
 
+class InferenceSettings(Environment):
+    """How the model service computes; each has a default that fits most machines."""
+
+    inference_engine: Literal["auto", "onnxruntime", "openvino", "torch-cpu", "torch-cuda"] = Field(
+        "auto", description="Engine; auto measures which is fastest."
+    )
+    inference_precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32", description="Precision; auto takes bf16 where the device has it and it is faster."
+    )
+    inference_threads: int = Field(0, ge=0, description="Threads of a CPU engine; 0 is the share of this process.")
+    inference_compile: bool = Field(False, description="Whether torch compiles networks.")
+    engine_cache_dir: str = Field("", description="Folder that remembers which engine was fastest.")
+
+
 class QuietTimerSettings(Environment):
     """Where looks at studies that wait are asked for."""
 

@@ -1,9 +1,12 @@
 """Wire the worker to its environment."""
 
+from functools import partial
+
 from pydantic import Field
 
 from firstread.environment import (
     AnalyzeQueuesSettings,
+    InferenceSettings,
     InstancesSettings,
     ModelsBucketSettings,
     ModelsSettings,
@@ -37,6 +40,7 @@ class AnalyseSettings(
     OutboxSettings,
     ModelsSettings,
     ModelsBucketSettings,
+    InferenceSettings,
 ):
     """The environment of an analysis."""
 
@@ -60,7 +64,11 @@ def analyse(settings: AnalyseSettings | None = None) -> Analyse:
         registrations=ModelRepository(),
         studies_bucket=Bucket(settings.studies_bucket),
         results_bucket=Bucket(settings.results_bucket),
-        models=Models(open_store(settings).folder, load_model, settings.model_memory_mb * 1024**2),
+        models=Models(
+            open_store(settings).folder,
+            partial(load_model, settings=settings),
+            settings.model_memory_mb * 1024**2,
+        ),
     )
 
 

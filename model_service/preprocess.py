@@ -152,7 +152,7 @@ def _span(lines: Tensor, length: int) -> tuple[int, int]:
 
 
 def _zscore(batch: Tensor) -> Tensor:
-    std, mean = torch.std_mean(batch, dim=(-2, -1), keepdim=True)
+    std, mean = torch.std_mean(batch, dim=(-2, -1), correction=0, keepdim=True)
     return (batch - mean) / std.clamp_min(_FLAT)
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "CodedConcept",
     "Detection",
     "FindingDefinition",
+    "Graph",
     "ImageInput",
     "KindOfImage",
     "OperatingPoint",

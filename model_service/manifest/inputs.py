@@ -16,10 +16,13 @@ class Rank(Strict):
 
 
 class ZScore(Strict):
-    """Zero mean and unit variance within the image or volume."""
+    """Zero mean and unit variance within the image or volume; values may be cut at percentiles first."""
 
     kind: Literal["zscore"]
     nonzero: bool = Field(False, description="statistics of values other than zero only, and zero stays zero")
+    channel_wise: bool = Field(False, description="each channel of a colour image by itself")
+    lower_percentile: float = Field(0.0, ge=0, lt=50)
+    upper_percentile: float = Field(100.0, gt=50, le=100)
 
 
 class Range(Strict):
@@ -83,6 +86,13 @@ class ImageInput(Strict):
     blend: Literal["constant", "gaussian"] = "gaussian"
     intensity: Intensity
 
+    @property
+    def network_size(self) -> tuple[int, ...] | None:
+        """Return the rows and columns that the network sees; None where they follow the image."""
+        if self.window or not self.size:
+            return self.window
+        return tuple(-(-each // self.multiple_of) * self.multiple_of for each in self.size)
+
 
 class VolumeInput(Strict):
     """A volume made of one series."""
@@ -100,6 +110,16 @@ class VolumeInput(Strict):
     overlap: float = Field(0.25, ge=0, lt=1)
     blend: Literal["constant", "gaussian"] = "gaussian"
     intensity: Intensity
+
+    @property
+    def channels(self) -> int:
+        """Return the channels of the network's input."""
+        return 1
+
+    @property
+    def network_size(self) -> tuple[int, ...] | None:
+        """Return the shape that the network sees; None where it follows the volume."""
+        return self.window
 
 
 ModelInput = Annotated[ImageInput | VolumeInput, Field(discriminator="kind")]

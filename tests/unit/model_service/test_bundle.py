@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 from safetensors import safe_open
 
-from model_service.bundle import BundleError, read_inference_config
+from model_service.bundle import BundleError, build_network, network_definition, read_inference_config
 from model_service.manifest import BundleManifest, Classification, load_manifest
 from model_service.predict import Classifier
 from model_service.training import card
@@ -30,7 +30,7 @@ def test_weights_hold_finite_float_tensors_only(bundle: Path) -> None:
 
 def test_bundle_has_no_pickle(bundle: Path) -> None:
     suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".yaml", ".safetensors", ".md", ".csv", ""}
+    assert suffixes <= {".json", ".yaml", ".safetensors", ".onnx", ".md", ".csv", ""}
 
 
 def test_frozen_split_is_the_one_of_the_manifest(bundle: Path) -> None:
@@ -137,6 +137,11 @@ def test_changed_weights_are_refused(bundle: Path, tmp_path: Path) -> None:
         {"network_def": {"_target_": "monai.networks.nets.ResNet", "layers": ["@other"]}},
         {"network_def": "%other.json"},
         {"$import os": 1},
+        {"network_def": {"_target_": "monai.networks.nets.UNet", "_mode_": "debug"}},
+        {"network_def": {"_target_": "monai.networks.nets.DenseNet121", "pretrained": True}},
+        {"network_def": {"_target_": "monai.bundle.run"}},
+        {"network_def": {"_target_": "monai.networks.nets.load_state_dict"}},
+        {"network_def": {"_target_": "UNet", "act": {"_target_": "os.system"}}},
         [],
     ],
 )
@@ -145,6 +150,30 @@ def test_configuration_that_could_run_code_is_refused(tmp_path: Path, config: ob
     (tmp_path / "configs" / "inference.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(BundleError):
         read_inference_config(tmp_path)
+    with pytest.raises(BundleError):
+        build_network(network_definition(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["inference.json", "inference.yaml"])
+@pytest.mark.parametrize("target", ["UNet", "monai.networks.nets.UNet", "monai.networks.nets.unet.UNet"])
+def test_networks_of_monai_are_built_whatever_is_beside_them(tmp_path: Path, target: str, name: str) -> None:
+    network = {
+        "_target_": target,
+        "spatial_dims": 2,
+        "in_channels": 1,
+        "out_channels": 2,
+        "channels": [4, 8],
+        "strides": [2],
+    }
+    config = {"network_def": network, "inferer": {"_target_": "SlidingWindowInferer"}, "x": "$import os"}
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / name).write_text(json.dumps(config), encoding="utf-8")
+    assert build_network(network_definition(tmp_path)).state_dict()
+
+
+def test_arguments_that_the_network_does_not_have_are_refused() -> None:
+    with pytest.raises(BundleError, match="UNet"):
+        build_network({"network_def": {"_target_": "UNet", "colour": "blue"}})
 
 
 def test_model_card_shows_the_measured_figures(bundle: Path) -> None:

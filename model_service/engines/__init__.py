@@ -1,0 +1,1 @@
+"""Networks on devices: each engine runs batches, and says MemoryError where its device's memory is full."""
