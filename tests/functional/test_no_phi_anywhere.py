@@ -156,12 +156,12 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
         handling.logger._logger,
         logger._logger,
     ]
-    for logger in loggers:
-        logger.addHandler(handler)
-        monkeypatch.setattr(logger, "level", logging.INFO)
+    for each in loggers:
+        each.addHandler(handler)
+        monkeypatch.setattr(each, "level", logging.INFO)
     yield target
-    for logger in loggers:
-        logger.removeHandler(handler)
+    for each in loggers:
+        each.removeHandler(handler)
 
 
 @pytest.fixture
