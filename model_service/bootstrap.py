@@ -21,6 +21,7 @@ from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
+from firstread.routing import ModelState
 from firstread.storage import Bucket
 from model_service.analyse import Analyse
 from model_service.inbox import Inbox
@@ -76,4 +77,6 @@ def worker() -> Worker:
     """Return a worker for this process's environment."""
     settings = Settings()
     inbox = Inbox(settings.analyze_urgent_queue_url, settings.analyze_queue_url, meter)
-    return Worker(inbox, analyse(settings), last_try=in_a_process)
+    step = analyse(settings)
+    step.models.warm_up(each for each in step.registrations.all() if each.state is not ModelState.OFF)
+    return Worker(inbox, step, last_try=in_a_process)

@@ -2,9 +2,10 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from firstread.handling import describe
 from firstread.routing import RegisteredModel
 from model_service.log import logger
 from model_service.prediction import Model
@@ -49,6 +50,20 @@ class Models:
                 self._shrink(key)
             self._loaded.move_to_end(key)
             return self._loaded[key]
+
+    def warm_up(self, registered: Iterable[RegisteredModel]) -> None:
+        """Load models ahead, as far as memory goes: the first patient should not wait for an engine.
+
+        What cannot be loaded is said in the log, and again by the first request for it.
+        """
+        for each in registered:
+            try:
+                size = self.get(each).size_bytes
+            except Exception as error:
+                logger.error("model not loaded", extra={**describe(error), "model": each.model_id})
+                continue
+            if size + sum(model.size_bytes for model in self._loaded.values()) > self._limit:
+                return
 
     def forget(self, model: Model) -> None:
         """Drop a model, such as one that did not come back from an analysis."""

@@ -68,6 +68,11 @@ class Home:
         return self.path / "vault.sqlite"
 
     @property
+    def engine_choices(self) -> Path:
+        """Return the folder that remembers which inference engine was fastest."""
+        return self.path / "engines"
+
+    @property
     def vault_key(self) -> Path:
         """Return the vault's key file."""
         return self.path / "vault.key"

@@ -97,7 +97,8 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
             processes.stop(home, name)
     say("model service")
     _register_models(environment)
-    processes.start(home, Component(WORKER, [sys.executable, "-m", "model_service", "worker"], environment))
+    worker = environment | {"FIRSTREAD_ENGINE_CACHE_DIR": str(home.engine_choices)}
+    processes.start(home, Component(WORKER, [sys.executable, "-m", "model_service", "worker"], worker))
     say(f"portal on {portal_url(ports)}")
     _seed_users(home, environment)
     processes.start(home, Component(PORTAL, [sys.executable, "-m", "portal"], environment))
