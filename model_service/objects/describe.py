@@ -1,8 +1,12 @@
 """All objects of a result, from what a model said."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
+from aws_lambda_powertools import Logger
+
+from firstread.dicom.reader import quiet
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
 from firstread.study import Risk
@@ -73,7 +77,7 @@ class _Description:
         ):
             made = self._made(
                 Remark.SEGMENTATION_NOT_WRITTEN,
-                lambda stack=stack, number=number: segmentation(self.said, stack, self.telling.told, number),
+                partial(segmentation, self.said, stack, self.telling.told, number),
             )
             if made is not None:
                 found.append(made)
@@ -83,7 +87,7 @@ class _Description:
     def _report(self, segmentations: list[SegmentationFile]) -> None:
         reported = self._made(
             Remark.REPORT_NOT_WRITTEN,
-            lambda: measurements.report(self.said, self.telling.told, self.sources, segmentations),
+            partial(measurements.report, self.said, self.telling.told, self.sources, segmentations),
         )
         if reported is None:
             return
@@ -95,7 +99,8 @@ class _Description:
 
     def _made(self, remark: Remark, make: Callable[[], T]) -> T | None:
         try:
-            return make()
+            with quiet():  # what is odd in the sources' values is not to be logged
+                return make()
         except (
             Exception
         ) as error:  # what highdicom raises of an odd header depends on the header, and quotes it

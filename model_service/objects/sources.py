@@ -180,6 +180,8 @@ def _header(image: Dataset) -> Dataset:
             setattr(header, keyword, "")
     if str(header.PatientSex) not in _SEXES:
         header.PatientSex = ""
+    if (spacing := numbers(header, "PixelSpacing")) and min(spacing) <= 0:
+        del header.PixelSpacing
     # Our own texts go beside the sources', and not every label of a bundle fits into their character set.
     header.SpecificCharacterSet = "ISO_IR 192"
     header.file_meta = FileMetaDataset()
