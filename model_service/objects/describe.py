@@ -13,9 +13,13 @@ from firstread.study import Risk
 from model_service.findings import Telling, Told, tell
 from model_service.log import logger
 from model_service.objects import measurements, pictures
+from model_service.objects.maps import maps
+from model_service.objects.page import page
+from model_service.objects.pdf import pdf
 from model_service.objects.said import Described, Remark, Said, Written
 from model_service.objects.segmentation import SegmentationFile, segmentation
 from model_service.objects.sources import Sources
+from model_service.objects.web import web
 
 T = TypeVar("T")
 
@@ -52,6 +56,9 @@ class _Description:
         self.parts.extend(layer for layer in layers if layer is not None)
         self._thumbnail(layers)
         self._report(self._segmentations())
+        drawn = self._made(Remark.MAP_NOT_WRITTEN, partial(maps, self.said, self.telling.told, self.sources))
+        self.parts.extend(drawn or [])
+        self._page(layers)
         findings = tuple(
             each.finding.model_copy(update={"overlay_key": layer.key(self.said.study_uid) if layer else ""})
             for each, layer in zip(self.telling.told, layers, strict=True)
@@ -96,6 +103,15 @@ class _Description:
             self.remarks.append(Remark.SCORES_LEFT_OUT)
         if reported.left_out_regions:
             self.remarks.append(Remark.REGIONS_LEFT_OUT)
+
+    def _page(self, layers: list[Written | None]) -> None:
+        # Last, so that it can tell what could not be made.
+        told = page(self.said, self.telling.told, layers, self.sources, self.remarks)
+        if (
+            written := self._made(Remark.PDF_NOT_WRITTEN, partial(pdf, self.said, told, self.sources))
+        ) is not None:
+            self.parts.append(written)
+        self.parts.append(web(told))
 
     def _made(self, remark: Remark, make: Callable[[], T]) -> T | None:
         try:

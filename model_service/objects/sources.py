@@ -164,7 +164,11 @@ class Sources:
 
     def of(self, frame: SourceFrame) -> Source:
         """Return the image that a frame belongs to."""
-        return self._by_uid[frame.sop_uid]
+        return self.by_uid(frame.sop_uid)
+
+    def by_uid(self, sop_uid: str) -> Source:
+        """Return the image of a SOP Instance UID."""
+        return self._by_uid[sop_uid]
 
 
 def _header(image: Dataset) -> Dataset:
