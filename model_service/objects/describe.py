@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from aws_lambda_powertools import Logger
-
 from firstread.dicom.reader import quiet
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
@@ -117,9 +115,8 @@ class _Description:
         try:
             with quiet():  # what is odd in the sources' values is not to be logged
                 return make()
-        except (
-            Exception
-        ) as error:  # what highdicom raises of an odd header depends on the header, and quotes it
+        except Exception as error:
+            # What highdicom raises of an odd header depends on the header, and quotes it.
             logger.error("object not written", extra={"remark": remark.value, **named_error(error)})
             self.remarks.append(remark)
             return None

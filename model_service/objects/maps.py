@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from highdicom import VOILUTTransformation
@@ -155,21 +154,20 @@ def _annotation(said: Said, told: Told, image: Dataset, layer: GraphicLayer) -> 
     found = [thinned(each) for each in outlines(told.activation >= LEVEL)[:MAX_PARTS]]
     if not found:
         return None
-    tracking = {
-        "tracking_id": tracking_id(said, told.finding.label),
-        "tracking_uid": told.finding.tracking_uid,
-    }
+    name, uid = tracking_id(said, told.finding.label), told.finding.tracking_uid
     graphics = [
-        GraphicObject(GraphicTypeValues.POLYLINE, points, AnnotationUnitsValues.PIXEL, **tracking)
+        GraphicObject(
+            GraphicTypeValues.POLYLINE, points, AnnotationUnitsValues.PIXEL, tracking_id=name, tracking_uid=uid
+        )
         for points in found
     ]
-    corner = (float(found[0][:, 0].min()), float(found[0][:, 1].min()))
     text = TextObject(
         text_value=f"{told.finding.label}: {NOTICE}",
         units=AnnotationUnitsValues.PIXEL,
-        anchor_point=corner,
+        anchor_point=(float(found[0][:, 0].min()), float(found[0][:, 1].min())),
         anchor_point_visible=False,
-        **tracking,
+        tracking_id=name,
+        tracking_uid=uid,
     )
     return GraphicAnnotation([image], layer, graphic_objects=graphics, text_objects=[text])
 
