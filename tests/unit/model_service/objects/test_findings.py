@@ -90,7 +90,7 @@ def test_an_area_is_in_square_millimetres_where_the_image_knows_its_spacing() ->
     labels = np.zeros((40, 30), dtype=np.uint8)
     labels[3:7, 5:11] = 1
     value = said(segmentation("area"), [image], [Segmented(labels)])
-    assert area(value) == (pytest.approx(24 * 0.125), "mm2")
+    assert area(value) == (3.0, "mm2")
     assert area(value, 1) == (0.0, "mm2")
     first, second = describe(value).findings
     assert first.region == Region(left=5, top=3, right=11, bottom=7)
@@ -102,7 +102,9 @@ def test_an_area_at_the_detector_is_said_to_be_one() -> None:
     value = said(
         segmentation("area"), [radiograph(ImagerPixelSpacing=[0.2, 0.2])], [Segmented(blocks((40, 30)))]
     )
-    assert area(value) == (pytest.approx(9 * 0.04), "mm2")
+    number, unit = area(value)
+    assert number == pytest.approx(9 * 0.04)
+    assert unit == "mm2"
     assert describe(value).remarks == (Remark.DETECTOR_SPACING,)
 
 
@@ -128,7 +130,8 @@ def test_an_ultrasound_region_tells_the_spacing_inside_it() -> None:
     source = next(iter(Sources([cine])))
     spacing = source.spacing(1, 20, 30)
     assert spacing is not None
-    assert (spacing.rows_mm, spacing.columns_mm) == (pytest.approx(0.2), pytest.approx(0.5))
+    assert spacing.rows_mm == pytest.approx(0.2)
+    assert spacing.columns_mm == pytest.approx(0.5)
     assert source.spacing(1, 20, 60) is None
     region.PhysicalUnitsXDirection = 4  # seconds: a curve over time
     assert source.spacing(1, 20, 30) is None

@@ -78,7 +78,7 @@ def test_a_map_of_a_colour_image_is_outlined_in_a_colour_presentation_state() ->
 
 @pytest.mark.parametrize("values", [{"WindowCenter": 20}, {"WindowCenter": 1, "WindowWidth": 0}, {}])
 def test_half_a_window_is_no_window(values: dict[str, object]) -> None:
-    (made,) = objects(scored(radiograph(**values), warm(radiograph())), STATE)
+    (made,) = objects(scored(radiograph(1, **values), warm(radiograph())), STATE)
     assert "SoftcopyVOILUTSequence" not in made
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from highdicom.sr import Comprehensive3DSR, srread
+from highdicom.sr import Comprehensive3DSR, MeasurementReport, srread
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -157,6 +157,12 @@ def report(described: Described) -> Comprehensive3DSR:
     return found
 
 
+def content(described: Described) -> MeasurementReport:
+    found = report(described).content
+    assert isinstance(found, MeasurementReport)
+    return found
+
+
 def dicoms(described: Described) -> Iterator[Written]:
     return (part for part in described.parts if part.sop_uid)
 
@@ -172,7 +178,7 @@ def test_every_object_conforms(case: Callable[[], Said], tmp_path: Path) -> None
     assert parts(described, REPORT)
 
 
-def planes_of(seg: Dataset, sources: list[Dataset]) -> dict[tuple[int, str, int], np.ndarray]:  # type: ignore[type-arg]
+def planes_of(seg: Dataset, sources: list[Dataset]) -> dict[tuple[int, str, int], np.ndarray]:
     """Return the frames of a SEG by segment, source image and its frame."""
     pixels = seg.pixel_array if int(seg.NumberOfFrames) > 1 else seg.pixel_array[None]
     shared = seg.SharedFunctionalGroupsSequence[0]
@@ -197,7 +203,7 @@ def test_a_segmentation_reads_back_as_the_label_map(case: Callable[[], Said]) ->
     maps = [each.labels for each in value.predictions if isinstance(each, Segmented)]
     frames = value.frames
     planes = maps[0] if value.volume is not None else maps
-    found: dict[tuple[int, str, int], np.ndarray] = {}  # type: ignore[type-arg]
+    found: dict[tuple[int, str, int], np.ndarray] = {}
     for part in parts(describe(value), SEG):
         found |= planes_of(read(part), list(value.sources))
     wanted = {
@@ -243,7 +249,7 @@ def test_a_cine_has_regions_with_frame_numbers_and_no_segmentation() -> None:
     assert finding.segment_number is None
     maps = [each.labels for each in value.predictions if isinstance(each, Segmented)]
     assert finding.frame == int(np.argmax([each.sum() for each in maps])) + 1
-    groups = report(described).content.get_planar_roi_measurement_groups(tracking_uid=finding.tracking_uid)
+    groups = content(described).get_planar_roi_measurement_groups(tracking_uid=finding.tracking_uid)
     shown = {}
     for group in groups:
         assert group.roi is not None
@@ -264,7 +270,7 @@ def test_ct_without_a_frame_of_reference_gets_no_segmentation() -> None:
     assert not parts(described, SEG)
     assert described.remarks == (Remark.NO_FRAME_OF_REFERENCE,)
     assert [each.segment_number for each in described.findings] == [None, None]
-    assert len(report(described).content.get_planar_roi_measurement_groups()) == 2
+    assert len(content(described).get_planar_roi_measurement_groups()) == 2
 
 
 def test_nothing_segmented_is_measured_as_nothing_and_never_called_absent() -> None:
@@ -272,10 +278,10 @@ def test_nothing_segmented_is_measured_as_nothing_and_never_called_absent() -> N
     described = describe(said(segmentation("area"), [radiograph()], [empty]))
     assert not parts(described, SEG)
     assert [each.measurements[0].value for each in described.findings] == [0, 0]
-    groups = report(described).content.get_image_measurement_groups()
+    groups = content(described).get_image_measurement_groups()
     assert len(groups) == 2
-    content = parts(described, REPORT)[0].content.lower()
-    assert not any(word in content for word in (b"absent", b"negative"))
+    words = parts(described, REPORT)[0].content.lower()
+    assert not any(word in words for word in (b"absent", b"negative"))
 
 
 def test_volumes_of_the_report_are_those_of_the_findings() -> None:
@@ -286,9 +292,7 @@ def test_volumes_of_the_report_are_those_of_the_findings() -> None:
     for finding in described.findings:
         voxels = np.count_nonzero(labels == finding.segment_number)
         assert finding.measurements[0].value == pytest.approx(voxels * value.volume.voxel_mm3)
-        (group,) = report(described).content.get_volumetric_roi_measurement_groups(
-            tracking_uid=finding.tracking_uid
-        )
+        (group,) = content(described).get_volumetric_roi_measurement_groups(tracking_uid=finding.tracking_uid)
         segment = group.referenced_segment
         assert segment is not None
         assert segment.referenced_segment_numbers == [finding.segment_number]
@@ -301,7 +305,7 @@ def test_not_flagged_is_one_group_with_score_threshold_and_image() -> None:
     value = not_flagged()
     described = describe(value)
     found = report(described)
-    (group,) = found.content.get_image_measurement_groups()
+    (group,) = content(described).get_image_measurement_groups()
     (finding,) = described.findings
     assert group.tracking_uid == finding.tracking_uid
     assert group.finding_type.value == finding.code.value
@@ -321,7 +325,7 @@ def test_not_flagged_is_one_group_with_score_threshold_and_image() -> None:
 
 def test_every_image_has_its_score_in_the_report_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     value = cine_scored()
-    (group,) = report(describe(value)).content.get_image_measurement_groups()
+    (group,) = content(describe(value)).get_image_measurement_groups()
     *scores, threshold, looked_at = group.get_measurements()
     assert [each.value for each in scores] == [n / 40 for n in reversed(range(30))]
     assert [each.referenced_images[0].referenced_frame_numbers for each in scores[:2]] == [[30], [29]]
@@ -329,7 +333,7 @@ def test_every_image_has_its_score_in_the_report_up_to_a_bound(monkeypatch: pyte
     monkeypatch.setattr("model_service.objects.measurements.MAX_SCORES", 4)
     described = describe(value)
     assert Remark.SCORES_LEFT_OUT in described.remarks
-    (group,) = report(described).content.get_image_measurement_groups()
+    (group,) = content(described).get_image_measurement_groups()
     assert [each.value for each in group.get_measurements()] == [29 / 40, 28 / 40, 27 / 40, 26 / 40, 0.4, 30]
     assert report(described).CompletionFlag == "PARTIAL"
 
@@ -337,9 +341,7 @@ def test_every_image_has_its_score_in_the_report_up_to_a_bound(monkeypatch: pyte
 def test_boxes_are_regions_of_the_report() -> None:
     described = describe(radiograph_boxed())
     for finding in described.findings:
-        (group,) = report(described).content.get_planar_roi_measurement_groups(
-            tracking_uid=finding.tracking_uid
-        )
+        (group,) = content(described).get_planar_roi_measurement_groups(tracking_uid=finding.tracking_uid)
         region = finding.region
         assert region is not None
         assert group.roi is not None
