@@ -23,7 +23,8 @@ from firstread.study import Instance, StudyVersion
 from model_service.inputs import Inputs, read
 from model_service.manifest import Recognition
 from model_service.models import Models
-from model_service.objects import Said, describe
+from model_service.objects.describe import describe
+from model_service.objects.said import Said
 from model_service.prediction import Classified, Model, Prediction
 
 NO_INSTANCE = "no_matching_instance"

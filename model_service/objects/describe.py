@@ -1,17 +1,23 @@
 """All objects of a result, from what a model said."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
+from firstread.dicom.reader import quiet
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
 from firstread.study import Risk
 from model_service.findings import Telling, Told, tell
 from model_service.log import logger
 from model_service.objects import measurements, pictures
+from model_service.objects.maps import maps
+from model_service.objects.page import page
+from model_service.objects.pdf import pdf
 from model_service.objects.said import Described, Remark, Said, Written
 from model_service.objects.segmentation import SegmentationFile, segmentation
 from model_service.objects.sources import Sources
+from model_service.objects.web import web
 
 T = TypeVar("T")
 
@@ -48,6 +54,9 @@ class _Description:
         self.parts.extend(layer for layer in layers if layer is not None)
         self._thumbnail(layers)
         self._report(self._segmentations())
+        drawn = self._made(Remark.MAP_NOT_WRITTEN, partial(maps, self.said, self.telling.told, self.sources))
+        self.parts.extend(drawn or [])
+        self._page(layers)
         findings = tuple(
             each.finding.model_copy(update={"overlay_key": layer.key(self.said.study_uid) if layer else ""})
             for each, layer in zip(self.telling.told, layers, strict=True)
@@ -73,7 +82,7 @@ class _Description:
         ):
             made = self._made(
                 Remark.SEGMENTATION_NOT_WRITTEN,
-                lambda stack=stack, number=number: segmentation(self.said, stack, self.telling.told, number),
+                partial(segmentation, self.said, stack, self.telling.told, number),
             )
             if made is not None:
                 found.append(made)
@@ -83,7 +92,7 @@ class _Description:
     def _report(self, segmentations: list[SegmentationFile]) -> None:
         reported = self._made(
             Remark.REPORT_NOT_WRITTEN,
-            lambda: measurements.report(self.said, self.telling.told, self.sources, segmentations),
+            partial(measurements.report, self.said, self.telling.told, self.sources, segmentations),
         )
         if reported is None:
             return
@@ -93,12 +102,21 @@ class _Description:
         if reported.left_out_regions:
             self.remarks.append(Remark.REGIONS_LEFT_OUT)
 
+    def _page(self, layers: list[Written | None]) -> None:
+        # Last, so that it can tell what could not be made.
+        told = page(self.said, self.telling.told, layers, self.sources, self.remarks)
+        if (
+            written := self._made(Remark.PDF_NOT_WRITTEN, partial(pdf, self.said, told, self.sources))
+        ) is not None:
+            self.parts.append(written)
+        self.parts.append(web(told))
+
     def _made(self, remark: Remark, make: Callable[[], T]) -> T | None:
         try:
-            return make()
-        except (
-            Exception
-        ) as error:  # what highdicom raises of an odd header depends on the header, and quotes it
+            with quiet():  # what is odd in the sources' values is not to be logged
+                return make()
+        except Exception as error:
+            # What highdicom raises of an odd header depends on the header, and quotes it.
             logger.error("object not written", extra={"remark": remark.value, **named_error(error)})
             self.remarks.append(remark)
             return None

@@ -189,6 +189,8 @@ def _of_segment(common: dict[str, Any], told: Told, source: Source, made: Segmen
             source.header.SOPClassUID, source.sop_uid, source.frame_numbers(told.frame.number)
         ),
     )
+    # A reference names either a frame or a segment (PS3.3 10.3); of a BINARY segmentation a frame says both.
+    del frame[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_segment=frame, **common)
 
 

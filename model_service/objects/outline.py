@@ -40,7 +40,8 @@ def thinned(points: Polyline) -> Polyline:
     """Return at most `MAX_POINTS` points of an outline, evenly spread, still closed."""
     if len(points) <= MAX_POINTS:
         return points
-    return points[np.linspace(0, len(points) - 1, MAX_POINTS).astype(int)]
+    kept: Polyline = points[np.linspace(0, len(points) - 1, MAX_POINTS).astype(int)]
+    return kept
 
 
 def _edges(mask: Mask) -> dict[_Point, list[_Point]]:

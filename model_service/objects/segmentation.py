@@ -13,7 +13,7 @@ from model_service.manifest import Segment, Segmentation
 from model_service.objects.identity import uid
 from model_service.objects.said import Said, Written
 from model_service.objects.series import RESEARCH_USE, Place, algorithm, coded
-from model_service.objects.stacks import Stack
+from model_service.objects.stacks import Placing, Stack
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -65,6 +65,9 @@ def segmentation(said: Said, stack: Stack, told: list[Told], number: int) -> Seg
         content_creator_name=None,
         **place.arguments,
     )
+    if stack.placing is Placing.SINGLE:
+        # Required of an image without a position (PS3.3 C.7.6.1.1.1); highdicom leaves it out.
+        made.PatientOrientation = stack.sources[0].header.get("PatientOrientation")
     # Frames without a segment are left out, so that a frame's number says nothing by itself.
     return SegmentationFile(stack, place.written(made), place.sop_uid, _frame_numbers(made, stack))
 

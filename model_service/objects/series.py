@@ -1,5 +1,6 @@
 """What all DICOM objects of a result share: their series, the device that made them, and the same bytes each time."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -17,6 +18,10 @@ from firstread.result import Code, ObjectKind
 from model_service.manifest import CodedConcept as ManifestCode
 from model_service.objects.identity import named, uid
 from model_service.objects.said import DICOM, Said, Written
+
+# It logs patients' names that look unusual to it.
+logging.getLogger("highdicom").addHandler(logging.NullHandler())
+logging.getLogger("highdicom").propagate = False
 
 MANUFACTURER = "FirstRead"
 RESEARCH_USE = "Research use only"

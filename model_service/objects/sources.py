@@ -164,7 +164,11 @@ class Sources:
 
     def of(self, frame: SourceFrame) -> Source:
         """Return the image that a frame belongs to."""
-        return self._by_uid[frame.sop_uid]
+        return self.by_uid(frame.sop_uid)
+
+    def by_uid(self, sop_uid: str) -> Source:
+        """Return the image of a SOP Instance UID."""
+        return self._by_uid[sop_uid]
 
 
 def _header(image: Dataset) -> Dataset:
@@ -180,6 +184,8 @@ def _header(image: Dataset) -> Dataset:
             setattr(header, keyword, "")
     if str(header.PatientSex) not in _SEXES:
         header.PatientSex = ""
+    if (spacing := numbers(header, "PixelSpacing")) and min(spacing) <= 0:
+        del header.PixelSpacing
     # Our own texts go beside the sources', and not every label of a bundle fits into their character set.
     header.SpecificCharacterSet = "ISO_IR 192"
     header.file_meta = FileMetaDataset()

@@ -34,6 +34,7 @@ from firstread.operations.reconcile import Trouble
 from firstread.operations.wiring import OperationsSettings
 from firstread.uploads.contents import Refusal
 from infra.settings import Setting
+from model_service.objects.said import Remark
 from tests.unit.docs import pages
 
 SETTINGS = "docs/reference/settings.md"
@@ -161,6 +162,7 @@ OTHER_REASONS = {
         ("Refusals of push", {refusal.value for refusal in Refusal}),
         ("Reasons of release and discard", {because.value for because in Because}),
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
+        ("Remarks on a result", {remark.value for remark in Remark}),
         ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
     ],
 )
