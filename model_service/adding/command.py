@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--actor", default=getpass.getuser(), help="who does it, for the audit trail")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "ERROR")  # what a worker logs is no part of the output here
     try:
         found = add(options, say=_silent if options.json else _say)
     except (BundleError, FirstReadError) as error:
@@ -120,25 +122,39 @@ def prepare(
     root = sources.fetch(source, scratch / "came")
     folder = scratch / "bundle"
     folder.mkdir()
-    left = sources.copy(root, folder)
+    left = sources.copy(root, folder)  # the checkpoint among them, which is converted
     if manifest_file is not None:
         sources.place_manifest(manifest_file, folder)
     from model_service.adding.complete import complete  # torch and MONAI take seconds to import
     from model_service.adding.dry_run import dry_run
     from model_service.export import export_graph
 
-    manifest, remarks = complete(folder, sources.checkpoint(root))
+    checkpoint = sources.checkpoint(root)
+    manifest, remarks = complete(folder, checkpoint)
     say(f"{manifest.model_id}: {manifest.title}")
     for remark in remarks:
         say(f"note: {remark}")
+    if checkpoint is not None:
+        left.remove(checkpoint.relative_to(root).as_posix())
     if left:
         say(f"left out: {', '.join(left[:8])}{' ...' if len(left) > 8 else ''}")
-    export_graph(folder)
+    try:
+        export_graph(folder)
+    except (RuntimeError, ValueError, IndexError) as error:
+        if isinstance(error, BundleError):
+            raise
+        # Such as a side that the network cannot halve any more.
+        raise BundleError(f"the network cannot be exported: {error}; see `input.multiple_of`") from None
     run = dry_run(folder, sample)
     say(f"dry run: {run.sample} -> {run.output} in {run.seconds:.3f} s ({run.engine}, {run.precision})")
     for line in run.findings:
         say(f"  {line}")
-    told = {"model_id": manifest.model_id, "bundle_sha256": digest(folder), "remarks": remarks, "left_out": left}
+    told = {
+        "model_id": manifest.model_id,
+        "bundle_sha256": digest(folder),
+        "remarks": remarks,
+        "left_out": left,
+    }
     return folder, {**told, "dry_run": asdict(run)}
 
 

@@ -1,6 +1,7 @@
 """A bundle as it came -> one that a worker can run: what ``firstread.yaml`` leaves out is taken from the rest of it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,30 @@ def _input(
     dimensions = network.get("spatial_dims", network.get("dimensions", len(shape)))
     channels = tensors[0].get("num_channels", 1) if tensors else 1
     if dimensions not in (2, 3):
-        raise BundleError("nobody says whether the network takes images or volumes: neither spatial_dims nor metadata")
+        raise BundleError(
+            "nobody says whether the network takes images or volumes: neither spatial_dims nor metadata"
+        )
     if channels not in ((1, 3) if dimensions == 2 else (1,)):
-        raise BundleError(f"an input of {channels} channels and {dimensions} dimensions cannot be said in a manifest")
+        raise BundleError(
+            f"an input of {channels} channels and {dimensions} dimensions cannot be said in a manifest"
+        )
     reader = InputReader(config, dimensions, channels)
     try:
-        return reader.read(), reader.remarks
+        found = reader.read()
     except BundleError as error:
         raise BundleError(f"{error}; write `input` in {MANIFEST} instead") from None
+    strides = network.get("strides")
+    if not {"multiple_of", "size", "window"} & set(found) and _are_strides(strides):
+        # A U-Net cannot take other sides at all; whoever ran the bundle had images that fit.
+        found["multiple_of"] = math.prod(strides)
+        reader.remarks.append(
+            f"images are padded to a multiple of {found['multiple_of']}, the network's strides"
+        )
+    return found, reader.remarks
+
+
+def _are_strides(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, int) and each > 0 for each in value)
 
 
 def _output(manifest: dict[str, Any], config: Config) -> None:

@@ -89,7 +89,7 @@ class InputReader:
 
     def _is_of_the_image(self, arguments: Arguments, where: str) -> bool:
         keys = self.config.data(arguments.get("keys", "image"), f"{where}.keys")
-        return "image" in ([keys] if isinstance(keys, str) else keys)
+        return "image" in (keys if isinstance(keys, list) else [keys])
 
     def _value(self, arguments: Arguments, where: str, name: str, default: object) -> Any:  # noqa: ANN401 - JSON
         return self.config.data(arguments.get(name, default), f"{where}.{name}")
@@ -120,7 +120,9 @@ class InputReader:
 
     def _spacing(self, arguments: Arguments, where: str) -> None:
         self._only(
-            arguments, where, *("pixdim", "mode", "padding_mode", "align_corners", "diagonal", "recompute_affine")
+            arguments,
+            where,
+            *("pixdim", "mode", "padding_mode", "align_corners", "diagonal", "recompute_affine"),
         )
         if self.dimensions != 3 or "orientation" not in self._found:
             raise BundleError(f"{where}: a spacing needs a volume, and Orientationd before it")
@@ -128,10 +130,19 @@ class InputReader:
 
     def _resize(self, arguments: Arguments, where: str) -> None:
         self._only(
-            arguments, where, "spatial_size", "mode", "align_corners", "anti_aliasing", "size_mode", "anti_aliasing_sigma"
+            arguments,
+            where,
+            "spatial_size",
+            "mode",
+            "align_corners",
+            "anti_aliasing",
+            "size_mode",
+            "anti_aliasing_sigma",
         )
         if self.dimensions != 2 or self._value(arguments, where, "size_mode", "all") != "all":
-            raise BundleError(f"{where}: only images are brought to a size; a volume has a spacing and windows")
+            raise BundleError(
+                f"{where}: only images are brought to a size; a volume has a spacing and windows"
+            )
         if "intensity" in self._found and self._found["intensity"]["kind"] in _STATISTICS:
             self.remarks.append("intensities are taken after resizing; the bundle takes them before")
         self._set("size", [int(each) for each in self._numbers(arguments, where, "spatial_size", 2)], where)
@@ -139,7 +150,9 @@ class InputReader:
     def _transpose(self, arguments: Arguments, where: str) -> None:
         self._only(arguments, where, "indices")
         if self._value(arguments, where, "indices", None) != [0, 2, 1] or "size" in self._found:
-            raise BundleError(f"{where}: only the two axes of an image that is not yet resized can change places")
+            raise BundleError(
+                f"{where}: only the two axes of an image that is not yet resized can change places"
+            )
         self._columns_first = not self._columns_first
 
     def _crop(self, arguments: Arguments, where: str) -> None:
@@ -150,9 +163,13 @@ class InputReader:
         before = self._found.get("intensity", {})
         # "Above 0" is "above the smallest value" only where 0 is the smallest.
         if self.dimensions != 3 or before.get("to_low") != 0 or not before.get("clip", True):
-            raise BundleError(f"{where}: it crops to values above 0, which here are not those above the smallest")
+            raise BundleError(
+                f"{where}: it crops to values above 0, which here are not those above the smallest"
+            )
         if before["kind"] == "range":
-            self.remarks.append("the foreground is what is above the smallest value; the bundle cuts at its range")
+            self.remarks.append(
+                "the foreground is what is above the smallest value; the bundle cuts at its range"
+            )
         self._set("crop_foreground", True, where)
 
     def _divisible(self, arguments: Arguments, where: str) -> None:
@@ -177,9 +194,7 @@ class InputReader:
         self._set("intensity", {"kind": "minmax", "to_low": low, "to_high": high, "clip": True}, where)
 
     def _percentiles(self, arguments: Arguments, where: str) -> None:
-        self._only(
-            arguments, where, "lower", "upper", "b_min", "b_max", "clip", "relative", "channel_wise"
-        )
+        self._only(arguments, where, "lower", "upper", "b_min", "b_max", "clip", "relative", "channel_wise")
         value = partial(self._value, arguments, where)
         if value("relative", False) or value("b_min", None) is None or value("b_max", None) is None:
             raise BundleError(f"{where}: a range that depends on the image has no counterpart in a manifest")
@@ -226,7 +241,14 @@ class InputReader:
         if value("nonzero", False):
             raise BundleError(f"{where}: nonzero has no counterpart in a manifest")
         self._ranged(
-            {"kind": "range", "low": shift, "high": shift + scale, "to_low": 0.0, "to_high": 1.0, "clip": False},
+            {
+                "kind": "range",
+                "low": shift,
+                "high": shift + scale,
+                "to_low": 0.0,
+                "to_high": 1.0,
+                "clip": False,
+            },
             where,
         )
 
@@ -249,8 +271,16 @@ class InputReader:
                 continue
             if name != "SlidingWindowInferer":
                 raise BundleError(f"{where}: this inferer has no counterpart in a manifest")
-            neutral = ("sw_batch_size", "sw_device", "device", "progress", "cache_roi_weight_map", "cpu_thresh")
-            self._only(arguments, where, *neutral, *("buffer_steps", "buffer_dim", "padding_mode", "sigma_scale"))
+            neutral = (
+                "sw_batch_size",
+                "sw_device",
+                "device",
+                "progress",
+                "cache_roi_weight_map",
+                "cpu_thresh",
+            )
+            neutral += ("buffer_steps", "buffer_dim", "padding_mode", "sigma_scale")
+            self._only(arguments, where, *neutral, "roi_size", "overlap", "mode")
             roi = self._numbers(arguments, where, "roi_size", self.dimensions)
             self._set("window", [int(each) for each in roi], where)
             self._set("overlap", self._value(arguments, where, "overlap", 0.25), where)
@@ -274,12 +304,16 @@ class InputReader:
             raise BundleError("preprocessing: no step says what intensities the network takes")
         padded = self._found.pop("padded_to", None)
         if padded is not None and padded != self._found.get("window"):
-            raise BundleError("preprocessing: SpatialPadd pads to another shape than the window of the inferer")
+            raise BundleError(
+                "preprocessing: SpatialPadd pads to another shape than the window of the inferer"
+            )
         return self._found
 
     def _volume(self) -> dict[str, Any]:
         if "orientation" not in self._found:
-            raise BundleError("preprocessing: without Orientationd nobody knows which way the network sees a volume")
+            raise BundleError(
+                "preprocessing: without Orientationd nobody knows which way the network sees a volume"
+            )
         return {"kind": "volume", **self._complete()}
 
     def _image(self) -> dict[str, Any]:

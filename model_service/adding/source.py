@@ -20,7 +20,9 @@ _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 _MOST_REDIRECTS = 5
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # What a bundle is made of. Code, pickles and whatever else lies in the folder is left where it is.
-_TAKEN = frozenset({"", ".csv", ".jpeg", ".jpg", ".json", ".md", ".onnx", ".png", ".safetensors", ".svg", ".txt"})
+_TAKEN = frozenset(
+    {"", ".csv", ".jpeg", ".jpg", ".json", ".md", ".onnx", ".png", ".safetensors", ".svg", ".txt"}
+)
 _CONFIGURATION = frozenset({".yaml", ".yml"})
 _PICKLES = frozenset({".pt", ".pth"})
 
@@ -108,7 +110,9 @@ def checkpoint(root: Path) -> Path | None:
     found = [path for path in sorted(models.iterdir()) if path.suffix in _PICKLES and path.is_file()]
     usual = [path for path in found if path.stem == "model"]
     if len(found) > 1 and len(usual) != 1:
-        raise BundleError("models/ holds several checkpoints; leave the one that inference uses, as models/model.pt")
+        raise BundleError(
+            "models/ holds several checkpoints; leave the one that inference uses, as models/model.pt"
+        )
     return next(iter(usual or found), None)
 
 

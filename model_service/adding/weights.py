@@ -37,7 +37,15 @@ def convert(checkpoint: Path, target: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+        KeyError,
+        AttributeError,
+    ) as error:
         # The text of the error quotes the pickle, and tells how to run it.
         raise BundleError(
             f"{checkpoint.name} holds more than tensors, or is no checkpoint ({type(error).__name__}); "
