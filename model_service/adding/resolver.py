@@ -105,7 +105,8 @@ class Config:
     def components(self, value: object, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
         """Yield what a list, or a ``Compose`` of one, is made of: plain name, arguments, where.
 
-        The plain name has no module, and not the ``d`` of a transform that works on a dictionary. Parts that are switched off (``_disabled_``) are passed over.
+        The plain name has no module, and not the ``d`` of a transform that works on a dictionary. Parts that are
+        switched off (``_disabled_``) are passed over.
         """
         found = self.follow(value, where)
         if isinstance(found, list):
