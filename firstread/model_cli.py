@@ -92,6 +92,9 @@ def add(
     source: Annotated[
         str, typer.Argument(help="Folder, zip archive, https:// or s3:// address of a bundle.")
     ],
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", help="firstread.yaml, in place of that of the bundle.")
+    ] = None,
     sample: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +113,8 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a MONAI bundle: validate it, run it on a sample, register it."""
-    options = [*(["--sample", str(sample)] if sample else []), *(["--actor", actor] if actor else [])]
+    values = {"--manifest": manifest, "--sample": sample, "--actor": actor}
+    options = [text for option, value in values.items() if value for text in (option, str(value))]
     flags = {"--shadow": in_shadow, "--check": check, "--json": as_json}
     options += [flag for flag, wanted in flags.items() if wanted]
     with told():

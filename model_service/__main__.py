@@ -2,11 +2,12 @@
 
 ``python -m model_service worker`` works on the analyze queues until SIGTERM; ``analyse`` answers the one request on its
 standard input, for a last try in a process of its own; ``register`` writes the shipped bundles and their routing rules
-into the models table, as part of a deployment.
+into the models table, as part of a deployment; ``add`` takes in a bundle.
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 
 from firstread.environment import ModelsSettings
 from firstread.messages import AnalyzeRequest
@@ -15,7 +16,7 @@ from firstread.records.models import ModelRepository
 from model_service.registry import bundles, registration
 
 
-def _worker() -> int:
+def _worker(_arguments: Sequence[str]) -> int:
     from model_service.bootstrap import worker  # engines take time to import
 
     made = worker()
@@ -23,14 +24,14 @@ def _worker() -> int:
     return made.run()
 
 
-def _analyse() -> int:
+def _analyse(_arguments: Sequence[str]) -> int:
     from model_service.bootstrap import analyse
 
     analyse().request(AnalyzeRequest.model_validate_json(sys.stdin.buffer.read()))
     return 0
 
 
-def _register() -> int:
+def _register(_arguments: Sequence[str]) -> int:
     tables.bind(ModelsSettings())
     repository = ModelRepository()
     for folder in bundles().values():
@@ -38,14 +39,26 @@ def _register() -> int:
     return 0
 
 
-_COMMANDS = {"worker": _worker, "analyse": _analyse, "register": _register}
+def _add(arguments: Sequence[str]) -> int:
+    from model_service.adding.command import main as add
+
+    return add(arguments)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "worker": _worker,
+    "analyse": _analyse,
+    "register": _register,
+    "add": _add,
+}
 
 
 def main() -> int:
     """Run a command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model_service", description=__doc__)
-    parser.add_argument("command", choices=list(_COMMANDS))
-    return _COMMANDS[parser.parse_args().command]()
+    parser.add_argument("command", choices=list(_COMMANDS), help="what follows it are its own arguments")
+    command, arguments = parser.parse_args(sys.argv[1:2]).command, sys.argv[2:]
+    return _COMMANDS[command](arguments)
 
 
 if __name__ == "__main__":

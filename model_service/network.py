@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from model_service.bundle import build_network, load_weights, network_definition
 from model_service.errors import BundleError
-from model_service.manifest import BundleManifest, Classification, Overlay
+from model_service.manifest import BundleManifest, Classification, ImageInput, Overlay
 
 
 class ServedNetwork(nn.Module):
@@ -20,11 +20,14 @@ class ServedNetwork(nn.Module):
         The bundle's network.
     overlay : Overlay or None
         Names the layers of the activation maps; None for networks without.
+    columns_first : bool
+        Whether the network takes columns x rows; from outside it is one of rows x columns all the same.
     """
 
-    def __init__(self, network: nn.Module, overlay: Overlay | None) -> None:
+    def __init__(self, network: nn.Module, overlay: Overlay | None, *, columns_first: bool = False) -> None:
         super().__init__()
         self.network = network
+        self._columns_first = columns_first
         self._kept: list[Tensor] = []
         self._linear: list[nn.Linear] = []  # in a list: registered twice, its weights would have two names
         if overlay is not None:
@@ -43,6 +46,11 @@ class ServedNetwork(nn.Module):
 
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, N x channels or N x channels x spatial, and the maps where there are any."""
+        if self._columns_first:
+            return tuple(_turned(each) for each in self._outputs(_turned(batch)))
+        return self._outputs(batch)
+
+    def _outputs(self, batch: Tensor) -> tuple[Tensor, ...]:
         found = self.network(batch)
         logits = found[0] if isinstance(found, tuple | list) else found
         if not self._linear:
@@ -54,6 +62,11 @@ class ServedNetwork(nn.Module):
     def bias(self) -> Tensor | None:
         """Return the bias of the linear layer of the overlay."""
         return self._linear[0].bias if self._linear else None
+
+
+def _turned(tensor: Tensor) -> Tensor:
+    """Let the last two axes of a map change places; logits have none."""
+    return tensor.transpose(-1, -2) if tensor.ndim > 2 else tensor
 
 
 def load_network(folder: Path, manifest: BundleManifest) -> ServedNetwork:
@@ -81,4 +94,5 @@ def load_network(folder: Path, manifest: BundleManifest) -> ServedNetwork:
         raise BundleError(f"weights of {manifest.name} {manifest.version} do not fit the network") from None
     output = manifest.output
     overlay = output.overlay if isinstance(output, Classification) else None
-    return ServedNetwork(network, overlay).eval().requires_grad_(False)
+    columns_first = isinstance(manifest.input, ImageInput) and manifest.input.columns_first
+    return ServedNetwork(network, overlay, columns_first=columns_first).eval().requires_grad_(False)

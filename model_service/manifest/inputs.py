@@ -84,6 +84,9 @@ class ImageInput(Strict):
     )
     overlap: float = Field(0.25, ge=0, lt=1)
     blend: Literal["constant", "gaussian"] = "gaussian"
+    columns_first: bool = Field(
+        False, description="the network sees columns x rows, as MONAI's readers of pictures give them"
+    )
     intensity: Intensity
 
     @property

@@ -11,7 +11,7 @@ import pytest
 from firstread.environment import ModelsBucketSettings
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.storage import Bucket, bundle_key
-from model_service import store as store_module
+from model_service import archive
 from model_service.archive import pack
 from model_service.errors import BundleError
 from model_service.registry import bundles, digest, registration
@@ -95,13 +95,13 @@ def test_two_workers_at_once_both_have_it(
 ) -> None:
     model = uploaded(bundle)
     both = threading.Barrier(2, timeout=20)
-    original = store_module.unpack
+    original = archive.unpack
 
     def unpack(*arguments: object) -> None:
         original(*arguments)  # type: ignore[arg-type]
         both.wait()
 
-    monkeypatch.setattr(store_module, "unpack", unpack)
+    monkeypatch.setattr("model_service.store.unpack", unpack)
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: store.folder(model), range(2))
     assert one == two and digest(one) == model.bundle_sha256
@@ -118,7 +118,7 @@ def test_a_worker_that_dies_leaves_nothing_that_is_used(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(store_module, "unpack", killed)
+        patched.setattr("model_service.store.unpack", killed)
         patched.setattr(shutil, "rmtree", lambda *_a, **_o: None)
         with pytest.raises(KeyboardInterrupt):
             store.folder(model)

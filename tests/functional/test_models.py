@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from firstread.cli import app
 from firstread.errors import NotAllowedError, NotFoundError, TransientError
 from firstread.policy import Actor, Role
-from firstread.records import models as records
+from firstread.records import transactions
 from firstread.records.models import ModelRepository
 from firstread.records.tables import ModelRow
 from firstread.routing import ModelState, RegisteredModel, RoutingRule, route
@@ -101,15 +101,15 @@ def test_a_row_of_before_keeps_the_state_of_its_body() -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: int = 1) -> None:
     """Let somebody act between the reading and the writing, as often as said."""
-    original, left = records.commit, [times]
+    left = [times]
 
     def commit(build: Any) -> None:  # noqa: ANN401 - whatever the repository builds
         if left[0]:
             left[0] -= 1
             act()
-        original(build)
+        transactions.commit(build)
 
-    monkeypatch.setattr(records, "commit", commit)
+    monkeypatch.setattr("firstread.records.models.commit", commit)
 
 
 def raw(model_id: str, state: ModelState) -> None:
