@@ -17,25 +17,31 @@ class SourceConfig(_Strict):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", description="the place; sources of one name are one place")
     label: str = Field(description="one of the classes")
-    files: str = Field(description="glob under the data folder")
-    reader: Literal["image", "nifti", "dicom", "synthetic"] = "image"
+    files: str = Field("", description="glob under the data folder, or under the package")
+    package: str | None = Field(None, description="installed package that brings the files along")
+    reader: Literal["image", "nifti", "dicom", "remapped", "synthetic"] = "image"
+    use: Literal["split", "train", "external"] = Field(
+        "split", description="split like the rest, for training only, or held out whole for the external test"
+    )
     patient: str | None = Field(
-        default=None, description="regular expression with one group, the patient; without it a file is one"
+        None, description="regular expression with one group, the patient; without it a file is one"
     )
-    between: tuple[float, float] = Field(
-        default=(0.0, 1.0), description="slices of a volume that are read, as shares of its length"
-    )
-    axes: tuple[int, ...] = Field(default=(2,), description="array axes along which a volume is sliced")
+    one_patient: bool = Field(False, description="whether all files are of one patient")
+    between: tuple[float, float] = Field((0.0, 1.0), description="slices that are read, as shares of the length")
+    axes: tuple[Literal[0, 1, 2], ...] = Field((2,), description="array axes along which a volume is sliced")
     windows: tuple[tuple[float, float], ...] = Field(
-        default=(), description="lower and upper value shown as black and white; the slice's range without any"
+        (), description="centre and width of the windows that are applied; the whole range without any"
     )
-    limit: int | None = Field(default=None, gt=0, description="files at most, evenly spread over the sorted names")
-    external: bool = Field(default=False, description="held out whole, for the external test")
+    limit: int | None = Field(
+        None, gt=0, description="files (slices or frames of each volume, synthetic images) at most, evenly spread"
+    )
 
     @model_validator(mode="after")
     def _one_group(self) -> Self:
         if self.patient is not None and re.compile(self.patient).groups != 1:
             raise ValueError("patient needs exactly one group")
+        if not self.files and self.reader != "synthetic":
+            raise ValueError("a source needs files")
         return self
 
 
@@ -113,11 +119,15 @@ class TrainConfig(_Strict):
     min_specificity: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.90, description="two classes: the threshold is the lowest that reaches it on validation"
     )
-    min_accuracy: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.99, description="more classes: unknown is what lies under the lowest threshold that reaches it"
+    min_coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.97, description="more classes: share of the validation images that must get an answer"
     )
     overlay_quantile: float = Field(default=0.95, gt=0, le=1)
     bootstrap: int = Field(ge=1000)
+    shortcuts: tuple[str, ...] = Field(default=(), description="further changes that the evaluation asks about")
+    subgroups: dict[str, str] = Field(
+        default={}, description="regular expression on folder/name by the subgroup's name"
+    )
     data: DataConfig
     augment: AugmentConfig
     schedule: Literal["one_cycle"] = "one_cycle"

@@ -133,13 +133,15 @@ def load_dataset(root: Path, config: DataConfig, seed: int, fold: int = 0) -> Da
     kept = [i for i in range(len(found)) if i not in dropped]
     place = {index: position for position, index in enumerate(kept)}
     joined = [(place[a], place[b]) for a, b in links if a in place and b in place]
-    samples = tuple(found[i][0] for i in kept)
+    samples = [found[i][0] for i in kept]
     groups = link_groups([s.patient for s in samples], joined)
+    splits = _splits(samples, groups, config, seed, fold)
+    used = [i for i, split in enumerate(splits) if split is not None]
     return Dataset(
-        samples=samples,
-        groups=tuple(groups),
-        splits=tuple(_splits(samples, groups, config, seed, fold)),
-        pixels=np.stack([found[i][1] for i in kept]),
+        samples=tuple(samples[i] for i in used),
+        groups=tuple(groups[i] for i in used),
+        splits=tuple(split for split in splits if split is not None),
+        pixels=np.stack([found[kept[i]][1] for i in used]),
         classes=config.classes,
         dropped=len(dropped),
         linked=sum(samples[a].patient != samples[b].patient for a, b in joined),
@@ -147,10 +149,14 @@ def load_dataset(root: Path, config: DataConfig, seed: int, fold: int = 0) -> Da
 
 
 def _splits(
-    samples: tuple[Sample, ...], groups: list[str], config: DataConfig, seed: int, fold: int
-) -> list[Split]:
-    """Split what is not held out; a group that reaches into a held-out source is held out with it."""
-    outside = {group for sample, group in zip(samples, groups, strict=True) if sample.external}
+    samples: list[Sample], groups: list[str], config: DataConfig, seed: int, fold: int
+) -> list[Split | None]:
+    """Split what is not held out; None for what must not be used.
+
+    A group that reaches into a held-out source is held out with it, and an image that is for training only
+    is not used where its group is in another split.
+    """
+    outside = {group for sample, group in zip(samples, groups, strict=True) if sample.use == "external"}
     inside = [i for i, group in enumerate(groups) if group not in outside]
     chosen = assign_splits(
         [groups[i] for i in inside],
@@ -160,7 +166,8 @@ def _splits(
         seed,
         fold,
     )
-    splits = [Split.EXTERNAL] * len(samples)
+    splits: list[Split | None] = [Split.EXTERNAL if sample.use == "external" else None for sample in samples]
     for index, split in zip(inside, chosen, strict=True):
-        splits[index] = split
+        if samples[index].use == "split" or split is Split.TRAIN:
+            splits[index] = split
     return splits

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 _HASH_SIDE = 16
 _TWIN_SIDE = 48
+_BLOCK = 1024
 
 
 class Split(StrEnum):
@@ -42,8 +44,8 @@ class Sample:
         Digest of the file, or of the slice where the file is a volume.
     source : str
         Where it comes from.
-    external : bool
-        Whether its source is held out whole.
+    use : {"split", "train", "external"}
+        What its source is for.
     """
 
     path: Path
@@ -51,7 +53,7 @@ class Sample:
     patient: str
     sha256: str
     source: str
-    external: bool = False
+    use: Literal["split", "train", "external"] = "split"
 
 
 def patient_of(name: str, pattern: str) -> str:
@@ -103,9 +105,13 @@ def near_duplicates(hashes: npt.NDArray[np.bool_], distance: int) -> list[tuple[
     """
     bits = hashes.astype(np.float32)
     ones = bits.sum(axis=1)
-    hamming = ones[:, None] + ones[None, :] - 2.0 * bits @ bits.T
-    first, second = np.nonzero(np.triu(hamming <= distance, k=1))
-    return list(zip(first.tolist(), second.tolist(), strict=True))
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(bits), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        hamming = ones[rows, None] + ones[None, :] - 2.0 * bits[rows] @ bits.T
+        first, second = np.nonzero(np.triu(hamming <= distance, k=start + 1))
+        pairs += zip((first + start).tolist(), second.tolist(), strict=True)
+    return pairs
 
 
 def shifted_twins(images: Sequence[Image.Image], correlation: float) -> list[tuple[int, int]]:

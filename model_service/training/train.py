@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def predict_logits(
-    network: nn.Module, preprocess: Preprocess, data: Dataset, indices: npt.NDArray[np.int64]
+    network: nn.Module, preprocess: Callable[[Tensor], Tensor], data: Dataset, indices: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """Return N x outputs logits of the images at ``indices``, without augmentation."""
     network.eval()
