@@ -46,7 +46,8 @@ _DISCRIMINATION: dict[str, metrics.Metric] = {
     "sensitivity_at_specificity_0.90": partial(metrics.sensitivity_at_specificity, target=0.90),
     "sensitivity_at_specificity_0.95": partial(metrics.sensitivity_at_specificity, target=0.95),
 }
-_REGIONS: dict[str, Callable[[int, int], Tensor]] = {"outer_frame": border_mask, "lung_fields": lung_fields}
+_LUNGS = "lung_fields"
+_REGIONS: dict[str, Callable[[int, int], Tensor]] = {"outer_frame": border_mask, _LUNGS: lung_fields}
 _TIMED = 50
 
 
@@ -173,7 +174,7 @@ def report(
         "baselines": _baselines(data, tested, config),
         "subgroups": _subgroups(data, indices, tested, chosen, config),
         **_changes(classifier, data, indices, chosen, config),
-        "activation": _activation(tested),
+        "activation": _activation(tested, config),
         "other_images": {name: _folder(classifier, path, chosen) for name, path in others.items()},
         "speed": measure_speed(classifier, data),
     }
@@ -264,10 +265,15 @@ def _changes(
     return result
 
 
-def _activation(scored: Scored) -> dict[str, Any]:
-    """Say how much of the positive activation of the positives lies in each region, beside its share of the area."""
+def _activation(scored: Scored, config: TrainConfig) -> dict[str, Any]:
+    """Say how much of the positive activation of the positives lies in a region, beside the region's area.
+
+    The lung fields count where the configuration asks about them.
+    """
     result = {}
     for name, region in _REGIONS.items():
+        if name == _LUNGS and not any(_LUNGS in shortcut for shortcut in config.shortcuts):
+            continue
         shares = scored.shares[name][(scored.labels == 1) & np.isfinite(scored.shares[name])]
         result[name] = {
             "median_share": float(np.median(shares)),
