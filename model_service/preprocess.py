@@ -93,7 +93,7 @@ class Preprocess:
         self.cut_frame = cut_frame
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Preprocess N x 1 x height x width values in [0, 1]."""
+        """Preprocess N x channels x height x width values in [0, 1]."""
         side = (self.size, self.size)
         # Anti-aliasing also removes the finest detail, where the compression of the source shows.
         resized = [
@@ -121,7 +121,7 @@ def content_boxes(batch: Tensor) -> list[Box]:
     Parameters
     ----------
     batch : torch.Tensor
-        N x 1 x height x width values in [0, 1].
+        N x channels x height x width values in [0, 1].
 
     Returns
     -------
@@ -129,7 +129,7 @@ def content_boxes(batch: Tensor) -> list[Box]:
         The whole image where nothing is dark, or where what remains would be too little to trust.
     """
     height, width = batch.shape[-2:]
-    cells = functional.adaptive_avg_pool2d(batch, _GRID).squeeze(1)
+    cells = functional.adaptive_avg_pool2d(batch, _GRID).mean(dim=1)
     low = cells.amin(dim=(1, 2))
     high = cells.flatten(1).kthvalue(int(0.95 * _GRID**2), dim=1).values
     content = cells > (low + _DARK * (high - low)).view(-1, 1, 1)
@@ -152,7 +152,8 @@ def _span(lines: Tensor, length: int) -> tuple[int, int]:
 
 
 def _zscore(batch: Tensor) -> Tensor:
-    std, mean = torch.std_mean(batch, dim=(-2, -1), correction=0, keepdim=True)
+    # Over the channels together, so that a colour image keeps its hue.
+    std, mean = torch.std_mean(batch, dim=(-3, -2, -1), correction=0, keepdim=True)
     return (batch - mean) / std.clamp_min(_FLAT)
 
 

@@ -13,16 +13,24 @@ from model_service.training.data import Dataset
 from model_service.training.split import Split
 
 _HISTOGRAM_BINS = 16
+_PICTURES = frozenset({".jpeg", ".jpg", ".png"})
 
 
 def features(pixels: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.float64]:
-    """Return histogram (16 bins), mean, standard deviation and file size of one image."""
+    """Return histogram (16 bins), mean and standard deviation of one image.
+
+    To these come the mean of each colour, where there is colour, and the size of a picture file.
+    """
     histogram = np.bincount(pixels.ravel() >> 4, minlength=_HISTOGRAM_BINS) / pixels.size
-    return np.array([*histogram, pixels.mean(), pixels.std(), path.stat().st_size], dtype=np.float64)
+    colours = pixels.reshape(-1, 3).mean(axis=0) if pixels.ndim == 3 else ()
+    size = path.stat().st_size if path.suffix in _PICTURES else 0
+    return np.array([*histogram, pixels.mean(), pixels.std(), *colours, size], dtype=np.float64)
 
 
-def baseline_scores(data: Dataset, seed: int) -> dict[str, npt.NDArray[np.float64]]:
-    """Fit both baselines on the training split and score the test split.
+def baseline_scores(
+    data: Dataset, seed: int, indices: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Fit both baselines on the training split and score other images.
 
     Parameters
     ----------
@@ -30,14 +38,16 @@ def baseline_scores(data: Dataset, seed: int) -> dict[str, npt.NDArray[np.float6
         Same images and split as the model's.
     seed : int
         Seed of the forest.
+    indices : numpy.ndarray
+        Which images to score.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        Probability per test image, by the baseline's name.
+        Images x classes probabilities, by the baseline's name.
     """
     table = np.stack([features(data.pixels[i], s.path) for i, s in enumerate(data.samples)])
-    training, test = data.indices(Split.TRAIN), data.indices(Split.TEST)
+    training = data.indices(Split.TRAIN)
     models = {
         "logistic_regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         "random_forest": RandomForestClassifier(n_estimators=300, min_samples_leaf=2, random_state=seed),
@@ -45,5 +55,5 @@ def baseline_scores(data: Dataset, seed: int) -> dict[str, npt.NDArray[np.float6
     scores = {}
     for name, model in models.items():
         model.fit(table[training], data.labels(training))
-        scores[name] = np.asarray(model.predict_proba(table[test])[:, 1], dtype=np.float64)
+        scores[name] = np.asarray(model.predict_proba(table[indices]), dtype=np.float64)
     return scores

@@ -15,17 +15,26 @@ from model_service.manifest import load_manifest
 
 _LOG = logging.getLogger(__name__)
 BEGIN, END = "<!-- metrics:begin -->", "<!-- metrics:end -->"
+PLOT = "reliability.svg"
 
-_TEST_ROWS = {
+_FINDING_ROWS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "sensitivity_at_specificity_0.90": "Sensitivity at specificity 0.90 (threshold read off the test ROC)",
     "sensitivity_at_specificity_0.95": "Sensitivity at specificity 0.95 (threshold read off the test ROC)",
     "sensitivity_at_threshold": "Sensitivity at the operating point",
     "specificity_at_threshold": "Specificity at the operating point",
-    "ece_before": "Expected calibration error, before temperature scaling",
+}
+_KINDS_ROWS = {
+    "accuracy": "Accuracy of the most probable class",
+    "answered_share": "Share of the images that get an answer",
+    "accuracy_of_answered": "Accuracy of the answers",
+    "not_wrong": "Right or unknown",
+}
+_CALIBRATION_ROWS = {
+    "ece_before": "Expected calibration error, before calibration",
     "ece_after": "Expected calibration error, after",
-    "brier_before": "Brier score, before temperature scaling",
+    "brier_before": "Brier score, before calibration",
     "brier_after": "Brier score, after",
 }
 _BASELINES = {
@@ -49,20 +58,9 @@ def render(metrics: Mapping[str, Any], model: str) -> str:
     str
         Markdown without the markers.
     """
-    parts = [
-        f"Figures of {model}, written by `python -m model_service.training.card` from `metrics.json`.",
-        _data(metrics["data"]),
-        _operating_point(metrics),
-        _test(metrics["test"], metrics["data"]["test"]),
-        _baselines(metrics),
-        _changes("What the model relies on", metrics["shortcuts"]),
-        _border(metrics["shortcuts"]["activation_in_border"]),
-        _changes("Changed test images", metrics["robustness"]),
-        _subgroups(metrics["subgroups"]),
-        _others(metrics["other_images"]),
-        _cost(metrics),
-    ]
-    return "\n\n".join(parts)
+    first = f"Figures of {model}, written by `python -m model_service.training.card` from `metrics.json`."
+    parts = _kinds(metrics) if "external" in metrics else _finding(metrics)
+    return "\n\n".join([first, _data(metrics["data"]), *parts, _cost(metrics)])
 
 
 def update(card: str, block: str) -> str:
@@ -82,6 +80,43 @@ def render_bundle(bundle: Path) -> str:
     return update(card, render(metrics, f"{manifest.name} {manifest.version}"))
 
 
+def _finding(metrics: Mapping[str, Any]) -> list[str]:
+    folds = [_folds(metrics["cross_validation"])] if "cross_validation" in metrics else []
+    return [
+        _frames(metrics["data"]),
+        _operating_point(metrics),
+        _test(metrics, _FINDING_ROWS),
+        *folds,
+        _reliability(metrics["reliability"], "positive"),
+        _baselines(metrics),
+        _changes("What the model relies on", metrics["shortcuts"], _AT_THRESHOLD),
+        _activation(metrics["activation"]),
+        _changes("Changed test images", metrics["robustness"], _AT_THRESHOLD),
+        _subgroups(metrics["subgroups"]),
+        *([_others(metrics["other_images"])] if metrics["other_images"] else []),
+    ]
+
+
+def _kinds(metrics: Mapping[str, Any]) -> list[str]:
+    return [
+        _unknown(metrics),
+        _test(metrics, _KINDS_ROWS),
+        _confusion(metrics["confusion"]),
+        _external(metrics["external"]),
+        _reliability(metrics["reliability"], "right"),
+        _kinds_baselines(metrics),
+        _changes("What the model relies on", metrics["shortcuts"], _KINDS_ROWS),
+        _changes("Changed test images", metrics["robustness"], _KINDS_ROWS),
+    ]
+
+
+_AT_THRESHOLD = {
+    "auroc": "AUROC",
+    "sensitivity": "sensitivity at the operating point",
+    "specificity": "specificity at the operating point",
+}
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
@@ -93,40 +128,82 @@ def _interval(estimate: Mapping[str, float], digits: int = 3) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
+    classes = data["classes"]
     rows = [
-        [name, *(data[name][key] for key in ("images", "positive", "negative", "patient_groups"))]
-        for name in ("train", "validation", "test")
+        [name, split["images"], *(split["by_class"][each] for each in classes), split["patient_groups"]]
+        for name, split in data["splits"].items()
     ]
-    table = _table(["split", "images", "PNEUMONIA", "NORMAL (the set's label)", "patient groups"], rows)
+    table = _table(["split", "images", *classes, "patient groups"], rows)
     note = (
         f"Near-duplicates left out before splitting: {data['near_duplicates_dropped']}. "
-        "Pairs of look-alike images that joined two patients into one group: "
-        f"{data['pairs_linking_patients']}. "
-        "A dark frame was found around "
-        f"{data['dark_frame_share']['negative']:.2f} of the NORMAL and {data['dark_frame_share']['positive']:.2f} "
-        "of the PNEUMONIA images. "
+        f"Pairs of look-alike images that joined two patients into one group: {data['pairs_linking_patients']}. "
         f"SHA-256 of the frozen split (`split.csv`): `{data['split_sha256']}`."
     )
-    return f"### Data\n\n{table}\n\n{note}"
+    return f"### Data\n\n{table}\n\n{note}{_sources(data.get('sources', {}))}"
+
+
+def _sources(sources: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    rows = [
+        [label, source, *(counts.get(split, 0) for split in ("train", "validation", "test", "external"))]
+        for label, by_source in sources.items()
+        for source, counts in by_source.items()
+    ]
+    header = ["class", "source", "train", "validation", "test", "held out whole"]
+    return f"\n\n{_table(header, rows)}" if rows else ""
+
+
+def _frames(data: Mapping[str, Any]) -> str:
+    shares = ", ".join(f"{share:.2f} of {name}" for name, share in data["dark_frame_share"].items())
+    return f"Share of the images with a dark frame: {shares}."
 
 
 def _operating_point(metrics: Mapping[str, Any]) -> str:
-    point, temperature = metrics["operating_point"], metrics["calibration"]["temperature"]
+    point, calibration = metrics["operating_point"], metrics["calibration"]
     return (
         "### Operating point\n\n"
-        f"Temperature {temperature:.3f}; flagged at a calibrated probability of {point['threshold']:.3f} or "
-        "more. Both were chosen on the validation split, where the sensitivity is "
+        f"Probability: logistic(logit / {calibration['temperature']:.3f} {calibration['bias']:+.3f}); flagged at "
+        f"{point['threshold']:.3f} or more. All of it was chosen on the validation split, where the sensitivity is "
         f"{point['sensitivity']:.3f} and the specificity {point['specificity']:.3f}."
     )
 
 
-def _test(test: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
-    rows = [[title, _interval(test[key])] for key, title in _TEST_ROWS.items()]
+def _unknown(metrics: Mapping[str, Any]) -> str:
+    figures = metrics["validation"]
+    return (
+        "### Unknown\n\n"
+        f"Probability: softmax of logits / {metrics['calibration']['temperature']:.3f}. The answer is unknown where "
+        f"the largest probability is below {metrics['unknown_below']:.3f}, or belongs to the class of everything "
+        "else. Both were chosen on the validation split, where "
+        f"{figures['answered_share']:.3f} of the images get an answer and {figures['accuracy_of_answered']:.3f} of "
+        "the answers are right."
+    )
+
+
+def _test(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    test, counts = metrics["test"], metrics["data"]["splits"]["test"]
+    rows = [[title, _interval(test[key])] for key, title in {**titles, **_CALIBRATION_ROWS}.items() if key in test]
     head = (
         f"### Test split\n\n{counts['images']} images of {counts['patient_groups']} patient groups; "
         "95 % intervals from a bootstrap of patient groups."
     )
     return f"{head}\n\n{_table(['metric', 'value (95 % interval)'], rows)}"
+
+
+def _folds(folds: Mapping[str, Any]) -> str:
+    rows = [[title, _interval(folds["pooled"][key])] for key, title in _FINDING_ROWS.items() if key in folds["pooled"]]
+    each = ", ".join(f"{value:.3f}" for value in folds["auroc_of_folds"])
+    return (
+        f"### Cross-validation\n\n{folds['images']} images, each scored by the one of {len(folds['auroc_of_folds'])} "
+        "networks that saw nothing of its patient group; every fold has its own calibration and threshold from its "
+        f"own validation part. The first fold is the published model. AUROC of the folds: {each}.\n\n"
+        f"{_table(['metric', 'value (95 % interval)'], rows)}"
+    )
+
+
+def _reliability(bins: Sequence[Mapping[str, float]], observed: str) -> str:
+    rows = [[each["images"], f"{each['predicted']:.3f}", f"{each['observed']:.3f}"] for each in bins]
+    table = _table(["images", "mean calibrated probability", f"share {observed}"], rows)
+    return f"### Reliability on the test split\n\n![Reliability plot]({PLOT})\n\n{table}"
 
 
 def _baselines(metrics: Mapping[str, Any]) -> str:
@@ -146,32 +223,75 @@ def _two(figures: Mapping[str, Any]) -> list[str]:
     return [_interval(figures["auroc"]), _interval(figures["sensitivity_at_specificity_0.95"])]
 
 
-def _changes(title: str, changes: Mapping[str, Mapping[str, float]]) -> str:
+def _kinds_baselines(metrics: Mapping[str, Any]) -> str:
     rows = [
-        [name.replace("_", " "), *(f"{figures[key]:.3f}" for key in ("auroc", "sensitivity", "specificity"))]
-        for name, figures in changes.items()
-        if "auroc" in figures
+        [
+            "This model",
+            f"{metrics['test']['accuracy']['value']:.3f}",
+            f"{metrics['external']['images_with_a_class']['accuracy']:.3f}",
+        ]
     ]
-    header = [
-        "test images",
-        "AUROC",
-        "sensitivity at the operating point",
-        "specificity at the operating point",
-    ]
-    return f"### {title}\n\n{_table(header, rows)}"
-
-
-def _border(border: Mapping[str, float]) -> str:
-    return (
-        f"Median share of the positive activation in the outer frame, over test images of class PNEUMONIA: "
-        f"{border['median_share']:.2f}; the frame is {border['area_share']:.2f} of the area."
+    for key, title in _BASELINES.items():
+        figures = metrics["baselines"][key]
+        rows.append([title, f"{figures['test_accuracy']:.3f}", f"{figures['external_accuracy']:.3f}"])
+    head = (
+        "### Trivial baseline\n\nThe baselines see a 16-bin histogram, mean, standard deviation, mean colours and "
+        "the file size. Accuracy of the most probable class, nothing unknown:"
     )
+    return f"{head}\n\n{_table(['', 'test split', 'held-out sources'], rows)}"
+
+
+def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [[label, sum(answers.values()), _answers(answers)] for label, answers in confusion.items()]
+    return f"### Answers by class, test split\n\n{_table(['class', 'images', 'answers'], rows)}"
+
+
+def _answers(answers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(answers.items(), key=lambda item: -item[1]))
+
+
+def _external(external: Mapping[str, Any]) -> str:
+    rows = [
+        [source, figures["images"], *_percentages(figures), label, _answers(answers)]
+        for source, figures in external["sources"].items()
+        for label, answers in figures["answers"].items()
+    ]
+    rows.append(["mean of sources with a class", "-", *_percentages(external["mean_of_sources"]), "-", "-"])
+    together = external["images_with_a_class"]
+    rows.append(["all images with a class", together["images"], *_percentages(together), "-", "-"])
+    header = ["source", "images", *_KINDS_ROWS.values(), "class", "answers"]
+    head = (
+        "### Sources held out whole\n\nNothing of them was seen in training or validation. For images of the class "
+        "`other` only unknown is right."
+    )
+    return f"{head}\n\n{_table(header, rows)}"
+
+
+def _percentages(figures: Mapping[str, float]) -> list[str]:
+    return ["-" if figures[key] != figures[key] else f"{figures[key]:.3f}" for key in _KINDS_ROWS]
+
+
+def _changes(title: str, changes: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> str:
+    rows = [
+        [name.replace("_", " "), *(f"{figures[key]:.3f}" for key in columns)] for name, figures in changes.items()
+    ]
+    return f"### {title}\n\n{_table(['test images', *columns.values()], rows)}"
+
+
+def _activation(regions: Mapping[str, Mapping[str, float]]) -> str:
+    parts = [
+        f"{row['median_share']:.2f} in the {name.replace('_', ' ')} ({row['area_share']:.2f} of the area)"
+        for name, row in regions.items()
+    ]
+    return f"Median share of the positive activation over the positive test images: {'; '.join(parts)}."
 
 
 def _subgroups(subgroups: Mapping[str, Mapping[str, float]]) -> str:
-    rows = [[cause, row["images"], f"{row['sensitivity']:.3f}"] for cause, row in subgroups.items()]
-    header = ["cause in the file name", "images", "sensitivity at the operating point"]
-    return f"### By cause\n\n{_table(header, rows)}"
+    rows = [
+        [name, row["images"], row["positive"], f"{row['flagged_share']:.3f}"] for name, row in subgroups.items()
+    ]
+    header = ["subgroup told by the file's folder or name", "images", "of them positive", "share flagged"]
+    return f"### Subgroups\n\n{_table(header, rows)}"
 
 
 def _others(others: Mapping[str, Mapping[str, float]]) -> str:
@@ -187,16 +307,19 @@ def _others(others: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _cost(metrics: Mapping[str, Any]) -> str:
-    training, speed = metrics["training"], metrics["speed"]
-    return (
+    training, speed = metrics["training"], metrics.get("speed")
+    text = (
         "### Cost\n\n"
-        f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} "
-        "scheduled epochs in "
-        f"{training['wall_seconds'] / 60:.0f} minutes on two shared CPU cores. One prediction of a 224 x 224 "
-        "image, preprocessing and activation map included: "
-        f"{speed['median_ms_1_threads']:.0f} ms on one thread, {speed['median_ms_2_threads']:.0f} ms on two "
-        "(median; shared machine)."
+        f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} scheduled "
+        f"epochs in {training['wall_seconds'] / 60:.0f} minutes, {training['threads']} thread(s) of a shared CPU."
     )
+    if speed:
+        text += (
+            " One prediction in PyTorch, preprocessing and activation map included: "
+            f"{speed['median_ms_1_threads']:.0f} ms on one thread, {speed['median_ms_2_threads']:.0f} ms on two "
+            "(median; shared machine)."
+        )
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """Metrics of a binary score, in plain NumPy, and their patient-level bootstrap."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ Scores = npt.NDArray[np.float64]
 Metric = Callable[[Labels, Scores], float]
 
 _CALIBRATION_BINS = 15
+_NEWTON_STEPS = 50
 
 
 def auroc(labels: Labels, scores: Scores) -> float:
@@ -76,9 +78,25 @@ def brier(labels: Labels, probabilities: Scores) -> float:
 
 def calibration_error(labels: Labels, probabilities: Scores) -> float:
     """Return the expected calibration error over 15 bins of equal width."""
-    bins = np.minimum((probabilities * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=probabilities - labels, minlength=_CALIBRATION_BINS)
+    gaps = np.bincount(_bins(probabilities), weights=probabilities - labels, minlength=_CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def reliability(labels: Labels, probabilities: Scores) -> list[dict[str, float]]:
+    """Return count, mean probability and share of positives of each bin that holds anything."""
+    bins = _bins(probabilities)
+    return [
+        {
+            "images": int((bins == number).sum()),
+            "predicted": float(probabilities[bins == number].mean()),
+            "observed": float(labels[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]
+
+
+def _bins(probabilities: Scores) -> npt.NDArray[np.int64]:
+    return np.minimum((probabilities * _CALIBRATION_BINS).astype(np.int64), _CALIBRATION_BINS - 1)
 
 
 def sigmoid(logits: Scores) -> Scores:
@@ -86,21 +104,70 @@ def sigmoid(logits: Scores) -> Scores:
     return np.exp(-np.logaddexp(0.0, -logits))
 
 
-def negative_log_likelihood(labels: Labels, logits: Scores) -> float:
-    """Mean binary cross-entropy of logits."""
-    return float(np.mean(np.logaddexp(0.0, np.where(labels == 1, -logits, logits))))
+def softmax(logits: Scores) -> Scores:
+    """Normalised exponentials of N x classes logits, without overflow."""
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def fit_platt(labels: Labels, logits: Scores) -> tuple[float, float]:
+    """Return the temperature and bias that minimise the negative log-likelihood of a binary label.
+
+    The probability is logistic(logit / temperature + bias). A bias is needed where the share of positives or
+    the look of the images differs from training: it is a shift, which no temperature removes. The labels are
+    Platt's targets, so that separable scores do not ask for an infinite slope.
+
+    Parameters
+    ----------
+    labels, logits : numpy.ndarray
+        Of the validation split.
+
+    Returns
+    -------
+    tuple of float
+        Temperature and bias.
+
+    Raises
+    ------
+    ValueError
+        If larger logits do not mean more positives.
+    """
+    positives = int(labels.sum())
+    negatives = len(labels) - positives
+    targets = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    scale = float(np.std(logits)) or 1.0
+    design = np.column_stack([logits / scale, np.ones_like(logits)])
+
+    def loss(weights: Scores) -> float:
+        margin = design @ weights
+        return float(np.mean(np.logaddexp(0.0, margin) - targets * margin))
+
+    weights = np.zeros(2)
+    for _ in range(_NEWTON_STEPS):
+        probabilities = sigmoid(design @ weights)
+        gradient = design.T @ (probabilities - targets)
+        hessian = (design * (probabilities * (1 - probabilities))[:, None]).T @ design
+        step = np.linalg.solve(hessian + 1e-9 * np.eye(2), gradient)
+        while loss(weights - step) > loss(weights) and np.abs(step).max() > 1e-9:
+            step /= 2
+        weights = weights - step
+    weights[0] /= scale
+    if weights[0] <= 0:
+        raise ValueError("the scores do not rise with the label")
+    return float(1 / weights[0]), float(weights[1])
 
 
 def fit_temperature(labels: Labels, logits: Scores) -> float:
-    """Return the temperature by which dividing the logits minimises the negative log-likelihood.
+    """Return the temperature by which dividing N x classes logits minimises the negative log-likelihood.
 
     The likelihood has one minimum in the inverse temperature, so a golden-section search over its logarithm
     finds it.
     """
     low, high, ratio = -3.0, 3.0, (5**0.5 - 1) / 2
+    rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(labels, logits / np.exp(log_temperature))
+        return float(-np.log(softmax(logits / np.exp(log_temperature))[rows, labels] + 1e-300).mean())
 
     while high - low > 1e-6:
         left, right = high - ratio * (high - low), low + ratio * (high - low)
@@ -143,9 +210,9 @@ def bootstrap(
     Parameters
     ----------
     labels : numpy.ndarray
-        0 or 1 per image.
+        Label per image.
     scores : numpy.ndarray
-        Score per image.
+        Score, or row of scores, per image.
     groups : sequence of str
         Patient group per image.
     metrics : mapping of str to callable
@@ -168,7 +235,7 @@ def bootstrap(
     draws: dict[str, list[float]] = {name: [] for name in metrics}
     for _ in range(repeats):
         rows = np.concatenate([parts[i] for i in generator.integers(len(parts), size=len(parts))])
-        if 0 < labels[rows].sum() < len(rows):
+        if labels[rows].min() < labels[rows].max():
             for name, metric in metrics.items():
                 draws[name].append(metric(labels[rows], scores[rows]))
     estimates = {}
@@ -176,3 +243,16 @@ def bootstrap(
         low, high = np.percentile(draws[name], [2.5, 97.5])
         estimates[name] = Estimate(metric(labels, scores), float(low), float(high))
     return estimates
+
+
+def estimates(
+    labels: Labels,
+    scores: Scores,
+    groups: Sequence[str],
+    wanted: Mapping[str, Metric],
+    repeats: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what `bootstrap` finds, ready for JSON."""
+    found = bootstrap(labels, scores, groups, wanted, repeats, seed)
+    return {name: asdict(estimate) for name, estimate in found.items()}

@@ -1,4 +1,5 @@
-"""Changes that ask a model what it relies on; each takes and returns N x 1 x height x width in [0, 1]."""
+"""Changes that ask a model what it relies on; each takes and returns N x channels x height x width in
+[0, 1]."""
 
 from collections.abc import Callable
 
@@ -34,6 +35,39 @@ def hide_border(batch: Tensor, border: float = BORDER) -> Tensor:
 def hide_centre(batch: Tensor) -> Tensor:
     """Cover all but the outer frame with each image's median."""
     return _cover(batch, ~border_mask(*batch.shape[-2:]))
+
+
+def lung_fields(height: int, width: int) -> Tensor:
+    """Return a boolean height x width mask of where the lungs lie on a frontal chest image: two ellipses.
+
+    A template, not a segmentation: opacities make lungs as bright as their surroundings, so a mask made from
+    brightness would follow the disease.
+    """
+    row = ((torch.arange(height) + 0.5) / height).view(-1, 1)
+    column = ((torch.arange(width) + 0.5) / width).view(1, -1)
+    ellipses = [((column - x) / 0.19) ** 2 + ((row - 0.5) / 0.36) ** 2 <= 1 for x in (0.29, 0.71)]
+    return ellipses[0] | ellipses[1]
+
+
+def hide_lungs(batch: Tensor) -> Tensor:
+    """Cover the lung fields with each image's median."""
+    return _cover(batch, lung_fields(*batch.shape[-2:]))
+
+
+def only_lungs(batch: Tensor) -> Tensor:
+    """Cover all but the lung fields with each image's median."""
+    return _cover(batch, ~lung_fields(*batch.shape[-2:]))
+
+
+def hide_overlays(batch: Tensor) -> Tensor:
+    """Fill thin bright structures (calipers, letters, dotted lines) with what surrounds them.
+
+    Thin and bright is what a morphological opening of 5 x 5 pixels takes away; tissue interfaces that look so
+    are taken away with it.
+    """
+    opened = functional.max_pool2d(-functional.max_pool2d(-batch, 5, 1, 2), 5, 1, 2)
+    thin = functional.max_pool2d(((batch - opened > 0.3) & (batch > 0.6)).float(), 3, 1, 1) > 0
+    return torch.where(thin, functional.avg_pool2d(opened, 7, 1, 3, count_include_pad=False), batch)
 
 
 def half_resolution(batch: Tensor) -> Tensor:
@@ -80,6 +114,12 @@ SHORTCUTS: dict[str, Perturbation] = {
     "border_of_0.15_hidden": hide_border,
     "only_border_of_0.15_visible": hide_centre,
 }
+SPECIAL: dict[str, Perturbation] = {
+    "lung_fields_hidden": hide_lungs,
+    "only_lung_fields_visible": only_lungs,
+    "thin_bright_overlays_hidden": hide_overlays,
+}
+"""Changes that make sense for some images only; a configuration asks for them by name."""
 ROBUSTNESS: dict[str, Perturbation] = {
     "gamma_0.5": gamma(0.5),
     "gamma_2": gamma(2.0),
@@ -94,5 +134,5 @@ ROBUSTNESS: dict[str, Perturbation] = {
 
 
 def _cover(batch: Tensor, mask: Tensor) -> Tensor:
-    median = batch.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+    median = batch.flatten(2).median(dim=2).values[..., None, None]
     return torch.where(mask, median, batch)

@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from model_service.manifest import MANIFEST, BundleManifest
-from model_service.training import card
+from model_service.training import card, train
 from model_service.training.config import load_config
+from model_service.training.plot import reliability_svg
 
 WEIGHTS = "models/model.safetensors"
 
@@ -38,7 +39,7 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
     bundle = load_config(config_file).bundle
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     for source, target in (
-        (run / "model.safetensors", bundle / WEIGHTS),
+        (run / train.WEIGHTS, bundle / WEIGHTS),
         (run / "split.csv", bundle / "docs" / "split.csv"),
         (run / "metrics.json", bundle / "docs" / "metrics.json"),
         (config_file, bundle / "configs" / "train.yaml"),
@@ -46,9 +47,17 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     raw: dict[str, Any] = yaml.safe_load((bundle / MANIFEST).read_text(encoding="utf-8"))
-    raw["output"]["classes"][0]["operating_point"] = metrics["operating_point"]
-    raw["output"]["calibration"] = metrics["calibration"]
-    raw["output"]["overlay"] |= metrics["overlay"]
+    output = raw["output"]
+    output["calibration"] = metrics["calibration"]
+    if "operating_point" in metrics:
+        output["classes"][0]["operating_point"] = metrics["operating_point"]
+        output["overlay"] |= metrics["overlay"]
+        observed = "share of positives"
+    else:
+        output["unknown_below"] = metrics["unknown_below"]
+        observed = "share of right answers"
+    plot = reliability_svg(metrics["reliability"], observed)
+    (bundle / "docs" / card.PLOT).write_text(plot, encoding="utf-8")
     weights = (bundle / WEIGHTS).read_bytes()
     raw["weights"] = {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
     raw["data"]["split_sha256"] = metrics["data"]["split_sha256"]

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
+from torch.nn.functional import avg_pool2d, pad
 
-_PATIENT = re.compile(r"(?P<patient>person\d+|NORMAL2-IM-\d+|IM-\d+)[_-]")
 _HASH_SIDE = 16
+_TWIN_SIDE = 48
+_BLOCK = 1024
 
 
 class Split(StrEnum):
@@ -21,6 +25,7 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    EXTERNAL = "external"
 
 
 @dataclass(frozen=True)
@@ -30,58 +35,39 @@ class Sample:
     Parameters
     ----------
     path : pathlib.Path
-        Where it lies.
+        The file it comes from.
     label : int
-        1 with the finding, 0 without.
+        Position of its class; of two classes, 1 is the finding.
     patient : str
-        The patient as the set's file names tell it.
+        The patient as the file name tells it.
     sha256 : str
-        Digest of the file.
+        Digest of the file, or of the slice where the file is a volume.
+    source : str
+        Where it comes from.
+    use : {"split", "train", "external"}
+        What its source is for.
     """
 
     path: Path
     label: int
     patient: str
     sha256: str
+    source: str
+    use: Literal["split", "train", "external"] = "split"
 
 
-def patient_of(name: str) -> str:
-    """Return the patient that a file name of the Kermany set tells.
+def patient_of(name: str, pattern: str) -> str:
+    """Return the patient that a file name tells.
 
     Examples
     --------
-    >>> patient_of("person82_virus_154.jpeg"), patient_of("NORMAL2-IM-0196-0001.jpeg")
-    ('person82', 'NORMAL2-IM-0196')
+    >>> patient_of("person82_virus_154.jpeg", r"(person\\d+|IM-\\d+)[_-]")
+    'person82'
     """
-    match = _PATIENT.match(name)
+    match = re.match(pattern, name)
     if match is None:
-        raise ValueError("file name without a patient number")
-    return match["patient"]
-
-
-def scan(root: Path, negative: str, positive: str) -> list[Sample]:
-    """List the images of both classes, in a stable order.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        Folder that holds the two class folders.
-    negative, positive : str
-        Names of the class folders.
-
-    Returns
-    -------
-    list of Sample
-        Sorted by class and file name.
-    """
-    samples = []
-    for label, folder in enumerate((negative, positive)):
-        for path in sorted((root / folder).glob("*.jpeg")):
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            samples.append(Sample(path, label, patient_of(path.name), digest))
-    if not samples:
-        raise FileNotFoundError(f"no images under {negative}/ and {positive}/ of the data folder")
-    return samples
+        raise ValueError("file name without a patient")
+    return match[1]
 
 
 def difference_hash(image: Image.Image) -> npt.NDArray[np.bool_]:
@@ -119,9 +105,48 @@ def near_duplicates(hashes: npt.NDArray[np.bool_], distance: int) -> list[tuple[
     """
     bits = hashes.astype(np.float32)
     ones = bits.sum(axis=1)
-    hamming = ones[:, None] + ones[None, :] - 2.0 * bits @ bits.T
-    first, second = np.nonzero(np.triu(hamming <= distance, k=1))
-    return list(zip(first.tolist(), second.tolist(), strict=True))
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(bits), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        hamming = ones[rows, None] + ones[None, :] - 2.0 * bits[rows] @ bits.T
+        first, second = np.nonzero(np.triu(hamming <= distance, k=start + 1))
+        pairs += zip((first + start).tolist(), second.tolist(), strict=True)
+    return pairs
+
+
+def shifted_twins(images: Sequence[Image.Image], correlation: float) -> list[tuple[int, int]]:
+    """Find the pairs that show the same scene, shifted.
+
+    Local detail (48 x 48, less its neighbourhood's mean) is correlated at every shift, which finds two shots of
+    one lesion where a hash compares fixed places.
+
+    Parameters
+    ----------
+    images : sequence of PIL.Image.Image
+        Only their luminance counts.
+    correlation : float
+        Least correlation of a pair at its best shift.
+
+    Returns
+    -------
+    list of tuple of int
+        Pairs (i, j) with i < j.
+    """
+    side = _TWIN_SIDE
+    small = np.stack(
+        [np.asarray(i.convert("L").resize((side, side), Image.Resampling.BILINEAR), np.float32) for i in images]
+    )
+    wide = pad(torch.from_numpy(small)[:, None], (7, 7, 7, 7), mode="replicate")
+    detail = small - avg_pool2d(wide, kernel_size=15, stride=1)[:, 0].numpy()
+    detail -= detail.mean(axis=(1, 2), keepdims=True)
+    detail /= np.linalg.norm(detail, axis=(1, 2), keepdims=True) + 1e-6
+    spectra = np.fft.rfft2(detail, s=(2 * side, 2 * side))
+    pairs = []
+    for first in range(len(images) - 1):
+        products = np.fft.irfft2(spectra[first].conj() * spectra[first + 1 :])
+        alike = np.flatnonzero(products.max(axis=(1, 2)) >= correlation)
+        pairs += [(first, first + 1 + int(other)) for other in alike]
+    return pairs
 
 
 def drop_duplicates(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> set[int]:
@@ -180,7 +205,7 @@ def link_groups(patients: Sequence[str], pairs: Sequence[tuple[int, int]]) -> li
 
 
 def assign_splits(
-    groups: Sequence[str], labels: Sequence[int], validation: float, test: float, seed: int
+    groups: Sequence[str], labels: Sequence[int], validation: float, test: float, seed: int, fold: int = 0
 ) -> list[Split]:
     """Give every group, whole, to one split, with the class balance kept.
 
@@ -191,11 +216,13 @@ def assign_splits(
     groups : sequence of str
         Group of each image.
     labels : sequence of int
-        Label of each image; a group with both counts as positive for the balance.
+        Label of each image; a group with several counts as the highest for the balance.
     validation, test : float
         Share of the images of each class.
     seed : int
         Key of the digest.
+    fold : int
+        Which part of the order is the test split, counted in test splits; 0 is the published one.
 
     Returns
     -------
@@ -212,7 +239,7 @@ def assign_splits(
         members = sorted((g for g in sizes if stratum[g] == label), key=lambda g: _key(seed, g))
         total, seen = sum(sizes[g] for g in members), 0
         for group in members:
-            share = seen / total
+            share = (seen / total - fold * test) % 1.0
             chosen[group] = (
                 Split.TEST if share < test else Split.VALIDATION if share < test + validation else Split.TRAIN
             )

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from model_service.bundle import build_network, build_preprocessing, read_inference_config
 from model_service.preprocess import Preprocess
+from model_service.training import tracking
 from model_service.training.augment import Augment
 from model_service.training.config import TrainConfig, load_config
 from model_service.training.data import Dataset, digest, load_dataset
@@ -28,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _WARM_UP = 0.15
 _EVALUATION_BATCH = 64
 _CHECKPOINT = "state.safetensors"
+WEIGHTS = "model.safetensors"
+"""What a run leaves: the averaged weights of its last epoch."""
 
 
 @dataclass
@@ -100,16 +103,34 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def predict_logits(
-    network: nn.Module, preprocess: Preprocess, data: Dataset, indices: npt.NDArray[np.int64]
+    network: nn.Module, preprocess: Callable[[Tensor], Tensor], data: Dataset, indices: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Return the network's logit for each image at ``indices``, without augmentation."""
+    """Return N x outputs logits of the images at ``indices``, without augmentation."""
     network.eval()
     logits = []
     with torch.inference_mode():
         for start in range(0, len(indices), _EVALUATION_BATCH):
-            batch = data.batch(indices[start : start + _EVALUATION_BATCH])
-            logits.append(network(preprocess(batch)).squeeze(1))
+            logits.append(network(preprocess(data.batch(indices[start : start + _EVALUATION_BATCH]))))
     return torch.cat(logits).double().numpy()
+
+
+def loss_of(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Return the cross-entropy: logistic for one output, softmax for one output per class."""
+    if logits.shape[1] > 1:
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    smooth = labels.float() * (1 - 2 * smoothing) + smoothing
+    return functional.binary_cross_entropy_with_logits(logits.squeeze(1), smooth)
+
+
+def validate(
+    state: TrainState, preprocess: Preprocess, data: Dataset, validation: npt.NDArray[np.int64]
+) -> dict[str, float]:
+    """Score the averaged network on the validation images; nothing is chosen by it while training."""
+    logits = predict_logits(state.average, preprocess, data, validation)
+    labels = data.labels(validation)
+    if logits.shape[1] == 1:
+        return {"validation_auroc": auroc(labels, logits[:, 0])}
+    return {"validation_accuracy": float((logits.argmax(axis=1) == labels).mean())}
 
 
 def train_epoch(
@@ -125,7 +146,10 @@ def train_epoch(
     """
     generator = torch.Generator().manual_seed(config.seed * 1000 + state.epoch)
     augment = Augment(config.augment, generator)
-    order = indices[torch.randperm(len(indices), generator=generator).numpy()]
+    if config.epoch_images:
+        order = data.balanced(Split.TRAIN, config.epoch_images, generator)
+    else:
+        order = indices[torch.randperm(len(indices), generator=generator).numpy()]
     batches = len(order) // config.batch_size
     state.network.train()
     total = 0.0
@@ -136,9 +160,8 @@ def train_epoch(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         images = preprocess(augment(data.batch(chosen))).contiguous(memory_format=torch.channels_last)
-        target = torch.from_numpy(data.labels(chosen)).float()
-        smooth = target * (1 - 2 * config.label_smoothing) + config.label_smoothing
-        loss = functional.binary_cross_entropy_with_logits(state.network(images).squeeze(1), smooth)
+        labels = torch.from_numpy(data.labels(chosen))
+        loss = loss_of(state.network(images), labels, config.label_smoothing)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
@@ -163,6 +186,8 @@ def start(config: TrainConfig) -> tuple[TrainState, Preprocess]:
     torch.manual_seed(config.seed)
     bundle = read_inference_config(config.bundle)
     network, average = build_network(bundle), build_network(bundle)
+    if config.initial:
+        _start_from(network, config.initial)
     average.load_state_dict(network.state_dict())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
@@ -171,6 +196,15 @@ def start(config: TrainConfig) -> tuple[TrainState, Preprocess]:
     preprocess = build_preprocessing(bundle)
     preprocess.cut_frame = config.cut_frame
     return TrainState(network, average, optimizer), preprocess
+
+
+def _start_from(network: nn.Module, weights: Path) -> None:
+    """Take over all weights but those of the last layer, whose classes are others."""
+    last = list(network.state_dict())[-1].rpartition(".")[0]
+    tensors = {key: value for key, value in load_file(weights).items() if not key.startswith(f"{last}.")}
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    if unexpected or any(not key.startswith(f"{last}.") for key in missing):
+        raise ValueError("the initial weights are of another network")
 
 
 def run(config: TrainConfig, data: Dataset, out: Path, stop_after: int | None = None) -> None:
@@ -197,36 +231,41 @@ def run(config: TrainConfig, data: Dataset, out: Path, stop_after: int | None = 
     _LOG.info(
         "split %s: %d train, %d validation", digest(data.manifest())[:12], len(training), len(validation)
     )
-    while state.epoch < min(config.epochs, stop_after or config.epochs):
-        begun = time.monotonic()
-        loss = train_epoch(state, config, data, training, preprocess)
-        score = auroc(data.labels(validation), predict_logits(state.average, preprocess, data, validation))
-        seconds = time.monotonic() - begun
-        _LOG.info("epoch %d loss %.4f validation AUROC %.4f (%.0f s)", state.epoch, loss, score, seconds)
-        row = {"epoch": state.epoch, "loss": loss, "validation_auroc": score, "seconds": seconds}
-        with history.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        state.save(out / "checkpoint")
+    with tracking.run(config.bundle.name, config.model_dump(mode="json"), out) as tracked:
+        while state.epoch < min(config.epochs, stop_after or config.epochs):
+            begun = time.monotonic()
+            loss = train_epoch(state, config, data, training, preprocess)
+            row = {"loss": loss, **validate(state, preprocess, data, validation)}
+            row["seconds"] = time.monotonic() - begun
+            _LOG.info("epoch %d %s", state.epoch, {key: round(value, 4) for key, value in row.items()})
+            tracked.metrics(row, state.epoch)
+            with history.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"epoch": state.epoch, **row}) + "\n")
+            state.save(out / "checkpoint")
     # The last epoch, not the best on validation: the validation images stay fresh for threshold and
     # temperature.
     weights = {key: value.contiguous() for key, value in state.average.state_dict().items()}
-    save_file(weights, out / "model.safetensors", {"format": "pt"})
+    save_file(weights, out / WEIGHTS, {"format": "pt"})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Train the network of a bundle.")
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the two class folders")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the sources")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for weights, split, history, checkpoint"
     )
     parser.add_argument("--stop-after", type=int, help="epochs after which to stop, short of the schedule")
+    parser.add_argument(
+        "--fold", type=int, default=0, help="which part is the test split; 0 is the published one"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config = load_config(options.config)
     options.out.mkdir(parents=True, exist_ok=True)
-    run(config, load_dataset(options.data, config.data, config.seed), options.out, options.stop_after)
+    data = load_dataset(options.data, config.data, config.seed, options.fold)
+    run(config, data, options.out, options.stop_after)
 
 
 if __name__ == "__main__":

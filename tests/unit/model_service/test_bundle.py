@@ -30,7 +30,7 @@ def test_weights_hold_finite_float_tensors_only(bundle: Path) -> None:
 
 def test_bundle_has_no_pickle(bundle: Path) -> None:
     suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".yaml", ".safetensors", ".onnx", ".md", ".csv", ""}
+    assert suffixes <= {".json", ".yaml", ".safetensors", ".md", ".csv", ".svg", ".onnx", ""}
 
 
 def test_frozen_split_is_the_one_of_the_manifest(bundle: Path) -> None:

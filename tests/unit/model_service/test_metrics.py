@@ -54,12 +54,43 @@ def test_calibration_error_of_known_probabilities() -> None:
 
 def test_temperature_undoes_overconfidence() -> None:
     generator = np.random.default_rng(0)
-    honest = generator.normal(0, 2, 20000)
-    labels = (generator.random(20000) < metrics.sigmoid(honest)).astype(np.int64)
+    honest = generator.normal(0, 2, (20000, 3))
+    shares = metrics.softmax(honest)
+    labels = (shares.cumsum(axis=1) < generator.random((20000, 1))).sum(axis=1)
     temperature = metrics.fit_temperature(labels, honest * 3)
     assert temperature == pytest.approx(3.0, rel=0.05)
-    before = metrics.calibration_error(labels, metrics.sigmoid(honest * 3))
-    assert metrics.calibration_error(labels, metrics.sigmoid(honest * 3 / temperature)) < before / 3
+
+
+def test_platt_undoes_overconfidence_and_shift() -> None:
+    generator = np.random.default_rng(0)
+    honest = generator.normal(0, 2, 20000)
+    labels = (generator.random(20000) < metrics.sigmoid(honest)).astype(np.int64)
+    shifted = honest * 3 + 2
+    temperature, bias = metrics.fit_platt(labels, shifted)
+    assert temperature == pytest.approx(3.0, rel=0.05)
+    assert bias == pytest.approx(-2 / 3, abs=0.05)
+    before = metrics.calibration_error(labels, metrics.sigmoid(shifted))
+    after = metrics.calibration_error(labels, metrics.sigmoid(shifted / temperature + bias))
+    assert after < before / 5
+
+
+def test_platt_stays_finite_where_classes_separate() -> None:
+    labels, logits = np.array([0, 0, 0, 1, 1, 1]), np.array([-30.0, -20.0, -10.0, 10.0, 20.0, 30.0])
+    temperature, bias = metrics.fit_platt(labels, logits)
+    assert 0 < temperature < 100
+    assert abs(bias) < 1
+
+
+def test_platt_refuses_scores_that_fall_with_the_label() -> None:
+    with pytest.raises(ValueError, match="rise"):
+        metrics.fit_platt(np.array([1, 1, 0, 0]), np.array([-2.0, -1.0, 1.0, 2.0]))
+
+
+def test_reliability_tells_predicted_and_observed_per_bin() -> None:
+    rows = metrics.reliability(np.array([0, 1, 1, 1]), np.array([0.01, 0.03, 0.99, 1.0]))
+    assert [row["images"] for row in rows] == [2, 2]
+    assert rows[0] == {"images": 2, "predicted": pytest.approx(0.02), "observed": 0.5}
+    assert rows[1]["observed"] == 1.0
 
 
 def test_sigmoid_has_no_overflow() -> None:

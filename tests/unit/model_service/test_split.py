@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model_service.training.config import DataConfig
+from model_service.training.config import DataConfig, SourceConfig
 from model_service.training.data import digest, load_dataset
 from model_service.training.split import (
     Split,
@@ -17,8 +17,11 @@ from model_service.training.split import (
     link_groups,
     near_duplicates,
     patient_of,
-    scan,
+    shifted_twins,
 )
+
+
+_NORMAL, _PNEUMONIA = r"(NORMAL2-IM-\d+|IM-\d+)[_-]", r"(person\d+)[_-]"
 
 
 @pytest.mark.parametrize(
@@ -32,12 +35,12 @@ from model_service.training.split import (
     ],
 )
 def test_patient_is_read_from_the_file_name(name: str, patient: str) -> None:
-    assert patient_of(name) == patient
+    assert patient_of(name, _PNEUMONIA if name.startswith("person") else _NORMAL) == patient
 
 
 def test_name_without_patient_is_an_error() -> None:
     with pytest.raises(ValueError, match="patient"):
-        patient_of("scan.jpeg")
+        patient_of("scan.jpeg", _NORMAL)
 
 
 def _scene(seed: int) -> Image.Image:
@@ -106,8 +109,11 @@ def test_split_keeps_class_balance_and_size() -> None:
 
 
 _CONFIG = DataConfig(
-    negative="NORMAL",
-    positive="PNEUMONIA",
+    classes=("normal", "pneumonia"),
+    sources=(
+        SourceConfig(name="set", label="normal", files="NORMAL/*.jpeg", patient=_NORMAL),
+        SourceConfig(name="set", label="pneumonia", files="PNEUMONIA/*.jpeg", patient=_PNEUMONIA),
+    ),
     duplicate_distance=8,
     link_distance=12,
     validation_fraction=0.2,
@@ -141,5 +147,52 @@ def test_dataset_drops_the_duplicate_and_freezes_the_split(folder: Path) -> None
 
 
 def test_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        scan(tmp_path, "NORMAL", "PNEUMONIA")
+    with pytest.raises(FileNotFoundError, match="normal"):
+        load_dataset(tmp_path, _CONFIG, seed=1)
+
+
+def test_folds_take_turns_at_the_test_split() -> None:
+    groups = [f"g{i}" for i in range(200)]
+    labels = [int(i >= 140) for i in range(200)]
+    folds = [assign_splits(groups, labels, 0.15, 0.25, 3, fold) for fold in range(4)]
+    tested = [[i for i, split in enumerate(fold) if split is Split.TEST] for fold in folds]
+    assert sorted(i for fold in tested for i in fold) == list(range(200))
+    for fold in folds:
+        assert fold.count(Split.TRAIN) == pytest.approx(120, abs=3)
+
+
+def test_two_shots_of_one_scene_are_twins_and_two_scenes_are_not() -> None:
+    wide = Image.fromarray(np.random.default_rng(4).integers(0, 256, (20, 20), dtype=np.uint8))
+    wide = wide.resize((200, 200), Image.Resampling.BICUBIC)
+    shots = [wide.crop((0, 0, 160, 160)), wide.crop((30, 12, 190, 172)), _scene(9)]
+    table = np.stack([difference_hash(shot) for shot in shots])
+    assert near_duplicates(table, 20) == []
+    assert shifted_twins(shots, 0.5) == [(0, 1)]
+
+
+def test_linked_images_of_different_classes_go_if_so_configured(folder: Path) -> None:
+    _scene(3).rotate(2).save(folder / "NORMAL" / "IM-0999-0001.jpeg")
+    both = _CONFIG.model_copy(update={"duplicate_distance": 0, "link_distance": 60})
+    kept = load_dataset(folder, both, seed=1)
+    left = load_dataset(folder, both.model_copy(update={"drop_conflicting_links": True}), seed=1)
+    names = {sample.path.name for sample in kept.samples} - {sample.path.name for sample in left.samples}
+    assert "IM-0999-0001.jpeg" in names
+    assert "person3_virus_1.jpeg" in names
+
+
+def test_source_is_held_out_with_every_patient_that_it_shares(folder: Path) -> None:
+    inside, outside = _CONFIG.sources[0], _CONFIG.sources[1].model_copy(update={"use": "external"})
+    config = _CONFIG.model_copy(update={"sources": (inside, outside)})
+    data = load_dataset(folder, config, seed=1)
+    held = data.indices(Split.EXTERNAL)
+    assert set(data.labels(held).tolist()) == {1}
+    assert len(held) == 12
+    assert not set(data.patients(held)) & set(data.patients(data.indices(Split.TRAIN)))
+
+
+def test_training_only_images_are_in_no_other_split(folder: Path) -> None:
+    drawn = SourceConfig(name="drawn", label="normal", reader="synthetic", limit=20, use="train")
+    config = _CONFIG.model_copy(update={"sources": (*_CONFIG.sources, drawn), "side": 96, "link_distance": 0})
+    data = load_dataset(folder, config, seed=1)
+    splits = {split for sample, split in zip(data.samples, data.splits, strict=True) if sample.source == "drawn"}
+    assert splits == {Split.TRAIN}

@@ -93,6 +93,7 @@ def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -
     assert manifest.output.classes[0].operating_point.threshold == metrics["operating_point"]["threshold"]
     assert Classifier.load(bundle).manifest == manifest
     assert card.main(["--bundle", str(bundle), "--check"]) == 0
+    assert (bundle / "docs" / card.PLOT).read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_run_of_another_split_is_refused(run: Path, config: Path, images: Path) -> None:
@@ -119,10 +120,10 @@ def test_augmentation_repeats_by_seed_and_stays_in_range() -> None:
     assert 0.0 <= float(first.min()) <= float(first.max()) <= 1.0
 
 
-@pytest.mark.parametrize("name", [*perturb.SHORTCUTS, *perturb.ROBUSTNESS])
+@pytest.mark.parametrize("name", [*perturb.SHORTCUTS, *perturb.ROBUSTNESS, *perturb.SPECIAL])
 def test_changes_keep_shape_and_range(name: str) -> None:
     batch = torch.rand(2, 1, 64, 48, generator=torch.Generator().manual_seed(0))
-    changed = (perturb.SHORTCUTS | perturb.ROBUSTNESS)[name](batch)
+    changed = (perturb.SHORTCUTS | perturb.ROBUSTNESS | perturb.SPECIAL)[name](batch)
     assert changed.shape == batch.shape
     assert not torch.equal(changed, batch)
     assert 0.0 <= float(changed.min()) <= float(changed.max()) <= 1.0
