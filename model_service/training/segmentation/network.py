@@ -1,0 +1,85 @@
+"""Building the parts of a segmentation bundle from its ``configs/inference.json``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from monai.bundle.config_parser import ConfigParser
+from torch import nn
+
+_CONFIG = Path("configs") / "inference.json"
+# The bundles trained here are the repository's own, yet a configuration stays data: only these are built.
+_TARGETS = frozenset(
+    {
+        "monai.networks.nets.UNet",
+        "monai.networks.nets.DynUNet",
+        "Compose",
+        "LoadImaged",
+        "EnsureChannelFirstd",
+        "Orientationd",
+        "Spacingd",
+        "Resized",
+        "NormalizeIntensityd",
+        "ScaleIntensityRangePercentilesd",
+        "EnsureTyped",
+        "SlidingWindowInferer",
+        "Activationsd",
+        "AsDiscreted",
+        "Invertd",
+        "KeepLargestConnectedComponentd",
+    }
+)
+_REFERENCES = frozenset({"@preprocessing"})
+
+
+class BundleParts:
+    """Network, preprocessing and inferer that a bundle's configuration names.
+
+    Parameters
+    ----------
+    bundle : pathlib.Path
+        The bundle folder.
+
+    Raises
+    ------
+    ValueError
+        If the configuration names a target outside the known ones, or holds an expression.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        config = json.loads((bundle / _CONFIG).read_text(encoding="utf-8"))
+        _check(config)
+        self._config = config
+
+    def network(self) -> nn.Module:
+        """Build the untrained network."""
+        network = self._build("network_def")
+        if not isinstance(network, nn.Module):
+            raise TypeError("network_def is not a network")
+        return network
+
+    def preprocessing(self) -> Any:  # noqa: ANN401
+        """Build the preprocessing: a `monai.transforms.Compose` of dictionary transforms on ``image``."""
+        return self._build("preprocessing")
+
+    def inferer(self) -> Any:  # noqa: ANN401
+        """Build the inferer: called with the image batch and the network."""
+        return self._build("inferer")
+
+    def _build(self, section: str) -> Any:  # noqa: ANN401
+        # A parser hands out the same object twice, and two networks must not share their weights.
+        return ConfigParser(self._config).get_parsed_content(section)
+
+
+def _check(value: object) -> None:
+    if isinstance(value, dict):
+        target = value.get("_target_")
+        if target is not None and target not in _TARGETS:
+            raise ValueError("target is not allowed")
+        for item in value.values():
+            _check(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item)
+    elif isinstance(value, str) and value.startswith(("$", "@", "%")) and value not in _REFERENCES:
+        raise ValueError("expressions and macros are refused")
