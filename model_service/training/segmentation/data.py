@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_service.training.segmentation.config import DataConfig, SegmentationConfig
-from model_service.training.segmentation.network import BundleParts
 from model_service.training.split import Split, assign_splits, drop_duplicates, near_duplicates
 
 _DIGEST_LENGTH = 16
-_HASH_SIDE = 16
+_VOLUME_HASH, _PHOTOGRAPH_HASH = 16, 32
+_PHOTOGRAPH_CENTRE = 0.6
 _CHASE = re.compile(r"Image_(?P<child>\d+)[LR]\.jpg")
 _VOLUME = re.compile(r"hippocampus_(?P<number>\d+)\.nii\.gz")
 # Luminance of 255 above which a pixel of a retinal photograph belongs to the field of view.
@@ -205,8 +205,22 @@ def read_field(case: Case) -> npt.NDArray[np.bool_]:
         return np.asarray(image.convert("L")).swapaxes(0, 1) > _FIELD_LEVEL
 
 
-def prepare(case: Case, parts: BundleParts, config: SegmentationConfig) -> Prepared:
+def prepare(case: Case, preprocessing: Any, config: SegmentationConfig) -> Prepared:
     """Run the bundle's preprocessing on a case, and bring its reference to the same grid.
+
+    Parameters
+    ----------
+    case : Case
+        What to read.
+    preprocessing : monai.transforms.Compose
+        As `BundleParts.preprocessing` builds it.
+    config : SegmentationConfig
+        Kind of set, classes and activation.
+
+    Returns
+    -------
+    Prepared
+        On the network's grid.
 
     Raises
     ------
@@ -215,7 +229,7 @@ def prepare(case: Case, parts: BundleParts, config: SegmentationConfig) -> Prepa
     """
     if config.data.kind == "hippocampus":
         _check_grids(case)
-    image = _plain(parts.preprocessing()({"image": str(case.image)})["image"])
+    image = _plain(preprocessing({"image": str(case.image)})["image"])
     label = torch.from_numpy(read_label(case, config))
     count = len(config.classes) + 1
     target = functional.one_hot(label, count).movedim(-1, 0).float()
@@ -239,16 +253,23 @@ def _plain(tensor: Any) -> Tensor:  # noqa: ANN401
 
 
 def case_hash(case: Case) -> npt.NDArray[np.bool_]:
-    """Compute the difference hash of the mean over each spatial axis (2-D: of the luminance)."""
+    """Compute a difference hash: is a pixel brighter than its neighbour.
+
+    A volume gives 3 x 256 bits, of its mean along each axis. Photographs of the retina all have the same
+    outline and shading, so they give 1024 bits of the green channel's centre, where the vessels differ.
+    """
     values = read_array(case.image).astype(np.float32)
-    planes = [values.mean(axis=a) for a in range(3)] if case.label.name.endswith(".nii.gz") else [values.mean(axis=2)]
-    bits = []
-    for plane in planes:
-        small = functional.interpolate(
-            torch.from_numpy(plane)[None, None], (_HASH_SIDE, _HASH_SIDE + 1), mode="bilinear", antialias=True
-        )[0, 0].numpy()
-        bits.append((small[:, 1:] > small[:, :-1]).ravel())
-    return np.concatenate(bits)
+    if case.image.name.endswith(".nii.gz"):
+        return np.concatenate([_plane_hash(values.mean(axis=axis), _VOLUME_HASH) for axis in range(3)])
+    green = values[..., 1]
+    low = [round(n / 2 - min(green.shape) * _PHOTOGRAPH_CENTRE / 2) for n in green.shape]
+    return _plane_hash(green[low[0] : -low[0], low[1] : -low[1]], _PHOTOGRAPH_HASH)
+
+
+def _plane_hash(plane: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.bool_]:
+    batch = torch.from_numpy(np.ascontiguousarray(plane))[None, None]
+    small = functional.interpolate(batch, (side, side + 1), mode="bilinear", antialias=True)[0, 0].numpy()
+    return np.asarray(small[:, 1:] > small[:, :-1]).ravel()
 
 
 def load_data(root: Path, config: DataConfig, seed: int) -> SegmentationData:

@@ -12,7 +12,7 @@ _CONFIG = Path("configs") / "inference.json"
 _TARGETS = frozenset(
     {
         "monai.networks.nets.UNet",
-        "monai.networks.nets.DynUNet",
+        "monai.networks.nets.BasicUNet",
         "Compose",
         "LoadImaged",
         "EnsureChannelFirstd",

@@ -147,9 +147,9 @@ def run(config: SegmentationConfig, data: SegmentationData, out: Path, stop_afte
     state, parts = start(config), BundleParts(config.bundle)
     state.restore(out / "checkpoint")
     (out / "split.csv").write_text(data.manifest(), encoding="utf-8")
-    wanted = config.data.sources
+    wanted, preprocessing = config.data.sources, parts.preprocessing()
     training, validation = (
-        [prepare(case, parts, config) for case in data.of(split) if wanted is None or case.source in wanted]
+        [prepare(case, preprocessing, config) for case in data.of(split) if wanted is None or case.source in wanted]
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     _LOG.info(
