@@ -58,7 +58,9 @@ def photograph_features(case: Case) -> Features:
     """Return ridge strength (largest Hessian eigenvalue) and dark top-hat of the green channel; features x shape."""
     green = read_array(case.image)[..., 1].astype(np.float32)
     inside = read_field(case)
-    local = ndimage.gaussian_filter(green, 15.0) / ndimage.gaussian_filter(inside.astype(np.float32), 15.0).clip(0.1)
+    local = ndimage.gaussian_filter(green, 15.0) / ndimage.gaussian_filter(
+        inside.astype(np.float32), 15.0
+    ).clip(0.1)
     values = np.where(inside, green - local, 0.0)
     values /= values[inside].std()
     ridges = [_ridge(values, scale * max(green.shape) / 640) for scale in (1.0, 2.0, 3.0, 4.0)]

@@ -42,12 +42,20 @@ class AugmentConfig(_Strict):
     probability: float = Field(ge=0, le=1, description="of each change of intensity")
 
 
+class EarlierPlan(_Strict):
+    """How many epochs the rate was planned for at first, where a run was shortened on its way."""
+
+    until: int = Field(gt=0, description="epochs trained under that plan")
+    epochs: int = Field(gt=0)
+
+
 class SegmentationConfig(_Strict):
     """Everything that decides a training run besides the data."""
 
     bundle: Path = Field(description="bundle folder, relative to the configuration file")
     seed: int
     epochs: int = Field(gt=0)
+    earlier_plan: EarlierPlan | None = None
     steps: int = Field(gt=0, description="optimiser steps per epoch")
     batch_size: int = Field(gt=0)
     patch: tuple[int, ...] = Field(min_length=2, max_length=3)
@@ -61,6 +69,11 @@ class SegmentationConfig(_Strict):
     bootstrap: int = Field(ge=1000)
     data: DataConfig
     augment: AugmentConfig
+
+    def planned_epochs(self, epoch: int) -> int:
+        """Return the length of the schedule of the learning rate that an epoch, counted from 0, belongs to."""
+        earlier = self.earlier_plan
+        return earlier.epochs if earlier is not None and epoch < earlier.until else self.epochs
 
     @model_validator(mode="after")
     def _one_class_for_sigmoid(self) -> "SegmentationConfig":

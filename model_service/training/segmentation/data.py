@@ -7,17 +7,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
 import numpy.typing as npt
 import torch
+from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from model_service.training.segmentation.config import DataConfig, SegmentationConfig
+from model_service.training.segmentation.network import Preprocessing
 from model_service.training.split import Split, assign_splits, drop_duplicates, near_duplicates
 
 _DIGEST_LENGTH = 16
@@ -205,14 +206,25 @@ def read_field(case: Case) -> npt.NDArray[np.bool_]:
         return np.asarray(image.convert("L")).swapaxes(0, 1) > _FIELD_LEVEL
 
 
-def prepare(case: Case, preprocessing: Any, config: SegmentationConfig) -> Prepared:
+def read_second(case: Case) -> npt.NDArray[np.bool_] | None:
+    """Return the mask of the second observer of a retinal photograph, where the set has one."""
+    folder, name = case.label.parent, case.label.name
+    path = (
+        folder.with_name("2nd_manual") / name.replace("manual1", "manual2")
+        if case.source == "DRIVE"
+        else folder / name.replace("1stHO", "2ndHO")
+    )
+    return np.asarray(read_array(path) > 0) if path != case.label and path.is_file() else None
+
+
+def prepare(case: Case, preprocessing: Preprocessing, config: SegmentationConfig) -> Prepared:
     """Run the bundle's preprocessing on a case, and bring its reference to the same grid.
 
     Parameters
     ----------
     case : Case
         What to read.
-    preprocessing : monai.transforms.Compose
+    preprocessing : callable
         As `BundleParts.preprocessing` builds it.
     config : SegmentationConfig
         Kind of set, classes and activation.
@@ -229,7 +241,7 @@ def prepare(case: Case, preprocessing: Any, config: SegmentationConfig) -> Prepa
     """
     if config.data.kind == "hippocampus":
         _check_grids(case)
-    image = _plain(preprocessing({"image": str(case.image)})["image"])
+    image = plain(preprocessing({"image": str(case.image)})["image"]).float()
     label = torch.from_numpy(read_label(case, config))
     count = len(config.classes) + 1
     target = functional.one_hot(label, count).movedim(-1, 0).float()
@@ -248,8 +260,9 @@ def _check_grids(case: Case) -> None:
         raise ValueError("the set's volumes are expected in RAS order")
 
 
-def _plain(tensor: Any) -> Tensor:  # noqa: ANN401
-    return torch.as_tensor(tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor).float()
+def plain(tensor: Tensor) -> Tensor:
+    """Return a tensor without the geometry that MONAI's transforms attach."""
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
 
 
 def case_hash(case: Case) -> npt.NDArray[np.bool_]:

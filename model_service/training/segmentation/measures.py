@@ -150,7 +150,9 @@ def bootstrap(
     groups = sorted({case.group for case in cases})
     members = [np.array([i for i, c in enumerate(cases) if c.group == group]) for group in groups]
     table = {name: np.array([case.values[name] for case in cases]) for name in cases[0].values}
-    sums = {name: np.stack([case.histograms[name] for case in cases]) for name in {h for h, _ in pooled.values()}}
+    sums = {
+        name: np.stack([case.histograms[name] for case in cases]) for name in {h for h, _ in pooled.values()}
+    }
 
     def figures(rows: npt.NDArray[np.int64]) -> dict[str, float]:
         weights = np.bincount(rows, minlength=len(cases)).astype(np.float64)

@@ -1,11 +1,18 @@
 """Building the parts of a segmentation bundle from its ``configs/inference.json``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from monai.bundle.config_parser import ConfigParser
-from torch import nn
+from torch import Tensor, nn
+
+Preprocessing = Callable[[dict[str, Any]], dict[str, Any]]
+"""Dictionary transforms on ``image``: from a path to a tensor of channels x spatial."""
+
+Inferer = Callable[[Tensor, nn.Module], Tensor]
+"""From a batch and the network to logits, window by window."""
 
 _CONFIG = Path("configs") / "inference.json"
 # The bundles trained here are the repository's own, yet a configuration stays data: only these are built.
@@ -58,13 +65,13 @@ class BundleParts:
             raise TypeError("network_def is not a network")
         return network
 
-    def preprocessing(self) -> Any:  # noqa: ANN401
-        """Build the preprocessing: a `monai.transforms.Compose` of dictionary transforms on ``image``."""
-        return self._build("preprocessing")
+    def preprocessing(self) -> Preprocessing:
+        """Build the preprocessing."""
+        return cast("Preprocessing", self._build("preprocessing"))
 
-    def inferer(self) -> Any:  # noqa: ANN401
-        """Build the inferer: called with the image batch and the network."""
-        return self._build("inferer")
+    def inferer(self) -> Inferer:
+        """Build the inferer."""
+        return cast("Inferer", self._build("inferer"))
 
     def _build(self, section: str) -> Any:  # noqa: ANN401
         # A parser hands out the same object twice, and two networks must not share their weights.

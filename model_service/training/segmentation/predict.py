@@ -1,7 +1,6 @@
 """Whole cases through a trained network, as the bundle's configuration says."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_service.training.segmentation.config import SegmentationConfig
-from model_service.training.segmentation.data import Case, read_field, read_label
+from model_service.training.segmentation.data import Case, plain, read_field, read_label
+from model_service.training.segmentation.network import Inferer, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,14 @@ class Predicted:
 
 
 def predict_case(
-    case: Case, network: nn.Module, preprocessing: Any, inferer: Any, config: SegmentationConfig  # noqa: ANN401
+    case: Case,
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    inferer: Inferer,
+    config: SegmentationConfig,
 ) -> Predicted:
     """Run one case through preprocessing, windows and network, and back to its own grid."""
-    image = torch.as_tensor(preprocessing({"image": str(case.image)})["image"]).float()
+    image = plain(preprocessing({"image": str(case.image)})["image"]).float()
     label = read_label(case, config)
     logits = infer(image, network, inferer)
     if logits.shape[1:] != label.shape:
@@ -62,17 +66,14 @@ def predict_case(
     return Predicted(case, logits, label, read_field(case), spacing)
 
 
-def infer(image: Tensor, network: nn.Module, inferer: Any) -> Tensor:  # noqa: ANN401
+def infer(image: Tensor, network: nn.Module, inferer: Inferer) -> Tensor:
     """Return the logits of one preprocessed image, classes x spatial."""
     network.eval()
     with torch.inference_mode():
-        logits: Tensor = inferer(image[None], network)[0]
-    return torch.as_tensor(logits.as_tensor() if hasattr(logits, "as_tensor") else logits).clone()
+        return plain(inferer(image[None], network)[0]).clone()
 
 
-def masks(
-    logits: Tensor, threshold: float, keep_largest: bool
-) -> list[npt.NDArray[np.bool_]]:
+def masks(logits: Tensor, threshold: float, keep_largest: bool) -> list[npt.NDArray[np.bool_]]:
     """Decide every foreground class: the largest channel of a softmax, a threshold of a sigmoid.
 
     Parameters

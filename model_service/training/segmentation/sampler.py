@@ -50,7 +50,9 @@ class PatchSampler:
         # grid_sample wants the fastest axis first, and -1 to 1 from first to last voxel.
         grid = (points / (shape - 1) * 2 - 1).flip(-1)[None]
         both = torch.cat([case.image, case.target])[None]
-        patch = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
+        patch = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[
+            0
+        ]
         image, target = patch.split([len(case.image), len(case.target)])
         if len(target) > 1:
             target = torch.cat([1 - target[1:].sum(dim=0, keepdim=True), target[1:]])
@@ -65,7 +67,9 @@ class PatchSampler:
 
     def _matrix(self, dimensions: int) -> Tensor:
         config = self._config
-        matrix = torch.diag((1 + self._symmetric(dimensions) * config.scale) * (1 + self._symmetric(1) * config.scale))
+        matrix = torch.diag(
+            (1 + self._symmetric(dimensions) * config.scale) * (1 + self._symmetric(1) * config.scale)
+        )
         for axis in config.flip_axes:
             if self._uniform(1) < 0.5:
                 matrix[:, axis] *= -1
@@ -128,5 +132,7 @@ class PatchSampler:
             weight = kernel.view(shape).expand(channels, *kernel.view(shape).shape[1:])
             blurred = conv(blurred, weight, groups=channels)
         # A negative weight sharpens.
-        amount = (self._uniform(len(images), 1, *([1] * dimensions)) * 1.5 - 0.5) * self._maybe(len(images), dimensions)
+        amount = (self._uniform(len(images), 1, *([1] * dimensions)) * 1.5 - 0.5) * self._maybe(
+            len(images), dimensions
+        )
         return torch.lerp(images, blurred, amount.expand_as(images))

@@ -86,7 +86,8 @@ def train_epoch(state: TrainState, config: SegmentationConfig, cases: list[Prepa
     for number in range(config.steps):
         chosen = order[number * config.batch_size : (number + 1) * config.batch_size]
         step = state.epoch * config.steps + number
-        rate = learning_rate(step, config.epochs * config.steps, config.learning_rate)
+        planned = config.planned_epochs(state.epoch)
+        rate = learning_rate(step, planned * config.steps, config.learning_rate)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         images, targets = sampler([cases[i] for i in chosen])
@@ -149,12 +150,20 @@ def run(config: SegmentationConfig, data: SegmentationData, out: Path, stop_afte
     (out / "split.csv").write_text(data.manifest(), encoding="utf-8")
     wanted, preprocessing = config.data.sources, parts.preprocessing()
     training, validation = (
-        [prepare(case, preprocessing, config) for case in data.of(split) if wanted is None or case.source in wanted]
+        [
+            prepare(case, preprocessing, config)
+            for case in data.of(split)
+            if wanted is None or case.source in wanted
+        ]
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     _LOG.info(
         "split %s: %d train, %d validation; %d near-duplicates, %d unpaired",
-        digest(data.manifest())[:12], len(training), len(validation), data.duplicates, len(data.unpaired),
+        digest(data.manifest())[:12],
+        len(training),
+        len(validation),
+        data.duplicates,
+        len(data.unpaired),
     )
     while state.epoch < min(config.epochs, stop_after or config.epochs):
         begun = time.monotonic()
