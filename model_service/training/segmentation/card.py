@@ -188,15 +188,19 @@ def _series(series: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> 
     return f"### A series without a reference\n\n{_table(header, rows)}"
 
 
+def _known(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _cost(metrics: Mapping[str, Any]) -> str:
     training, speed = metrics["training"], metrics["speed"]
     steps = training["epochs"] * training["steps_per_epoch"]
     return (
         "### Cost\n\n"
-        f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} scheduled epochs, "
-        f"{steps:,} steps of {training['batch_size']} patches of {' x '.join(map(str, training['patch']))}, in "
-        f"{training['wall_seconds'] / 60:.0f} minutes on {training['threads']} thread of a shared machine. One case of the "
-        f"test split, reading and preprocessing included: {speed['median_seconds_per_case']:.2f} s (median, PyTorch on "
+        f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} scheduled "
+        f"epochs, {steps:,} steps of {training['batch_size']} patches of {' x '.join(map(str, training['patch']))}, in "
+        f"{training['wall_seconds'] / 60:.0f} minutes on {training['threads']} thread of a shared machine. One case of "
+        f"the test split, reading and preprocessing included: {speed['median_seconds_per_case']:.2f} s (median, PyTorch on "
         f"{speed['threads']} thread of the same machine while others worked)."
     )
 

@@ -34,7 +34,7 @@ from model_service.training.segmentation.data import (
     read_second,
 )
 from model_service.training.segmentation.network import BundleParts
-from model_service.training.segmentation.predict import Predicted, fit_temperature, masks, predict_case
+from model_service.training.segmentation.predict import Predicted, fit_temperature, predict_case
 from model_service.training.segmentation.series import describe_series
 from model_service.training.split import Split
 
@@ -73,7 +73,7 @@ def choose_operating_point(validation: Sequence[Predicted], config: Segmentation
 
 
 def _mean_dice(predicted: Predicted, threshold: float, keep: bool) -> float:
-    found = masks(predicted.logits, threshold, keep)
+    found = predicted.decide(threshold, keep_largest=keep)
     return statistics.fmean(
         measures.dice(mask & predicted.field, (predicted.label == number) & predicted.field)
         for number, mask in enumerate(found, start=1)
@@ -105,7 +105,7 @@ def score_model(
 ) -> measures.CaseScores:
     """Return everything that one case contributes to the model's figures."""
     point = chosen["operating_point"]
-    found = masks(predicted.logits, point["threshold"] or 0.5, point["keep_largest"])
+    found = predicted.decide(point["threshold"] or 0.5, keep_largest=point["keep_largest"])
     histograms = {}
     for kind, temperature in (("before", 1.0), ("after", chosen["calibration"]["temperature"])):
         for number, (name, values) in enumerate(

@@ -108,7 +108,8 @@ def bland_altman_svg(volumes: Mapping[str, Mapping[str, Any]]) -> str:
         for key, dash in (("mean_difference", "none"), ("lower_limit", "4 4"), ("upper_limit", "4 4")):
             level = axes.y(volumes[name][key]["value"])
             body.append(
-                f'<line x1="{left}" y1="{level}" x2="{right}" y2="{level}" stroke="{colour}" stroke-dasharray="{dash}"/>'
+                f'<line x1="{left}" y1="{level}" x2="{right}" y2="{level}" stroke="{colour}" '
+                f'stroke-dasharray="{dash}"/>'
             )
         body += [f'<circle cx="{axes.x(x)}" cy="{axes.y(y)}" r="2.5" fill="{colour}"/>' for x, y in rows]
     title = "Volumes on the test split: model minus reference"

@@ -23,8 +23,10 @@ class Predicted:
     ----------
     case : Case
         The case.
+    seen : torch.Tensor
+        Logits on the network's grid, classes x spatial: masks are decided here, as the model service does.
     logits : torch.Tensor
-        Classes x spatial.
+        The same on the original grid.
     label : numpy.ndarray
         The reference: 0 background, 1 and on the classes.
     field : numpy.ndarray
@@ -34,10 +36,16 @@ class Predicted:
     """
 
     case: Case
+    seen: Tensor
     logits: Tensor
     label: npt.NDArray[np.int64]
     field: npt.NDArray[np.bool_]
     spacing: tuple[float, ...]
+
+    def decide(self, threshold: float, *, keep_largest: bool) -> list[npt.NDArray[np.bool_]]:
+        """Return the mask of every foreground class, brought to the original grid by the nearest voxel."""
+        found = masks(self.seen, threshold, keep_largest=keep_largest)
+        return [_nearest(mask, self.label.shape) for mask in found]
 
     def probabilities(self, temperature: float = 1.0) -> npt.NDArray[np.float64]:
         """Return foreground classes x spatial."""
@@ -57,13 +65,13 @@ def predict_case(
     """Run one case through preprocessing, windows and network, and back to its own grid."""
     image = plain(preprocessing({"image": str(case.image)})["image"]).float()
     label = read_label(case, config)
-    logits = infer(image, network, inferer)
+    seen = logits = infer(image, network, inferer)
     if logits.shape[1:] != label.shape:
         logits = functional.interpolate(logits[None], size=label.shape, mode="bilinear")[0]
     spacing: tuple[float, ...] = (1.0,) * label.ndim
     if case.image.name.endswith(".nii.gz"):
         spacing = tuple(float(v) for v in nibabel.load(case.image).header.get_zooms()[:3])  # type: ignore[attr-defined]
-    return Predicted(case, logits, label, read_field(case), spacing)
+    return Predicted(case, seen, logits, label, read_field(case), spacing)
 
 
 def infer(image: Tensor, network: nn.Module, inferer: Inferer) -> Tensor:
@@ -73,7 +81,7 @@ def infer(image: Tensor, network: nn.Module, inferer: Inferer) -> Tensor:
         return plain(inferer(image[None], network)[0]).clone()
 
 
-def masks(logits: Tensor, threshold: float, keep_largest: bool) -> list[npt.NDArray[np.bool_]]:
+def masks(logits: Tensor, threshold: float, *, keep_largest: bool) -> list[npt.NDArray[np.bool_]]:
     """Decide every foreground class: the largest channel of a softmax, a threshold of a sigmoid.
 
     Parameters
@@ -91,6 +99,13 @@ def masks(logits: Tensor, threshold: float, keep_largest: bool) -> list[npt.NDAr
         chosen = logits.argmax(dim=0).numpy()
         found = [chosen == number for number in range(1, len(logits))]
     return [largest_part(mask) for mask in found] if keep_largest else found
+
+
+def _nearest(mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    if mask.shape == shape:
+        return mask
+    values = torch.from_numpy(mask)[None, None].float()
+    return np.asarray(functional.interpolate(values, size=shape, mode="nearest-exact")[0, 0].numpy() > 0)
 
 
 def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

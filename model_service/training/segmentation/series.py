@@ -53,8 +53,8 @@ def describe_series(
         "spacing_mm": list(volume.spacing_mm),
         "model_shape": list(logits.shape[1:]),
     }
-    decided, whole = masks(logits, 0.5, keep), masks(logits, 0.5, False)
-    largest = masks(logits, 0.5, True)
+    decided = masks(logits, 0.5, keep_largest=keep)
+    whole, largest = (masks(logits, 0.5, keep_largest=each) for each in (False, True))
     for name, mask, every, part, probability in zip(
         config.classes, decided, whole, largest, probabilities, strict=True
     ):
