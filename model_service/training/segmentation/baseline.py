@@ -93,7 +93,8 @@ class Baseline:
         rows, labels = [], []
         for case in cases:
             features, label, inside = self._features(case), read_label(case, config), read_field(case)
-            chosen = generator.choice(np.flatnonzero(inside), _PER_CASE, replace=False)
+            usable = np.flatnonzero(inside)
+            chosen = generator.choice(usable, min(_PER_CASE, len(usable)), replace=False)
             rows.append(features.reshape(len(features), -1)[:, chosen].T)
             labels.append(label.ravel()[chosen])
         self._model: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))

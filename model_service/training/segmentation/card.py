@@ -127,8 +127,9 @@ def _volumes(volumes: Mapping[str, Any] | None) -> str:
         "correlation",
     ]
     return (
-        "### Volumes\n\nModel minus reference on the test split, with the limits of agreement of Bland and Altman (mean "
-        f"difference ± 1.96 standard deviations).\n\n{_table(header, rows)}\n\n![Bland-Altman plot](bland_altman.svg)"
+        "### Volumes\n\nModel minus reference on the test split, with the limits of agreement of Bland and Altman "
+        f"(mean difference ± 1.96 standard deviations).\n\n{_table(header, rows)}\n\n"
+        "![Bland-Altman plot](bland_altman.svg)"
     )
 
 
@@ -200,8 +201,8 @@ def _cost(metrics: Mapping[str, Any]) -> str:
         f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} scheduled "
         f"epochs, {steps:,} steps of {training['batch_size']} patches of {' x '.join(map(str, training['patch']))}, in "
         f"{training['wall_seconds'] / 60:.0f} minutes on {training['threads']} thread of a shared machine. One case of "
-        f"the test split, reading and preprocessing included: {speed['median_seconds_per_case']:.2f} s (median, PyTorch on "
-        f"{speed['threads']} thread of the same machine while others worked)."
+        f"the test split, reading and preprocessing included: {speed['median_seconds_per_case']:.2f} s (median, "
+        f"PyTorch on {speed['threads']} thread of the same machine while others worked)."
     )
 
 
