@@ -4,6 +4,7 @@ Empty masks: a class that is empty in both prediction and reference has Dice 1 a
 in only one of them has Dice 0 and, as its distance, the diagonal of the image.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -56,9 +57,12 @@ def hausdorff95(
         return 0.0
     if not reference.any() or not prediction.any():
         return float(np.linalg.norm(np.array(reference.shape) * np.array(spacing)))
-    distance = compute_hausdorff_distance(
-        _batch(prediction), _batch(reference), include_background=True, percentile=95, spacing=list(spacing)
-    )
+    with warnings.catch_warnings():
+        # MONAI 1.6 warns of an argument that it passes to itself.
+        warnings.filterwarnings("ignore", message=".*always_return_as_numpy", category=FutureWarning)
+        distance = compute_hausdorff_distance(
+            _batch(prediction), _batch(reference), include_background=True, percentile=95, spacing=list(spacing)
+        )
     return float(distance[0, 0])
 
 

@@ -383,9 +383,9 @@ def test_a_configuration_runs_no_code(value: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind_", "folder", "floor"), [("hippocampus", "hippocampus", 0.8), ("vessels", "fundus-vessels", 0.7)]
+    ("name", "folder", "floor"), [("hippocampus", "hippocampus", 0.8), ("vessels", "fundus-vessels", 0.7)]
 )
-def test_shipped_weights_segment_a_real_case(kind_: str, folder: str, floor: float) -> None:
+def test_shipped_weights_segment_a_real_case(name: str, folder: str, floor: float) -> None:
     if not (REAL / folder).is_dir():
         pytest.skip(f"{folder} is not there: shipped weights are NOT tested on a real case")
     from model_service.bundle import load_weights
