@@ -188,6 +188,15 @@ def read_array(path: Path) -> npt.NDArray[np.generic]:
         return np.asarray(image).swapaxes(0, 1)
 
 
+def read_image(case: Case) -> MetaTensor:
+    """Read an image as channels x spatial with its geometry, as MONAI's own reading of files gives it."""
+    values = torch.from_numpy(read_array(case.image).astype(np.float32))
+    if case.image.name.endswith(".nii.gz"):
+        affine = torch.from_numpy(nibabel.load(case.image).affine)  # type: ignore[attr-defined]
+        return MetaTensor(values[None], affine=affine)
+    return MetaTensor(values.movedim(-1, 0))
+
+
 def read_label(case: Case, config: SegmentationConfig) -> npt.NDArray[np.int64]:
     """Read the reference on its own grid: 0 background, 1 and on the foreground classes."""
     values = read_array(case.label)
@@ -241,7 +250,7 @@ def prepare(case: Case, preprocessing: Preprocessing, config: SegmentationConfig
     """
     if config.data.kind == "hippocampus":
         _check_grids(case)
-    image = plain(preprocessing({"image": str(case.image)})["image"]).float()
+    image = plain(preprocessing({"image": read_image(case)})["image"]).float()
     label = torch.from_numpy(read_label(case, config))
     count = len(config.classes) + 1
     target = functional.one_hot(label, count).movedim(-1, 0).float()

@@ -61,7 +61,11 @@ def hausdorff95(
         # MONAI 1.6 warns of an argument that it passes to itself.
         warnings.filterwarnings("ignore", message=".*always_return_as_numpy", category=FutureWarning)
         distance = compute_hausdorff_distance(
-            _batch(prediction), _batch(reference), include_background=True, percentile=95, spacing=list(spacing)
+            _batch(prediction),
+            _batch(reference),
+            include_background=True,
+            percentile=95,
+            spacing=list(spacing),
         )
     return float(distance[0, 0])
 

@@ -9,7 +9,7 @@ from monai.bundle.config_parser import ConfigParser
 from torch import Tensor, nn
 
 Preprocessing = Callable[[dict[str, Any]], dict[str, Any]]
-"""Dictionary transforms on ``image``: from a path to a tensor of channels x spatial."""
+"""Dictionary transforms on ``image``, a tensor of channels x spatial with its geometry."""
 
 Inferer = Callable[[Tensor, nn.Module], Tensor]
 """From a batch and the network to logits, window by window."""
@@ -36,6 +36,7 @@ _TARGETS = frozenset(
         "KeepLargestConnectedComponentd",
     }
 )
+_READING = ("LoadImaged", "EnsureChannelFirstd")
 _REFERENCES = frozenset({"@preprocessing"})
 
 
@@ -66,16 +67,21 @@ class BundleParts:
         return network
 
     def preprocessing(self) -> Preprocessing:
-        """Build the preprocessing."""
-        return cast("Preprocessing", self._build("preprocessing"))
+        """Build the preprocessing but for the reading of files, which is done here with fewer readers.
+
+        MONAI's readers warn of each optional package that is not installed.
+        """
+        config = self._config["preprocessing"]
+        steps = [each for each in config["transforms"] if each["_target_"] not in _READING]
+        return cast("Preprocessing", self._build("preprocessing", {**config, "transforms": steps}))
 
     def inferer(self) -> Inferer:
         """Build the inferer."""
         return cast("Inferer", self._build("inferer"))
 
-    def _build(self, section: str) -> Any:  # noqa: ANN401
+    def _build(self, section: str, content: object = None) -> Any:  # noqa: ANN401
         # A parser hands out the same object twice, and two networks must not share their weights.
-        return ConfigParser(self._config).get_parsed_content(section)
+        return ConfigParser({section: content or self._config[section]}).get_parsed_content(section)
 
 
 def _check(value: object) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_service.training.segmentation.config import SegmentationConfig
-from model_service.training.segmentation.data import Case, plain, read_field, read_label
+from model_service.training.segmentation.data import Case, plain, read_field, read_image, read_label
 from model_service.training.segmentation.network import Inferer, Preprocessing
 
 
@@ -63,7 +63,7 @@ def predict_case(
     config: SegmentationConfig,
 ) -> Predicted:
     """Run one case through preprocessing, windows and network, and back to its own grid."""
-    image = plain(preprocessing({"image": str(case.image)})["image"]).float()
+    image = plain(preprocessing({"image": read_image(case)})["image"]).float()
     label = read_label(case, config)
     seen = logits = infer(image, network, inferer)
     if logits.shape[1:] != label.shape:

@@ -1,7 +1,7 @@
 """What a trained volume model says of a DICOM series that has no reference."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -41,9 +41,7 @@ def describe_series(
     image = MetaTensor(
         torch.from_numpy(volume.values)[None], affine=torch.from_numpy(_LPS_TO_RAS @ volume.affine)
     )
-    # Reading and the channel axis come first, and are done.
-    for transform in cast("Any", parts.preprocessing()).transforms[2:]:
-        image = transform({"image": image})["image"]
+    image = parts.preprocessing()({"image": image})["image"]
     logits = infer(plain(image).float(), network, parts.inferer())
     probabilities = torch.softmax(logits.double() / chosen["calibration"]["temperature"], dim=0)[1:].numpy()
     voxel = float(np.prod(np.linalg.norm(image.affine.numpy()[:3, :3], axis=0)))
