@@ -1,6 +1,7 @@
 """Figures of one score against yes or no; the classification's, and of a detection whether anything is there."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -49,11 +50,11 @@ def binary_subject(
 
 
 def _ranked(labels: metrics.Labels, scores: metrics.Scores) -> dict[str, float]:
-    wanted = {
+    wanted: dict[str, metrics.Metric] = {
         "auroc": metrics.auroc,
         "auprc": metrics.average_precision,
-        "sensitivity_at_specificity_0.90": lambda y, p: metrics.sensitivity_at_specificity(y, p, 0.90),
-        "sensitivity_at_specificity_0.95": lambda y, p: metrics.sensitivity_at_specificity(y, p, 0.95),
+        "sensitivity_at_specificity_0.90": partial(metrics.sensitivity_at_specificity, target=0.90),
+        "sensitivity_at_specificity_0.95": partial(metrics.sensitivity_at_specificity, target=0.95),
     }
     if not 0 < labels.sum() < len(labels):  # a resample may have one class only
         return dict.fromkeys(wanted, float("nan"))

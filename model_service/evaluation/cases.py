@@ -181,7 +181,7 @@ def _cases(data: Path, files: Sequence[Path], *, volumes: bool) -> tuple[list[Ca
 
 def _series_uid(path: Path) -> str:
     with path.open("rb") as file, read(file) as header:
-        return peek(header.dataset, "SeriesInstanceUID")
+        return str(peek(header.dataset, "SeriesInstanceUID"))
 
 
 def _series_cases(data: Path, series: Mapping[str, Sequence[Path]]) -> Iterator[Case]:

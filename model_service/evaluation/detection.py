@@ -183,7 +183,7 @@ class DetectionJudge(Judge[tuple[Area, ...], Outcome]):
         cells = [cell(outcome.highest), flagged, str(len(outcome.boxes))]
         if outcome.found is None:
             return [*cells, "", ""]
-        return [*cells, str(len(outcome.found)), str(int(np.isfinite(outcome.found).sum()))]
+        return [*cells, str(len(outcome.found)), str(self._found(outcome.found))]
 
     @override
     def fault(self, outcome: Outcome) -> float | None:
@@ -206,10 +206,13 @@ class DetectionJudge(Judge[tuple[Area, ...], Outcome]):
 
     @override
     def caption(self, outcome: Outcome) -> str:
-        text = f"Highest score {outcome.highest:.3f}, {len(outcome.boxes)} boxes"
+        text = f"Highest score {outcome.highest:.3f}"
         if outcome.found is None:
             return text
-        return f"{text}; {int(np.isfinite(outcome.found).sum())} of {len(outcome.found)} lesions found"
+        return f"{text}; {self._found(outcome.found)} of {len(outcome.found)} lesions found at the operating point"
+
+    def _found(self, scores: Sequence[float]) -> int:
+        return sum(score >= self._threshold for score in scores)
 
 
 def _only(predictions: Sequence[Prediction]) -> Detected:

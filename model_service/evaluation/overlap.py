@@ -50,4 +50,4 @@ def hausdorff_95(reference: Mask, predicted: Mask, spacing: Sequence[float]) -> 
 
 
 def _surface(mask: Mask) -> Mask:
-    return mask & ~ndimage.binary_erosion(mask)
+    return np.asarray(mask & ~ndimage.binary_erosion(mask), dtype=bool)

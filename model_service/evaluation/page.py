@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from model_service.evaluation.plots import plots
+from model_service.evaluation.plots import in_print, plots
 from model_service.evaluation.report import Estimate, Figures, Report, Subgroup
 from model_service.evaluation.run import Shown
 
@@ -115,7 +115,7 @@ def told(name: str, estimate: Estimate, figures: Figures) -> tuple[str, str]:
     shown = METRICS[name]
     if estimate.value is None:
         return "not defined", ""
-    unit = {"distance": figures.distance_unit, "size": figures.size_unit}.get(shown.of, "")
+    unit = {"distance": figures.distance_unit, "size": in_print(figures.size_unit)}.get(shown.of, "")
     value = f"{estimate.value:.{shown.digits}f} {unit}".rstrip()
     if estimate.low is None or estimate.high is None:
         return value, ""

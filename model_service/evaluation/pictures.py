@@ -91,7 +91,7 @@ def with_boxes(image: Image, reference: Sequence[Area], predicted: Sequence[Area
 def data_uri(image: PIL.Image.Image) -> str:
     """Return a picture as a data URI of a PNG."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

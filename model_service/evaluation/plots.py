@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +15,7 @@ from model_service.evaluation.report import Bin, Curve, Figures, Histogram, Size
 
 # Blue and vermilion of Okabe and Ito, told apart by colour-blind readers; hatches tell them apart in print.
 _BLUE, _RED, _GREY = "#0072b2", "#d55e00", "#767676"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,6 +34,11 @@ class Plot(NamedTuple):
     title: str
     alt: str
     uri: str
+
+
+def in_print(unit: str) -> str:
+    """Return a unit as people write it."""
+    return unit.replace("mm2", "mm\u00b2").replace("mm3", "mm\u00b3")
 
 
 def plots(figures: Figures) -> list[Plot]:
@@ -103,7 +108,7 @@ def _precision_recall(curve: Curve, figures: Figures) -> Plot:
 
 def _reliability(bins: tuple[Bin, ...]) -> Plot:
     made: list[str] = []
-    some = [(each.mean_probability, each.observed, each.cases) for each in bins if each.cases]
+    some = [(each.mean_probability or 0.0, each.observed or 0.0, each.cases) for each in bins if each.cases]
     with _axes(made) as axes:
         axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
         most = max(cases for _, _, cases in some)
@@ -140,7 +145,11 @@ def _bland_altman(sizes: tuple[Size, ...], figures: Figures) -> Plot:
         for value, style in zip(lines, ("--", "-", "--"), strict=True):
             if value is not None:
                 axes.axhline(value, color=_RED, linestyle=style, linewidth=1)
-        axes.set(xlabel="mean of reference and prediction", ylabel="prediction \u2212 reference")
+        unit = in_print(figures.size_unit)
+        axes.set(
+            xlabel=f"mean of reference and prediction ({unit})",
+            ylabel=f"prediction \u2212 reference ({unit})",
+        )
     told = ["not defined" if value is None else f"{value:.1f}" for value in lines]
     alt = f"Bland-Altman plot of the size; mean difference {told[1]}, limits of agreement {told[0]} to {told[2]}."
     return Plot("Size: difference against mean", alt, made[0])

@@ -202,7 +202,7 @@ def _raster_mask(path: Path, segments: int) -> npt.NDArray[Any]:
     image = _opened(path, CaseReason.MASK_NOT_READ)
     if segments == 1:
         values = np.asarray(image if image.mode in _DEEP else image.convert("L"), dtype=np.float32)
-        return (values > values.max() / 2).astype(np.uint8)
+        return np.asarray(values > values.max() / 2, dtype=np.uint8)
     values = np.asarray(image)  # of a palette, the indices
     if values.ndim != 2:
         raise CaseError(CaseReason.MASK_VALUES)

@@ -121,7 +121,7 @@ class Resampling(Strict):
 
     repeats: int
     seed: int
-    level: Literal[0.95] = 0.95
+    level: float = 0.95
 
 
 class Seconds(Strict):

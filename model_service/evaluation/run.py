@@ -355,7 +355,7 @@ def _subgroups(
                 column=column,
                 value=value or "(empty)",
                 cases=len(rows),
-                patients=len({patients[row] for row in rows}),
+                patients=len({patients[int(row)] for row in rows}),
                 counts=dict(subject.counts(rows)),
                 metrics=estimate(headline, rows, patients, options.repeats, options.seed),
             )

@@ -169,7 +169,7 @@ class SegmentationJudge(Judge[LabelMap, Outcome]):
 
     @override
     def caption(self, outcome: Outcome) -> str:
-        unit = f" mm{self._power}" if outcome.element is not None else " px"
+        unit = {2: " mm\u00b2", 3: " mm\u00b3"}[self._power] if outcome.element is not None else " px"
         parts = []
         for segment, each in zip(self._segments, outcome.segments, strict=True):
             size = each.predicted * (outcome.element or 1.0)
