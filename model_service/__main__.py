@@ -2,7 +2,7 @@
 
 ``python -m model_service worker`` works on the analyze queues until SIGTERM; ``analyse`` answers the one request on its
 standard input, for a last try in a process of its own; ``register`` writes the shipped bundles and their routing rules
-into the models table, as part of a deployment.
+into the models table, as part of a deployment; ``evaluate`` runs a bundle on a folder of cases and reports.
 """
 
 import argparse
@@ -43,8 +43,12 @@ _COMMANDS = {"worker": _worker, "analyse": _analyse, "register": _register}
 
 def main() -> int:
     """Run a command; returns the exit code."""
+    if sys.argv[1:2] == ["evaluate"]:  # it has arguments of its own, and needs no record
+        from model_service.evaluation.command import main as evaluate
+
+        return evaluate(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m model_service", description=__doc__)
-    parser.add_argument("command", choices=list(_COMMANDS))
+    parser.add_argument("command", choices=[*_COMMANDS, "evaluate"])
     return _COMMANDS[parser.parse_args().command]()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firstread.errors import FirstReadError
-from model_service.bundle import BundleError
+from model_service.errors import BundleError
 from model_service.evaluation.page import render
 from model_service.evaluation.reasons import EvaluationError
 from model_service.evaluation.report import Report

@@ -16,12 +16,12 @@ from scipy import ndimage
 
 from firstread.dicom.reader import quiet, read
 from firstread.imaging.lookup import numbers
-from firstread.imaging.pixels import MAX_FRAME_PIXELS, decode, frame_count
-from firstread.imaging.render import grayscale, modality_values
+from firstread.imaging.pixels import MAX_FRAME_PIXELS, frame_count
 from firstread.imaging.volume import Volume, load_volume
 from model_service.evaluation import nifti
 from model_service.evaluation.cases import Case, Kind
 from model_service.evaluation.reasons import CaseError, CaseReason
+from model_service.inputs import MOST_IMAGES, decoder
 from model_service.manifest import ImageInput, VolumeInput
 from model_service.prediction import Image, LabelMap
 
@@ -81,7 +81,8 @@ def load(case: Case, wanted: ImageInput | VolumeInput) -> Source:
     dataset = _dicom(case.files[0])
     spacing = numbers(dataset, "PixelSpacing")
     known = len(spacing) == 2 and min(spacing) > 0
-    images = tuple(_frame(dataset, frame, wanted) for frame in _frames(dataset, wanted))
+    with quiet():
+        images = tuple(decoder(wanted)(dataset, frame) for frame in _frames(dataset, wanted))
     return Source(images, spacing if known else None, _patient(dataset))
 
 
@@ -136,20 +137,9 @@ def _patient(dataset: Dataset) -> str | None:
 def _frames(dataset: Dataset, wanted: ImageInput) -> Sequence[int]:
     count = frame_count(dataset)
     if wanted.frames == "all":
-        return range(count)
+        step = max(1.0, count / MOST_IMAGES)
+        return [int(number * step) for number in range(min(count, MOST_IMAGES))]
     return [0 if wanted.frames == "first" else count // 2]
-
-
-def _frame(dataset: Dataset, frame: int, wanted: ImageInput) -> Image:
-    with quiet():
-        if wanted.values == "modality":
-            return _channels(modality_values(dataset, frame), wanted)
-        if wanted.channels == 3:
-            decoded = decode(dataset, frame)
-            if decoded.is_colour:
-                return np.asarray(decoded.stored / decoded.white, dtype=np.float32)
-        # The whole range, not the window somebody left: windows differ between viewers of one image.
-        return _channels(grayscale(dataset, frame, window="full"), wanted)
 
 
 def _series(images: Sequence[Dataset]) -> Source:
