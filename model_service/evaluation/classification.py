@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from model_service.evaluation.binary import binary_subject
 from model_service.evaluation.cases import Case, fold
-from model_service.evaluation.judging import Judge, Subject, cell
+from model_service.evaluation.judging import Fault, Judge, Subject, cell
 from model_service.evaluation.pictures import with_map
 from model_service.evaluation.reading import Source
 from model_service.evaluation.reasons import CaseError, CaseReason, EvaluationError
@@ -97,15 +97,17 @@ class ClassificationJudge(Judge[Truths, Outcome]):
         return cells
 
     @override
-    def fault(self, outcome: Outcome) -> float | None:
+    def fault(self, outcome: Outcome) -> Fault | None:
         if outcome.truths is None:
-            return max(outcome.probabilities)
+            return Fault("Highest probability; nobody has said what is true", max(outcome.probabilities))
         wrong = [
-            abs(probability - truth)
+            Fault("Not flagged, though labelled positive", 1 - probability)
+            if truth
+            else Fault("Flagged, though labelled negative", probability)
             for i, (probability, truth) in enumerate(zip(outcome.probabilities, outcome.truths, strict=True))
             if self._flagged(outcome, i) != truth
         ]
-        return max(wrong, default=None)
+        return max(wrong, key=lambda each: each.weight, default=None)
 
     @override
     def picture(

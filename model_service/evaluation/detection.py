@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from model_service.evaluation.binary import binary_subject
 from model_service.evaluation.cases import Area, Case
-from model_service.evaluation.judging import Drawn, Judge, Subject, cell, ratio
+from model_service.evaluation.judging import Drawn, Fault, Judge, Subject, cell, ratio
 from model_service.evaluation.pictures import with_boxes
 from model_service.evaluation.reading import Source, load_mask
 from model_service.evaluation.reasons import CaseError, CaseReason
@@ -186,12 +186,14 @@ class DetectionJudge(Judge[tuple[Area, ...], Outcome]):
         return [*cells, str(len(outcome.found)), str(self._found(outcome.found))]
 
     @override
-    def fault(self, outcome: Outcome) -> float | None:
+    def fault(self, outcome: Outcome) -> Fault | None:
         if outcome.found is None:
-            return outcome.highest
-        missed = [1.0 for score in outcome.found if score < self._threshold]
-        wrong = [score for score in outcome.false if score >= self._threshold]
-        return sum(missed) + sum(wrong) or None
+            return Fault("Highest score; nobody has said what is true", outcome.highest)
+        missed = len(outcome.found) - self._found(outcome.found)
+        if missed:
+            return Fault("Lesions missed at the operating point", missed)
+        wrong = sum(score >= self._threshold for score in outcome.false)
+        return Fault("False positives at the operating point", wrong) if wrong else None
 
     @override
     def picture(

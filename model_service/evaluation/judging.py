@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import PIL.Image
 
@@ -15,6 +15,13 @@ from model_service.prediction import Prediction
 
 Truth = TypeVar("Truth")
 Outcome = TypeVar("Outcome")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a case, as the title of the pictures of such cases, and how much."""
+
+    title: str
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Judge(ABC, Generic[Truth, Outcome]):
         """Return the cells of predictions.csv."""
 
     @abstractmethod
-    def fault(self, outcome: Outcome) -> float | None:
+    def fault(self, outcome: Outcome) -> Fault | None:
         """Say how bad a case went, for showing the worst; None for cases that are not shown."""
 
     @abstractmethod

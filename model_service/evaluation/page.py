@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import jinja2
@@ -88,12 +89,11 @@ def render(made: Report, shown: Sequence[Shown]) -> str:
     made : Report
         What was found.
     shown : sequence of Shown
-        Cases to show, the worst first.
+        Cases to show, by fault, the worst first.
     """
     return _ENVIRONMENT.get_template("report.html.j2").render(
         report=made,
-        shown=shown,
-        any_labelled=any(each.labelled for each in shown),
+        shown={title: list(cases) for title, cases in groupby(shown, key=lambda each: each.fault.title)},
         drawn={figures.label: plots(figures) for figures in made.figures},
         labels_from=_LABELS_FROM[made.data.labels_from],
         title=lambda name: METRICS[name].title,

@@ -8,7 +8,7 @@ import PIL.Image
 from typing_extensions import override
 
 from model_service.evaluation.cases import Case, fold
-from model_service.evaluation.judging import Drawn, Judge, Subject, cell, ratio
+from model_service.evaluation.judging import Drawn, Fault, Judge, Subject, cell, ratio
 from model_service.evaluation.pictures import with_map
 from model_service.evaluation.reading import Source
 from model_service.evaluation.reasons import CaseError, CaseReason
@@ -115,10 +115,13 @@ class RecognitionJudge(Judge[int, Outcome]):
         return [self._names[outcome.answer], self._names[outcome.likeliest], cell(outcome.confidence)]
 
     @override
-    def fault(self, outcome: Outcome) -> float | None:
+    def fault(self, outcome: Outcome) -> Fault | None:
         if outcome.truth is None:
-            return 1 - outcome.confidence
-        return outcome.confidence if outcome.answer != outcome.truth else None
+            return Fault("Least sure; nobody has said what is true", 1 - outcome.confidence)
+        if outcome.answer == outcome.truth:
+            return None
+        unknown = outcome.answer == len(self._output.classes)
+        return Fault("Answered \u201cunknown\u201d" if unknown else "Wrong answers", outcome.confidence)
 
     @override
     def picture(

@@ -19,7 +19,7 @@ from model_service.evaluation import nifti, reading, report
 from model_service.evaluation.cases import Case, Found, discover, fold
 from model_service.evaluation.classification import ClassificationJudge
 from model_service.evaluation.detection import DetectionJudge
-from model_service.evaluation.judging import Judge, Subject
+from model_service.evaluation.judging import Fault, Judge, Subject
 from model_service.evaluation.pictures import data_uri
 from model_service.evaluation.reasons import CaseError, CaseReason, EvaluationError
 from model_service.evaluation.recognition import RecognitionJudge
@@ -37,7 +37,7 @@ from model_service.prediction import Model, Prediction
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 16  # images; volumes go one by one
-_SHOWN = 12
+_SHOWN = 6  # cases of one fault
 _MOST_VALUES = 20  # of a subgroup column; more are no groups
 
 
@@ -77,8 +77,7 @@ class Shown:
     name: str
     caption: str
     picture: str
-    fault: float
-    labelled: bool
+    fault: Fault
 
 
 @dataclass
@@ -124,7 +123,7 @@ def evaluate(
     Returns
     -------
     tuple of Report and list of Shown
-        The report, and the cases to show in it, the worst first.
+        The report, and the cases to show in it, by fault, the worst first.
 
     Raises
     ------
@@ -179,7 +178,7 @@ def evaluate(
         rules=judge.rules,
         figures=figures,
     )
-    return made, sorted(analysed.shown, key=lambda each: (not each.labelled, -each.fault))
+    return made, sorted(analysed.shown, key=lambda each: (each.fault.title, -each.fault.weight))
 
 
 def _judge(manifest: BundleManifest, options: Options) -> Judge[Any, Any]:
@@ -270,13 +269,14 @@ def _keep(
     if options.save:
         _save(options.report / "labels", case, source, predictions)
     fault = judge.fault(outcome)
-    worst = [each for each in into.shown if each.labelled == labelled]
-    if fault is None or (len(worst) >= _SHOWN and fault <= min(each.fault for each in worst)):
+    alike = [each for each in into.shown if fault is not None and each.fault.title == fault.title]
+    mildest = min(alike, key=lambda each: each.fault.weight) if len(alike) >= _SHOWN else None
+    if fault is None or (mildest is not None and fault.weight <= mildest.fault.weight):
         return
-    if len(worst) >= _SHOWN:
-        into.shown.remove(min(worst, key=lambda each: each.fault))
+    if mildest is not None:
+        into.shown.remove(mildest)
     picture = data_uri(judge.picture(source, predictions, ready.truth))
-    into.shown.append(Shown(case.name, judge.caption(outcome), picture, fault, labelled))
+    into.shown.append(Shown(case.name, judge.caption(outcome), picture, fault))
 
 
 def _patient(case: Case, source: reading.Source) -> str:

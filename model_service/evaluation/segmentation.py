@@ -10,7 +10,7 @@ import PIL.Image
 from typing_extensions import override
 
 from model_service.evaluation.cases import Case
-from model_service.evaluation.judging import Drawn, Judge, Subject, cell
+from model_service.evaluation.judging import Drawn, Fault, Judge, Subject, cell
 from model_service.evaluation.overlap import dice, hausdorff_95
 from model_service.evaluation.pictures import with_outlines
 from model_service.evaluation.reading import Source, load_mask
@@ -155,11 +155,12 @@ class SegmentationJudge(Judge[LabelMap, Outcome]):
         return cells
 
     @override
-    def fault(self, outcome: Outcome) -> float | None:
+    def fault(self, outcome: Outcome) -> Fault | None:
         known = [each.dice for each in outcome.segments if not np.isnan(each.dice)]
         if known:
-            return 1 - float(np.mean(known))
-        return 0.0 if outcome.segments[0].reference is None else None
+            return Fault("Lowest Dice (mean of the segments)", 1 - float(np.mean(known)))
+        unlabelled = outcome.segments[0].reference is None
+        return Fault("The first cases; nobody has said what is true", 0.0) if unlabelled else None
 
     @override
     def picture(
