@@ -34,6 +34,7 @@ from firstread.operations.reconcile import Trouble
 from firstread.operations.wiring import OperationsSettings
 from firstread.uploads.contents import Refusal
 from infra.settings import Setting
+from model_service.evaluation.reasons import CaseReason
 from tests.unit.docs import pages
 
 SETTINGS = "docs/reference/settings.md"
@@ -162,6 +163,7 @@ OTHER_REASONS = {
         ("Reasons of release and discard", {because.value for because in Because}),
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
         ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
+        ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )
 def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]) -> None:
