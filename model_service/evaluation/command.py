@@ -37,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; return 0, or 1 after one line that says why not."""
     chosen = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    logging.getLogger("model_service").setLevel(logging.WARNING)  # the service logs as JSON on standard output
+    logging.getLogger("model_service").setLevel(
+        logging.WARNING
+    )  # the service logs as JSON on standard output
     positive = tuple(name.strip() for name in chosen.positive.split(",") if name.strip())
     options = Options(chosen.data, chosen.report, chosen.labels, positive, chosen.save)
     try:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import jinja2
 
+from model_service.evaluation.analysing import Shown
 from model_service.evaluation.plots import in_print, plots
 from model_service.evaluation.report import Estimate, Figures, Report, Subgroup
-from model_service.evaluation.run import Shown
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("model_service.evaluation", "."),

@@ -1,30 +1,26 @@
-"""The evaluation itself: read, predict, compare, estimate, write."""
+"""The evaluation itself: find cases, analyse them, estimate, write."""
 
 import csv
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 
 from firstread.clock import now, to_text
-from firstread.errors import FirstReadError
-from firstread.imaging.volume import Volume
-from model_service.evaluation import nifti, reading, report
+from model_service.evaluation import report
+from model_service.evaluation.analysing import Analysed, Shown, analyse
 from model_service.evaluation.cases import Case, Found, discover, fold
 from model_service.evaluation.classification import ClassificationJudge
 from model_service.evaluation.detection import DetectionJudge
-from model_service.evaluation.judging import Fault, Judge, Subject
-from model_service.evaluation.pictures import data_uri
-from model_service.evaluation.reasons import CaseError, CaseReason, EvaluationError
+from model_service.evaluation.judging import Judge, Subject
+from model_service.evaluation.reasons import EvaluationError
 from model_service.evaluation.recognition import RecognitionJudge
 from model_service.evaluation.resample import REPEATS, SEED, estimate
-from model_service.evaluation.segmentation import SegmentationJudge, label_map
+from model_service.evaluation.segmentation import SegmentationJudge
 from model_service.manifest import (
     BundleManifest,
     Classification,
@@ -33,11 +29,8 @@ from model_service.manifest import (
     Segmentation,
     VolumeInput,
 )
-from model_service.prediction import Model, Prediction
+from model_service.prediction import Model
 
-_LOG = logging.getLogger(__name__)
-_BATCH = 16  # images; volumes go one by one
-_SHOWN = 6  # cases of one fault
 _MOST_VALUES = 20  # of a subgroup column; more are no groups
 
 
@@ -68,37 +61,6 @@ class Options:
     save: bool = False
     repeats: int = REPEATS
     seed: int = SEED
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A case in the report's pictures."""
-
-    name: str
-    caption: str
-    picture: str
-    fault: Fault
-
-
-@dataclass
-class Analysed:
-    """What is kept of the cases: no pixels."""
-
-    cases: list[Case] = field(default_factory=list)
-    patients: list[str] = field(default_factory=list)
-    outcomes: list[Any] = field(default_factory=list)
-    labelled: list[bool] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A case that was read."""
-
-    case: Case
-    source: reading.Source
-    truth: Any
 
 
 def evaluate(
@@ -143,11 +105,10 @@ def evaluate(
     _check_positive(found, options)
     options.report.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    analysed = Analysed(refused=list(found.refused))
-    for batch in _batches(found.cases, 1 if volumes else _BATCH):
-        _analyse(model, judge, batch, options, analysed)
-        if progress is not None:
-            progress(len(analysed.cases) + len(analysed.refused) - len(found.refused), len(found.cases))
+    analysed = analyse(
+        model, judge, found.cases, options.report / "labels" if options.save else None, progress
+    )
+    analysed.refused += found.refused
     if not analysed.cases:
         raise EvaluationError(_nothing(analysed.refused))
     analyse_seconds = time.perf_counter() - started
@@ -210,90 +171,6 @@ def _check_positive(found: Found, options: Options) -> None:
     told = {fold(part) for case in found.cases for part in (case.label or "").split(";")}
     if missing := [name for name in options.positive if fold(name) not in told]:
         raise EvaluationError(f"--positive: no case has the label {', '.join(missing)}")
-
-
-def _batches(cases: Sequence[Case], size: int) -> Iterator[Sequence[Case]]:
-    for start in range(0, len(cases), size):
-        yield cases[start : start + size]
-
-
-def _analyse(
-    model: Model, judge: Judge[Any, Any], batch: Sequence[Case], options: Options, into: Analysed
-) -> None:
-    ready = []
-    for case in batch:
-        try:
-            source = reading.load(case, model.manifest.input)
-            ready.append(Ready(case, source, judge.truth(case, source)))
-        except FirstReadError as error:  # typed: its text is the reason
-            into.refused.append((case.name, str(error)))
-        except OSError:
-            into.refused.append((case.name, CaseReason.NOT_READABLE.value))
-    for each, predictions in _predicted(model, ready):
-        try:
-            if predictions is None:
-                raise CaseError(CaseReason.MODEL_FAILED)
-            _keep(judge, each, predictions, options, into)
-        except CaseError as error:
-            into.refused.append((each.case.name, error.reason.value))
-
-
-def _predicted(model: Model, ready: Sequence[Ready]) -> Iterator[tuple[Ready, list[Prediction] | None]]:
-    """Yield the predictions of each case; None where the model fails on it alone."""
-    if not ready:
-        return
-    try:
-        said = iter(model.predict([each for case in ready for each in case.source.inputs]))
-    except Exception as error:
-        if len(ready) > 1:
-            for case in ready:
-                yield from _predicted(model, [case])
-            return
-        _LOG.warning("the model failed on a case: %s", type(error).__name__)  # its text may quote the case
-        yield ready[0], None
-        return
-    for case in ready:
-        yield case, [next(said) for _ in case.source.inputs]
-
-
-def _keep(
-    judge: Judge[Any, Any], ready: Ready, predictions: list[Prediction], options: Options, into: Analysed
-) -> None:
-    case, source = ready.case, ready.source
-    outcome = judge.outcome(source, predictions, ready.truth)
-    labelled = ready.truth is not None
-    into.cases.append(case)
-    into.outcomes.append(outcome)
-    into.labelled.append(labelled)
-    into.patients.append(_patient(case, source))
-    if options.save:
-        _save(options.report / "labels", case, source, predictions)
-    fault = judge.fault(outcome)
-    alike = [each for each in into.shown if fault is not None and each.fault.title == fault.title]
-    mildest = min(alike, key=lambda each: each.fault.weight) if len(alike) >= _SHOWN else None
-    if fault is None or (mildest is not None and fault.weight <= mildest.fault.weight):
-        return
-    if mildest is not None:
-        into.shown.remove(mildest)
-    picture = data_uri(judge.picture(source, predictions, ready.truth))
-    into.shown.append(Shown(case.name, judge.caption(outcome), picture, fault))
-
-
-def _patient(case: Case, source: reading.Source) -> str:
-    if case.patient is not None:
-        return f"csv {case.patient}"
-    return f"dicom {source.patient}" if source.patient is not None else f"case {case.name}"
-
-
-def _save(folder: Path, case: Case, source: reading.Source, predictions: Sequence[Prediction]) -> None:
-    labels, first = label_map(predictions), source.inputs[0]
-    suffix = ".nii.gz" if isinstance(first, Volume) else ".png"
-    path = folder / (case.name if case.name.endswith(suffix) else case.name + suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(first, Volume):
-        nifti.save(path, labels, first.affine)
-    else:
-        PIL.Image.fromarray(labels).save(path)
 
 
 def _write_predictions(path: Path, judge: Judge[Any, Any], analysed: Analysed) -> None:
