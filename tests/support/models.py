@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from firstread.imaging.volume import Volume
 from model_service.manifest import BundleManifest
-from model_service.prediction import Box, Classified, Detected, Image, Prediction, Segmented
+from model_service.prediction import Box, Classified, Detected, Engine, Image, Prediction, Segmented
 
 SHA256 = "0" * 64
 _CODE = {"value": "1", "scheme": "99TEST", "meaning": "Something bright"}
@@ -69,7 +69,7 @@ class FakeModel:
     manifest: BundleManifest
     rule: Callable[[Any], Prediction]
     bundle_sha256: str = SHA256
-    engine: FakeEngine = field(default_factory=FakeEngine)
+    engine: Engine = field(default_factory=FakeEngine)
     size_bytes: int = 0
     batches: list[int] = field(default_factory=list)
 
