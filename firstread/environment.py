@@ -201,7 +201,9 @@ class InferenceSettings(Environment):
     inference_precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
         "fp32", description="Precision; auto takes bf16 where the device has it and it is faster."
     )
-    inference_threads: int = Field(0, ge=0, description="Threads of a CPU engine; 0 is the share of this process.")
+    inference_threads: int = Field(
+        0, ge=0, description="Threads of a CPU engine; 0 is the share of this process."
+    )
     inference_compile: bool = Field(False, description="Whether torch compiles networks.")
     engine_cache_dir: str = Field("", description="Folder that remembers which engine was fastest.")
 

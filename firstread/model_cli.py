@@ -123,6 +123,29 @@ def add(
         program("add", *options, "--", source)
 
 
+@app.command()
+def evaluate(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or the name of a shipped one.")],
+    data: Annotated[Path, typer.Option(help="Folder of cases: PNG, JPEG, TIFF, NIfTI, DICOM.")],
+    report: Annotated[Path, typer.Option(help="Folder to write to; made where it is missing.")],
+    labels: Annotated[Path | None, typer.Option(help="CSV of what is known of the cases.")] = None,
+    positive: Annotated[
+        str, typer.Option(metavar="NAME[,NAME]", help="Labels or class folders that are positive.")
+    ] = "",
+    save: Annotated[bool, typer.Option("--save", help="Write label maps too.")] = False,
+) -> None:
+    """Run a bundle on a folder of cases, and report how good it is.
+
+    Needs no running pipeline. The report holds pictures and file names of the cases.
+    """
+    options = [
+        *(["--labels", str(labels)] if labels else []),
+        *(["--positive", positive] if positive else []),
+    ]
+    options += ["--save"] if save else []
+    program("evaluate", "--data", str(data), "--report", str(report), *options, "--", bundle)
+
+
 def program(command: str, *arguments: str) -> None:
     """Run a command of the model service, which is a program beside this library, and end as it ends."""
     # PyTorch warns of machines without a GPU and the like: nothing that the caller could act on.

@@ -2,7 +2,7 @@
 
 ``python -m model_service worker`` works on the analyze queues until SIGTERM; ``analyse`` answers the one request on its
 standard input, for a last try in a process of its own; ``register`` writes the shipped bundles and their routing rules
-into the models table, as part of a deployment; ``add`` takes in a bundle.
+into the models table, as part of a deployment; ``add`` takes in a bundle; ``evaluate`` runs one on a folder of cases.
 """
 
 import argparse
@@ -45,11 +45,18 @@ def _add(arguments: Sequence[str]) -> int:
     return add(arguments)
 
 
+def _evaluate(arguments: Sequence[str]) -> int:
+    from model_service.evaluation.command import main as evaluate
+
+    return evaluate(arguments)
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "worker": _worker,
     "analyse": _analyse,
     "register": _register,
     "add": _add,
+    "evaluate": _evaluate,
 }
 
 

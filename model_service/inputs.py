@@ -84,7 +84,7 @@ def _images(bucket: Bucket, wanted: ImageInput, instances: Sequence[Instance]) -
         sources.append(source)
         for _, frame in group:
             if frame < frame_count(source):
-                images.append(_decoder(wanted)(source, frame))
+                images.append(decoder(wanted)(source, frame))
                 frames.append(SourceFrame(instance.sop_uid, frame + 1))
     return Inputs(tuple(sources), tuple(frames), images=tuple(images), passed_over=total - len(chosen))
 
@@ -114,7 +114,8 @@ def _middles(instances: Sequence[Instance]) -> list[Instance]:
     return [members[len(members) // 2] for members in series[:_MOST_SERIES]]
 
 
-def _decoder(wanted: ImageInput) -> Callable[[Dataset, int], Image]:
+def decoder(wanted: ImageInput) -> Callable[[Dataset, int], Image]:
+    """Return what makes an input of a frame: its arguments are the dataset, and the number of the frame, 0 first."""
     if wanted.channels == 3:
         return colour
     if wanted.values == "modality":

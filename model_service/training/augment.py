@@ -81,7 +81,9 @@ class Augment:
         chosen = torch.rand(count, 1, 1, 1, generator=self._generator)
         grey = batch.mean(dim=1, keepdim=True).expand_as(batch)
         cast = torch.rand(count, 3, 1, 1, generator=self._generator)
-        patch = functional.interpolate(torch.rand(count, 1, 5, 5, generator=self._generator), side, mode="bicubic")
+        patch = functional.interpolate(
+            torch.rand(count, 1, 5, 5, generator=self._generator), side, mode="bicubic"
+        )
         patch = (patch > 0.75) & (grey > 0.1)
         tint = self._config.tint
         batch = torch.where(chosen < tint, grey, batch)
@@ -133,7 +135,9 @@ class Augment:
         kernel = kernel / kernel.sum()
         padded = functional.pad(batch, (radius,) * 4, mode="replicate")
         channels = batch.shape[1]
-        across, down = (kernel.view(shape).repeat(channels, 1, 1, 1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1)))
+        across, down = (
+            kernel.view(shape).repeat(channels, 1, 1, 1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1))
+        )
         blurred = functional.conv2d(functional.conv2d(padded, across, groups=channels), down, groups=channels)
         # A negative weight sharpens, as the edge enhancement of some scanners does.
         weight = self._uniform(count, -0.6, 1.0) * self._chosen(count)

@@ -181,7 +181,9 @@ def _unknown(metrics: Mapping[str, Any]) -> str:
 
 def _test(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     test, counts = metrics["test"], metrics["data"]["splits"]["test"]
-    rows = [[title, _interval(test[key])] for key, title in {**titles, **_CALIBRATION_ROWS}.items() if key in test]
+    rows = [
+        [title, _interval(test[key])] for key, title in {**titles, **_CALIBRATION_ROWS}.items() if key in test
+    ]
     head = (
         f"### Test split\n\n{counts['images']} images of {counts['patient_groups']} patient groups; "
         "95 % intervals from a bootstrap of patient groups."
@@ -190,7 +192,11 @@ def _test(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def _folds(folds: Mapping[str, Any]) -> str:
-    rows = [[title, _interval(folds["pooled"][key])] for key, title in _FINDING_ROWS.items() if key in folds["pooled"]]
+    rows = [
+        [title, _interval(folds["pooled"][key])]
+        for key, title in _FINDING_ROWS.items()
+        if key in folds["pooled"]
+    ]
     each = ", ".join(f"{value:.3f}" for value in folds["auroc_of_folds"])
     return (
         f"### Cross-validation\n\n{folds['images']} images, each scored by the one of {len(folds['auroc_of_folds'])} "
@@ -273,7 +279,8 @@ def _percentages(figures: Mapping[str, float]) -> list[str]:
 
 def _changes(title: str, changes: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> str:
     rows = [
-        [name.replace("_", " "), *(f"{figures[key]:.3f}" for key in columns)] for name, figures in changes.items()
+        [name.replace("_", " "), *(f"{figures[key]:.3f}" for key in columns)]
+        for name, figures in changes.items()
     ]
     return f"### {title}\n\n{_table(['test images', *columns.values()], rows)}"
 
@@ -288,7 +295,8 @@ def _activation(regions: Mapping[str, Mapping[str, float]]) -> str:
 
 def _subgroups(subgroups: Mapping[str, Mapping[str, float]]) -> str:
     rows = [
-        [name, row["images"], row["positive"], f"{row['flagged_share']:.3f}"] for name, row in subgroups.items()
+        [name, row["images"], row["positive"], f"{row['flagged_share']:.3f}"]
+        for name, row in subgroups.items()
     ]
     header = ["subgroup told by the file's folder or name", "images", "of them positive", "share flagged"]
     return f"### Subgroups\n\n{_table(header, rows)}"

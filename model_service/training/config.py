@@ -27,13 +27,17 @@ class SourceConfig(_Strict):
         None, description="regular expression with one group, the patient; without it a file is one"
     )
     one_patient: bool = Field(False, description="whether all files are of one patient")
-    between: tuple[float, float] = Field((0.0, 1.0), description="slices that are read, as shares of the length")
+    between: tuple[float, float] = Field(
+        (0.0, 1.0), description="slices that are read, as shares of the length"
+    )
     axes: tuple[Literal[0, 1, 2], ...] = Field((2,), description="array axes along which a volume is sliced")
     windows: tuple[tuple[float, float], ...] = Field(
         (), description="centre and width of the windows that are applied; the whole range without any"
     )
     limit: int | None = Field(
-        None, gt=0, description="files (slices or frames of each volume, synthetic images) at most, evenly spread"
+        None,
+        gt=0,
+        description="files (slices or frames of each volume, synthetic images) at most, evenly spread",
     )
 
     @model_validator(mode="after")
@@ -50,7 +54,9 @@ class DataConfig(_Strict):
 
     classes: tuple[str, ...] = Field(min_length=2, description="of two, the second is the finding")
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    side: int | None = Field(default=None, gt=0, description="squash images to this on reading; else all are equal")
+    side: int | None = Field(
+        default=None, gt=0, description="squash images to this on reading; else all are equal"
+    )
     colour: bool = Field(default=False, description="whether images keep their colour")
     duplicate_distance: int = Field(
         ge=0, description="perceptual-hash bits at or under which one image is dropped"
@@ -83,12 +89,16 @@ class AugmentConfig(_Strict):
     log_gamma: float = 0.7
     clip: float = 0.12
     invert: float = Field(default=0.0, ge=0, le=1, description="share of images shown as their negative")
-    tint: float = Field(default=0.0, ge=0, le=1, description="share of images that lose or gain a colour cast")
+    tint: float = Field(
+        default=0.0, ge=0, le=1, description="share of images that lose or gain a colour cast"
+    )
     bias_field: float = 0.25
     noise: float = 0.04
     blur_sigma: float = 2.5
     border: float = 0.12
-    marks: float = Field(default=0.0, ge=0, le=1, description="share of images with calipers and letters drawn in")
+    marks: float = Field(
+        default=0.0, ge=0, le=1, description="share of images with calipers and letters drawn in"
+    )
     probability: float = Field(default=0.5, ge=0, le=1)
 
 
@@ -124,7 +134,9 @@ class TrainConfig(_Strict):
     )
     overlay_quantile: float = Field(default=0.95, gt=0, le=1)
     bootstrap: int = Field(ge=1000)
-    shortcuts: tuple[str, ...] = Field(default=(), description="further changes that the evaluation asks about")
+    shortcuts: tuple[str, ...] = Field(
+        default=(), description="further changes that the evaluation asks about"
+    )
     subgroups: dict[str, str] = Field(
         default={}, description="regular expression on folder/name by the subgroup's name"
     )

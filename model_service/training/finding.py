@@ -27,7 +27,6 @@ from model_service.training.baseline import baseline_scores
 from model_service.training.config import TrainConfig
 from model_service.training.data import Dataset
 from model_service.training.perturb import (
-    BORDER,
     ROBUSTNESS,
     SHORTCUTS,
     SPECIAL,
@@ -201,7 +200,9 @@ def _test(scored: Scored, chosen: Chosen, config: TrainConfig) -> dict[str, Any]
         "brier_before": raw(metrics.brier),
         "brier_after": calibrated(metrics.brier),
     }
-    return metrics.estimates(scored.labels, scored.logits, scored.groups, wanted, config.bootstrap, config.seed)
+    return metrics.estimates(
+        scored.labels, scored.logits, scored.groups, wanted, config.bootstrap, config.seed
+    )
 
 
 def _baselines(data: Dataset, model: Scored, config: TrainConfig) -> dict[str, Any]:
@@ -323,7 +324,9 @@ def _data(data: Dataset) -> dict[str, Any]:
     height, width = data.pixels.shape[1:]
     framed = np.array([box != (0, height, 0, width) for box in boxes])
     labels = data.labels(np.arange(len(framed)))
-    return {"dark_frame_share": {name: float(framed[labels == i].mean()) for i, name in enumerate(data.classes)}}
+    return {
+        "dark_frame_share": {name: float(framed[labels == i].mean()) for i, name in enumerate(data.classes)}
+    }
 
 
 def _column(parts: list[Tensor]) -> npt.NDArray[np.float64]:

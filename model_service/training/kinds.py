@@ -178,7 +178,9 @@ def _confusion(
     answers = chosen.answers(logits)
     return {
         classes[label]: {
-            name: int(count) for i, name in enumerate(names) if (count := (answers[labels == label] == i).sum())
+            name: int(count)
+            for i, name in enumerate(names)
+            if (count := (answers[labels == label] == i).sum())
         }
         for label in np.unique(labels)
     }

@@ -1,5 +1,6 @@
 """Changes that ask a model what it relies on; each takes and returns N x channels x height x width in
-[0, 1]."""
+[0, 1].
+"""
 
 from collections.abc import Callable
 

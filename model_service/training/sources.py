@@ -55,7 +55,10 @@ def read_source(root: Path, source: SourceConfig, data: DataConfig) -> Iterator[
         digest = hashlib.sha256(file.read_bytes()).hexdigest() if source.files else source.name
         for part, image in _READERS[source.reader](file, source):
             own = hashlib.sha256(f"{digest}/{part}".encode()).hexdigest() if part else digest
-            yield Sample(file, label, _patient(file, source, part), own, source.name, source.use), _fit(image, data)
+            yield (
+                Sample(file, label, _patient(file, source, part), own, source.name, source.use),
+                _fit(image, data),
+            )
 
 
 def _files(root: Path, source: SourceConfig) -> list[Path]:
@@ -124,7 +127,10 @@ def _nifti(file: Path, source: SourceConfig) -> Images:
                 shown = _shown(plane, window)
                 if (shown > _AIR * 255).mean() > _MIN_CONTENT:
                     size = (256, max(1, round(256 * height / width)))
-                    yield f"{axis}/{index}/{window}", Image.fromarray(shown).resize(size, Image.Resampling.BILINEAR)
+                    yield (
+                        f"{axis}/{index}/{window}",
+                        Image.fromarray(shown).resize(size, Image.Resampling.BILINEAR),
+                    )
 
 
 def _shown(plane: npt.NDArray[np.float32], window: tuple[float, float] | None) -> Pixels:

@@ -134,7 +134,10 @@ def shifted_twins(images: Sequence[Image.Image], correlation: float) -> list[tup
     """
     side = _TWIN_SIDE
     small = np.stack(
-        [np.asarray(i.convert("L").resize((side, side), Image.Resampling.BILINEAR), np.float32) for i in images]
+        [
+            np.asarray(i.convert("L").resize((side, side), Image.Resampling.BILINEAR), np.float32)
+            for i in images
+        ]
     )
     wide = pad(torch.from_numpy(small)[:, None], (7, 7, 7, 7), mode="replicate")
     detail = small - avg_pool2d(wide, kernel_size=15, stride=1)[:, 0].numpy()

@@ -34,6 +34,7 @@ from firstread.operations.reconcile import Trouble
 from firstread.operations.wiring import OperationsSettings
 from firstread.uploads.contents import Refusal
 from infra.settings import Setting
+from model_service.evaluation.reasons import CaseReason
 from model_service.objects.said import Remark
 from tests.unit.docs import pages
 
@@ -164,6 +165,7 @@ OTHER_REASONS = {
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
         ("Remarks on a result", {remark.value for remark in Remark}),
         ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
+        ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )
 def test_reasons_are_all_there_and_say_something(heading: str, reasons: set[str]) -> None:

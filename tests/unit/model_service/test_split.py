@@ -20,7 +20,6 @@ from model_service.training.split import (
     shifted_twins,
 )
 
-
 _NORMAL, _PNEUMONIA = r"(NORMAL2-IM-\d+|IM-\d+)[_-]", r"(person\d+)[_-]"
 
 
@@ -194,5 +193,7 @@ def test_training_only_images_are_in_no_other_split(folder: Path) -> None:
     drawn = SourceConfig(name="drawn", label="normal", reader="synthetic", limit=20, use="train")
     config = _CONFIG.model_copy(update={"sources": (*_CONFIG.sources, drawn), "side": 96, "link_distance": 0})
     data = load_dataset(folder, config, seed=1)
-    splits = {split for sample, split in zip(data.samples, data.splits, strict=True) if sample.source == "drawn"}
+    splits = {
+        split for sample, split in zip(data.samples, data.splits, strict=True) if sample.source == "drawn"
+    }
     assert splits == {Split.TRAIN}
