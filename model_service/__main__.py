@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from firstread.environment import ModelsSettings
+from firstread.handling import describe
 from firstread.messages import AnalyzeRequest
 from firstread.records import tables
 from firstread.records.models import ModelRepository
@@ -26,8 +27,14 @@ def _worker(_arguments: Sequence[str]) -> int:
 
 def _analyse(_arguments: Sequence[str]) -> int:
     from model_service.bootstrap import analyse
+    from model_service.log import logger
 
-    analyse().request(AnalyzeRequest.model_validate_json(sys.stdin.buffer.read()))
+    try:
+        analyse().request(AnalyzeRequest.model_validate_json(sys.stdin.buffer.read()))
+    except Exception as error:
+        # A traceback with values could show patient data.
+        logger.error("analysis failed", extra=describe(error))
+        return 1
     return 0
 
 

@@ -103,6 +103,7 @@ class Worker:
         try:
             while not self._stopping.is_set() and not is_spent():
                 self._beat(self._inbox.in_hand > 0)
+                meter.flush()
                 tasks = _batch(ready)
                 for task, said in zip(tasks, self._predict(tasks), strict=True):
                     written.put((task, said))
