@@ -157,7 +157,11 @@ def _annotation(said: Said, told: Told, image: Dataset, layer: GraphicLayer) -> 
     name, uid = tracking_id(said, told.finding.label), told.finding.tracking_uid
     graphics = [
         GraphicObject(
-            GraphicTypeValues.POLYLINE, points, AnnotationUnitsValues.PIXEL, tracking_id=name, tracking_uid=uid
+            GraphicTypeValues.POLYLINE,
+            points,
+            AnnotationUnitsValues.PIXEL,
+            tracking_id=name,
+            tracking_uid=uid,
         )
         for points in found
     ]
