@@ -10,10 +10,11 @@ from firstread.imaging.pixels import PixelError
 from firstread.study import Risk
 from model_service.findings import Telling, Told, tell
 from model_service.log import logger
-from model_service.objects import measurements, pictures
+from model_service.objects import measurements
 from model_service.objects.maps import maps
 from model_service.objects.page import page
 from model_service.objects.pdf import pdf
+from model_service.objects.pictures import Pictures, overlay
 from model_service.objects.said import Described, Remark, Said, Written
 from model_service.objects.segmentation import SegmentationFile, segmentation
 from model_service.objects.sources import Sources
@@ -43,6 +44,7 @@ class _Description:
     def __init__(self, said: Said) -> None:
         self.said = said
         self.sources = Sources(said.sources)
+        self.pictures = Pictures(self.sources)
         self.telling: Telling = tell(said, self.sources)
         self.remarks: list[Remark] = list(self.telling.remarks)
         self.parts: list[Written] = []
@@ -50,7 +52,7 @@ class _Description:
     def described(self) -> Described:
         if not self.telling.told:
             return Described()
-        layers = [pictures.overlay(each, self.sources.of(each.frame).size) for each in self.telling.told]
+        layers = [overlay(each, self.sources.of(each.frame).size) for each in self.telling.told]
         self.parts.extend(layer for layer in layers if layer is not None)
         self._thumbnail(layers)
         self._report(self._segmentations())
@@ -70,8 +72,7 @@ class _Description:
         told = self.telling.told
         first = min(range(len(told)), key=lambda number: _rank(told[number]))
         try:
-            source = self.sources.of(told[first].frame)
-            self.parts.append(pictures.thumbnail(told[first], source, layers[first]))
+            self.parts.append(self.pictures.thumbnail(told[first].frame, layers[first]))
         except PixelError:
             self.remarks.append(Remark.IMAGE_NOT_RENDERED)
 
@@ -104,7 +105,7 @@ class _Description:
 
     def _page(self, layers: list[Written | None]) -> None:
         # Last, so that it can tell what could not be made.
-        told = page(self.said, self.telling.told, layers, self.sources, self.remarks)
+        told = page(self.said, self.telling.told, layers, self.sources, self.pictures, self.remarks)
         if (
             written := self._made(Remark.PDF_NOT_WRITTEN, partial(pdf, self.said, told, self.sources))
         ) is not None:

@@ -7,13 +7,12 @@ from firstread.imaging.pixels import PixelError
 from firstread.result import Finding, Measurement, OperatingPoint
 from firstread.study import Risk
 from model_service.findings import Told
-from model_service.objects.pictures import picture
+from model_service.objects.pictures import Pictures
 from model_service.objects.said import Remark, Said, Written
 from model_service.objects.series import RESEARCH_USE
 from model_service.objects.sources import Sources
 
 MAX_FIGURES = 8
-FIGURE_SIDE = 512
 NOTICE = (
     f"{RESEARCH_USE}. Made by software that no authority has cleared, read by nobody. Not for diagnosis. "
     "What is not flagged is not thereby normal."
@@ -73,6 +72,7 @@ def page(
     told: Sequence[Told],
     layers: Sequence[Written | None],
     sources: Sources,
+    pictures: Pictures,
     remarks: Sequence[Remark],
 ) -> Page:
     """Make the report of a result.
@@ -81,18 +81,17 @@ def page(
     ----------
     said, told, sources
         The result.
-    layers
-        The overlay of each finding.
+    layers, pictures
+        The overlay of each finding, and what it lies over.
     remarks
         What is known to be missing.
     """
-    numbers = {source.sop_uid: number for number, source in enumerate(sources, start=1)}
     figures = [
         figure
         for each, layer in list(zip(told, layers, strict=True))[:MAX_FIGURES]
-        if (figure := _figure(each, layer, sources, numbers)) is not None
+        if (figure := _figure(each, layer, sources, pictures)) is not None
     ]
-    headings, rows = _filled([_row(each.finding, numbers, sources) for each in told])
+    headings, rows = _filled([_row(each.finding, sources) for each in told])
     return Page(
         title=said.manifest.title,
         intended_use=said.manifest.intended_use,
@@ -126,14 +125,14 @@ def _filled(rows: Sequence[_Row]) -> tuple[_Row, tuple[_Row, ...]]:
     return headings, tuple(others)
 
 
-def _row(finding: Finding, numbers: dict[str, int], sources: Sources) -> _Row:
+def _row(finding: Finding, sources: Sources) -> _Row:
     return (
         f"{finding.label} ({finding.code.meaning}, {finding.code.scheme} {finding.code.value})",
         _outcome(finding),
         "" if finding.probability is None else f"{finding.probability:.3f}",
         "" if finding.operating_point is None else _threshold(finding.operating_point),
         ", ".join(_measured(each) for each in finding.measurements),
-        _place(finding, numbers, sources),
+        _place(finding, sources),
     )
 
 
@@ -155,16 +154,17 @@ def _measured(measurement: Measurement) -> str:
     return f"{measurement.name.meaning.lower()} {measurement.value:,.1f} {unit}"
 
 
-def _place(finding: Finding, numbers: dict[str, int], sources: Sources) -> str:
-    which = f"image {numbers[finding.sop_uid]} of {len(numbers)}"
+def _place(finding: Finding, sources: Sources) -> str:
+    uids = [source.sop_uid for source in sources]
+    which = f"image {uids.index(finding.sop_uid) + 1} of {len(uids)}"
     many = sources.by_uid(finding.sop_uid).frames > 1
     return f"{which}, frame {finding.frame}" if many else which
 
 
-def _figure(told: Told, layer: Written | None, sources: Sources, numbers: dict[str, int]) -> Figure | None:
+def _figure(told: Told, layer: Written | None, sources: Sources, pictures: Pictures) -> Figure | None:
     try:
-        png = picture(sources.of(told.frame), told.frame.number, layer, FIGURE_SIDE)
+        png = pictures.picture(told.frame, layer)
     except PixelError:
         return None
-    caption = f"{told.finding.label}, {_place(told.finding, numbers, sources)}."
+    caption = f"{told.finding.label}, {_place(told.finding, sources)}."
     return Figure(png, f"{caption} {ATTRIBUTION}" if told.activation is not None else caption)

@@ -8,15 +8,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from firstread.imaging.render import to_png
+from firstread.imaging.volume import SourceFrame
 from firstread.result import ObjectKind
 from model_service.findings import Told
 from model_service.objects.outline import Mask
 from model_service.objects.said import Written
-from model_service.objects.sources import Source
+from model_service.objects.sources import Sources
 from model_service.overlay import render_overlay
 
 NOTICE = "AI, research use only"
 THUMBNAIL_SIDE = 256
+FIGURE_SIDE = 512
 _PNG = "image/png"
 _ALPHA = 140  # of 255: what lies under it stays visible
 _EDGE_ALPHA = 255
@@ -67,30 +69,51 @@ def _edge(mask: Mask, width: int) -> Mask:
     return mask & ~kept
 
 
-def picture(source: Source, frame: int, layer: Written | None, side: int) -> bytes:
-    """Return a PNG of a frame (1 first) as a reader sees it with a layer over it, at most `side` pixels long.
+class Pictures:
+    """Frames as a reader sees them, each decoded once: that costs more than all else here.
 
-    Raises
-    ------
-    PixelError
-        If the frame cannot be rendered.
+    Parameters
+    ----------
+    sources
+        The images.
     """
-    shown = Image.open(io.BytesIO(to_png(source.image, frame - 1, max_side=side))).convert("RGBA")
-    if layer is not None:
-        over = Image.open(io.BytesIO(layer.content)).convert("RGBA")
-        shown = Image.alpha_composite(shown, over.resize(shown.size, Image.Resampling.BILINEAR))
-    return _png(shown.convert("RGB"))
 
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._shown: dict[SourceFrame, Image.Image] = {}
 
-def thumbnail(told: Told, source: Source, layer: Written | None) -> Written:
-    """Return the small picture of a finding; its text chunk says what it is (PNG, W3C Recommendation, 11.3.3).
+    def picture(self, frame: SourceFrame, layer: Written | None, side: int = FIGURE_SIDE) -> bytes:
+        """Return a PNG of a frame with a layer over it, at most `side` pixels long; its text chunk says what it is.
 
-    Raises
-    ------
-    PixelError
-        If the frame cannot be rendered.
-    """
-    return Written(ObjectKind.THUMBNAIL, picture(source, told.frame.number, layer, THUMBNAIL_SIDE), _PNG)
+        PNG, W3C Recommendation, 11.3.3.
+
+        Raises
+        ------
+        PixelError
+            If the frame cannot be rendered.
+        """
+        shown = self._frame(frame).copy()
+        shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if layer is not None:
+            over = Image.open(io.BytesIO(layer.content)).resize(shown.size, Image.Resampling.BILINEAR)
+            shown.paste(over, mask=over)
+        return _png(shown)
+
+    def thumbnail(self, frame: SourceFrame, layer: Written | None) -> Written:
+        """Return the small picture of a frame.
+
+        Raises
+        ------
+        PixelError
+            If the frame cannot be rendered.
+        """
+        return Written(ObjectKind.THUMBNAIL, self.picture(frame, layer, THUMBNAIL_SIDE), _PNG)
+
+    def _frame(self, frame: SourceFrame) -> Image.Image:
+        if frame not in self._shown:
+            png = to_png(self._sources.of(frame).image, frame.number - 1, max_side=FIGURE_SIDE)
+            self._shown[frame] = Image.open(io.BytesIO(png)).convert("RGB")
+        return self._shown[frame]
 
 
 def _png(image: Image.Image) -> bytes:

@@ -4,11 +4,12 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from highdicom.sr import Comprehensive3DSR, MeasurementReport, srread
+from highdicom.sr import CodedConcept, Comprehensive3DSR, MeasurementReport, srread
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -142,6 +143,13 @@ CASES: list[Callable[[], Said]] = [
 ]
 
 
+@cache
+def made(case: Callable[[], Said]) -> tuple[Said, Described]:
+    """Return a case and its description, which takes a second."""
+    value = case()
+    return value, describe(value)
+
+
 def parts(described: Described, kind: ObjectKind) -> list[Written]:
     return [part for part in described.parts if part.kind is kind]
 
@@ -170,7 +178,7 @@ def dicoms(described: Described) -> Iterator[Written]:
 @needs_validator
 @pytest.mark.parametrize("case", CASES)
 def test_every_object_conforms(case: Callable[[], Said], tmp_path: Path) -> None:
-    described = describe(case())
+    _, described = made(case)
     for part in dicoms(described):
         path = tmp_path / f"{part.kind.value}.dcm"
         path.write_bytes(part.content)
@@ -199,12 +207,12 @@ def planes_of(seg: Dataset, sources: list[Dataset]) -> dict[tuple[int, str, int]
     [radiograph_segmented, photographs_segmented, slice_segmented, volume_segmented, enhanced_segmented],
 )
 def test_a_segmentation_reads_back_as_the_label_map(case: Callable[[], Said]) -> None:
-    value = case()
+    value, described = made(case)
     maps = [each.labels for each in value.predictions if isinstance(each, Segmented)]
     frames = value.frames
     planes = maps[0] if value.volume is not None else maps
     found: dict[tuple[int, str, int], np.ndarray] = {}
-    for part in parts(describe(value), SEG):
+    for part in parts(described, SEG):
         found |= planes_of(read(part), list(value.sources))
     wanted = {
         (number, frame.sop_uid, frame.number): plane == number
@@ -218,8 +226,7 @@ def test_a_segmentation_reads_back_as_the_label_map(case: Callable[[], Said]) ->
 
 
 def test_a_segmentation_says_what_made_it() -> None:
-    value = photographs_segmented()
-    described = describe(value)
+    value, described = made(photographs_segmented)
     first, second = (read(part) for part in parts(described, SEG))
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
     assert first.SOPInstanceUID != second.SOPInstanceUID
@@ -242,8 +249,7 @@ def test_a_segmentation_says_what_made_it() -> None:
 
 
 def test_a_cine_has_regions_with_frame_numbers_and_no_segmentation() -> None:
-    value = cine_segmented()
-    described = describe(value)
+    value, described = made(cine_segmented)
     assert not parts(described, SEG)
     (finding,) = described.findings
     assert finding.segment_number is None
@@ -285,8 +291,7 @@ def test_nothing_segmented_is_measured_as_nothing_and_never_called_absent() -> N
 
 
 def test_volumes_of_the_report_are_those_of_the_findings() -> None:
-    value = volume_segmented()
-    described = describe(value)
+    value, described = made(volume_segmented)
     assert value.volume is not None
     (labels,) = (each.labels for each in value.predictions if isinstance(each, Segmented))
     for finding in described.findings:
@@ -302,20 +307,19 @@ def test_volumes_of_the_report_are_those_of_the_findings() -> None:
 
 
 def test_not_flagged_is_one_group_with_score_threshold_and_image() -> None:
-    value = not_flagged()
-    described = describe(value)
+    _, described = made(not_flagged)
     found = report(described)
     (group,) = content(described).get_image_measurement_groups()
     (finding,) = described.findings
     assert group.tracking_uid == finding.tracking_uid
+    assert group.finding_type is not None
     assert group.finding_type.value == finding.code.value
     assert [each.value for each in group.get_measurements()] == [0.3, 0.4]
     (image,) = group.source_images
     assert image.referenced_sop_instance_uid == finding.sop_uid
-    assert (
-        group.get_qualitative_evaluations()[-1].value.meaning
-        == "Below: not flagged, which does not mean normal"
-    )
+    compared = group.get_qualitative_evaluations()[-1].value
+    assert isinstance(compared, CodedConcept)
+    assert compared.meaning == "Below: not flagged, which does not mean normal"
     assert (found.VerificationFlag, found.PreliminaryFlag, found.CompletionFlag) == (
         "UNVERIFIED",
         "PRELIMINARY",
@@ -324,8 +328,8 @@ def test_not_flagged_is_one_group_with_score_threshold_and_image() -> None:
 
 
 def test_every_image_has_its_score_in_the_report_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    value = cine_scored()
-    (group,) = content(describe(value)).get_image_measurement_groups()
+    value, described = made(cine_scored)
+    (group,) = content(described).get_image_measurement_groups()
     *scores, threshold, looked_at = group.get_measurements()
     assert [each.value for each in scores] == [n / 40 for n in reversed(range(30))]
     assert [each.referenced_images[0].referenced_frame_numbers for each in scores[:2]] == [[30], [29]]
@@ -339,7 +343,7 @@ def test_every_image_has_its_score_in_the_report_up_to_a_bound(monkeypatch: pyte
 
 
 def test_boxes_are_regions_of_the_report() -> None:
-    described = describe(radiograph_boxed())
+    _, described = made(radiograph_boxed)
     for finding in described.findings:
         (group,) = content(described).get_planar_roi_measurement_groups(tracking_uid=finding.tracking_uid)
         region = finding.region
@@ -357,8 +361,7 @@ def test_boxes_are_regions_of_the_report() -> None:
 
 
 def test_overlays_have_the_size_of_the_source_and_show_the_segment() -> None:
-    value = photographs_segmented()
-    described = describe(value)
+    value, described = made(photographs_segmented)
     by_key = {part.key(value.study_uid): part for part in described.parts}
     finding = described.findings[1]
     layer = np.asarray(Image.open(io.BytesIO(by_key[finding.overlay_key].content)))
@@ -368,8 +371,7 @@ def test_overlays_have_the_size_of_the_source_and_show_the_segment() -> None:
 
 
 def test_every_part_is_recorded_under_its_digest() -> None:
-    value = radiograph_scored()
-    described = describe(value)
+    value, described = made(radiograph_scored)
     for part in described.parts:
         recorded = part.result_object(value.study_uid)
         assert recorded.key.startswith(f"results/{value.study_uid}/{recorded.sha256}.")
@@ -380,7 +382,7 @@ def test_every_part_is_recorded_under_its_digest() -> None:
 
 
 def test_a_thumbnail_is_small_and_says_what_it_is() -> None:
-    (part,) = parts(describe(radiograph_scored()), ObjectKind.THUMBNAIL)
+    (part,) = parts(made(radiograph_scored)[1], ObjectKind.THUMBNAIL)
     with Image.open(io.BytesIO(part.content)) as image:
         assert max(image.size) == 256
         assert "research use only" in image.info["Comment"]
@@ -416,16 +418,16 @@ def test_two_processes_write_the_same_bytes() -> None:
 
 
 def test_another_version_has_other_objects() -> None:
-    one = photographs_segmented()
+    one, described = made(photographs_segmented)
     other = Said(**{**vars(one), "version": 4})
-    assert {part.sop_uid for part in dicoms(describe(one))}.isdisjoint(
+    assert {part.sop_uid for part in dicoms(described)}.isdisjoint(
         part.sop_uid for part in dicoms(describe(other))
     )
 
 
 def test_no_object_has_more_of_the_patient_than_its_sources() -> None:
-    value = photographs_segmented()
-    for part in dicoms(describe(value)):
+    value, described = made(photographs_segmented)
+    for part in dicoms(described):
         written = read(part)
         for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber"):
             assert written[keyword].value == value.sources[0][keyword].value

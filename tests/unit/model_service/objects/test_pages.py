@@ -9,11 +9,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from firstread.result import ObjectKind
+from model_service.findings import tell
 from model_service.manifest import BundleManifest
 from model_service.objects.describe import describe
 from model_service.objects.page import MAX_FIGURES, page
 from model_service.objects.pdf import render
+from model_service.objects.pictures import Pictures
 from model_service.objects.said import Remark, Said
+from model_service.objects.sources import Sources
 from model_service.prediction import Box, Classified, Detected, Segmented
 from tests.support.said import blocks, classification, detection, radiograph, said, segmentation
 
@@ -165,13 +168,10 @@ def test_an_image_that_cannot_be_rendered_leaves_the_words() -> None:
 
 
 def test_the_words_do_not_depend_on_the_file_they_are_in() -> None:
-    from model_service.findings import tell
-    from model_service.objects.sources import Sources
-
     value = scored(0.7)
     sources = Sources(value.sources)
     told = tell(value, sources).told
-    made = page(value, told, [None], sources, [])
+    made = page(value, told, [None], sources, Pictures(sources), [])
     assert made.headings == ("Finding", "Outcome", "Score", "Operating point", "Shown on")
     assert render(made) == render(made)
     assert np.asarray(Image.open(io.BytesIO(made.figures[0].png))).shape == (40, 30, 3)
