@@ -36,7 +36,7 @@ def _quota(cgroup: Path) -> float | None:
             quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text(encoding="ascii")
             period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text(encoding="ascii")
         return int(quota) / int(period) if int(quota) > 0 else None
-    except (OSError, ValueError):  # no control group, or "max": no limit
+    except (OSError, ValueError, ZeroDivisionError):  # no control group, or "max": no limit
         return None
 
 

@@ -87,7 +87,7 @@ def prepare_volume(volume: Volume, wanted: VolumeInput) -> PreparedVolume:
     for axis in range(3):
         ratio = _ratio(volume, wanted, axis, axes[axis])
         length = values.shape[axis]
-        count = round((length - 1) / ratio) + 1
+        count = round((length - 1) / ratio + 1)  # as MONAI rounds
         nearest.append(np.clip(np.rint(np.arange(length) / ratio), 0, count - 1).astype(np.intp))
         if ratio != 1.0:
             values = _resample(values, axis, np.arange(count) * ratio)
