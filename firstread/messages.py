@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SOURCE = "firstread"
 """EventBridge source of FirstRead's own events."""
+TRIES = 3
+"""How often a message is received (maxReceiveCount) before it goes to the dead-letter queue."""
 
 
 class Message(BaseModel):

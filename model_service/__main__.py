@@ -2,12 +2,14 @@
 
 ``python -m model_service worker`` works on the analyze queues until SIGTERM; ``analyse`` answers the one request on its
 standard input, for a last try in a process of its own; ``register`` writes the shipped bundles and their routing rules
-into the models table, as part of a deployment; ``add`` takes in a bundle; ``evaluate`` runs one on a folder of cases.
+into the models table, as part of a deployment; ``add`` takes in a bundle; ``evaluate`` runs one on a folder of cases;
+``health`` tells whether the worker of this container moves; ``sbom FILE`` writes what is installed.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from firstread.environment import ModelsSettings
 from firstread.handling import describe
@@ -58,12 +60,34 @@ def _evaluate(arguments: Sequence[str]) -> int:
     return evaluate(arguments)
 
 
+def _health(_arguments: Sequence[str]) -> int:
+    from model_service.heartbeat import Heartbeat, HeartbeatError
+
+    try:
+        Heartbeat().check()
+    except HeartbeatError as error:
+        sys.stderr.write(f"model_service: {error}\n")
+        return 1
+    return 0
+
+
+def _sbom(arguments: Sequence[str]) -> int:
+    from model_service.sbom import write
+
+    parser = argparse.ArgumentParser(prog="python -m model_service sbom")
+    parser.add_argument("file", type=Path)
+    write(parser.parse_args(arguments).file)
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "worker": _worker,
     "analyse": _analyse,
     "register": _register,
     "add": _add,
     "evaluate": _evaluate,
+    "health": _health,
+    "sbom": _sbom,
 }
 
 

@@ -1,5 +1,6 @@
 """Wire the worker to its environment."""
 
+from collections.abc import Callable
 from functools import partial
 
 from pydantic import Field
@@ -24,9 +25,11 @@ from firstread.records.studies import StudyRepository
 from firstread.routing import ModelState
 from firstread.storage import Bucket
 from model_service.analyse import Analyse
+from model_service.heartbeat import Heartbeat
 from model_service.inbox import Inbox
 from model_service.inference import load_model
 from model_service.models import Models
+from model_service.protection import Protection
 from model_service.running import in_a_process
 from model_service.store import open_store
 from model_service.worker import Worker, meter
@@ -79,4 +82,12 @@ def worker() -> Worker:
     inbox = Inbox(settings.analyze_urgent_queue_url, settings.analyze_queue_url, meter)
     step = analyse(settings)
     step.models.warm_up(each for each in step.registrations.all() if each.state is not ModelState.OFF)
-    return Worker(inbox, step, last_try=in_a_process)
+    return Worker(inbox, step, last_try=in_a_process, beat=_beat(Heartbeat(), Protection.of_environment()))
+
+
+def _beat(heartbeat: Heartbeat, protection: Protection) -> Callable[[bool], None]:
+    def beat(busy: bool) -> None:
+        heartbeat.beat()
+        protection.hold(busy=busy)
+
+    return beat

@@ -9,7 +9,7 @@ from itertools import count
 
 from firstread.correlation import correlated
 from firstread.handling import describe
-from firstread.messages import AnalyzeRequest
+from firstread.messages import TRIES, AnalyzeRequest
 from firstread.metrics import Meter, Metric, Stage
 from model_service.analyse import UNEXPECTED, Analyse, Job
 from model_service.inbox import Held, Inbox
@@ -19,8 +19,8 @@ from model_service.running import TIMED_OUT, AnalysisTimeoutError, is_spent, run
 
 meter = Meter("model_service")
 
-LAST_TRY = 3
-"""maxReceiveCount of the analyze queue; the message goes to the dead-letter queue after it."""
+LAST_TRY = TRIES
+"""The message goes to the dead-letter queue after it."""
 _WAIT_SECONDS = 2  # for the routine queue; an urgent study waits for the end of this at most
 # Before the second and the third try: a store that is out of reach for a moment must not fail a study for good.
 _PAUSES = (10, 60)
@@ -102,9 +102,9 @@ class Worker:
         writer.start()
         try:
             while not self._stopping.is_set() and not is_spent():
-                self._beat(self._inbox.in_hand > 0)
                 meter.flush()
                 tasks = _batch(ready)
+                self._beat(self._inbox.in_hand > 0)
                 for task, said in zip(tasks, self._predict(tasks), strict=True):
                     written.put((task, said))
         finally:

@@ -7,9 +7,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from firstread.messages import TRIES
 from infra.guard import acknowledge
 
-TRIES: Final = 3
 _RETENTION: Final = 14
 
 
