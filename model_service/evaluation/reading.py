@@ -178,7 +178,7 @@ def load_mask(path: Path, source: Source, segments: int) -> LabelMap:
             fits = error.reason is CaseReason.MASK_DOES_NOT_FIT
             raise CaseError(error.reason if fits else CaseReason.MASK_NOT_READ) from None
         if segments == 1 and len(np.unique(values[values != 0])) <= 1:
-            return (values != 0).astype(np.uint8)
+            return np.asarray(values != 0, dtype=np.uint8)
     else:
         values = _raster_mask(path, segments)
         if values.shape != source.shape:
