@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from firstread.dicom.reader import quiet, read
+from firstread.errors import QuarantineError, Reason
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, frame_count
 from firstread.imaging.volume import Volume, load_volume
@@ -124,7 +125,12 @@ def _channels(values: npt.NDArray[np.float32], wanted: ImageInput) -> Image:
 
 def _dicom(path: Path) -> Dataset:
     with path.open("rb") as file:
-        read(file).close()  # under limits, with typed reasons
+        try:
+            read(file).close()  # under limits, with typed reasons
+        except QuarantineError as error:
+            # Looked for last, when all limits are kept. The pipeline needs UIDs; here nothing goes on to anybody.
+            if error.reason is not Reason.MISSING_UID:
+                raise
         file.seek(0)
         with quiet():
             return pydicom.dcmread(file)
@@ -144,6 +150,8 @@ def _frames(dataset: Dataset, wanted: ImageInput) -> Sequence[int]:
 
 def _series(images: Sequence[Dataset]) -> Source:
     with quiet():
+        for image in images:
+            image.setdefault("SOPInstanceUID", "")
         volume = load_volume(images)
         return Source((volume,), volume.spacing_mm, _patient(images[0]))
 
