@@ -11,7 +11,7 @@ from typing import Literal
 from firstread.deid.folder.tree import walk
 from firstread.dicom.peek import peek
 from firstread.dicom.reader import read
-from firstread.errors import QuarantineError
+from firstread.errors import QuarantineError, Reason
 from model_service.evaluation.reasons import CaseReason, EvaluationError
 
 RASTERS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
@@ -166,7 +166,7 @@ def _cases(data: Path, files: Sequence[Path], *, volumes: bool) -> tuple[list[Ca
             if kind is None:
                 refused.append((_name(data, path), CaseReason.NOT_AN_IMAGE.value))
             elif kind is Kind.DICOM and volumes:
-                series[_series_uid(path)].append(path)
+                series[_series(path)].append(path)
             elif volumes != (kind is Kind.NIFTI):
                 refused.append((_name(data, path), CaseReason.WRONG_KIND.value))
             else:
@@ -179,9 +179,15 @@ def _cases(data: Path, files: Sequence[Path], *, volumes: bool) -> tuple[list[Ca
     return sorted(cases, key=lambda case: case.name), refused
 
 
-def _series_uid(path: Path) -> str:
-    with path.open("rb") as file, read(file) as header:
-        return str(peek(header.dataset, "SeriesInstanceUID"))
+def _series(path: Path) -> str:
+    """Return what the files of one series have in common: its UID; the folder, where research data came without."""
+    try:
+        with path.open("rb") as file, read(file) as header:
+            return str(peek(header.dataset, "SeriesInstanceUID"))
+    except QuarantineError as error:
+        if error.reason is Reason.MISSING_UID:
+            return str(path.parent)
+        raise
 
 
 def _series_cases(data: Path, series: Mapping[str, Sequence[Path]]) -> Iterator[Case]:

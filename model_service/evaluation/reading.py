@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from firstread.dicom.reader import quiet, read
+from firstread.errors import QuarantineError, Reason
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, frame_count
 from firstread.imaging.volume import Volume, load_volume
@@ -124,7 +125,12 @@ def _channels(values: npt.NDArray[np.float32], wanted: ImageInput) -> Image:
 
 def _dicom(path: Path) -> Dataset:
     with path.open("rb") as file:
-        read(file).close()  # under limits, with typed reasons
+        try:
+            read(file).close()  # under limits, with typed reasons
+        except QuarantineError as error:
+            # Looked for last, when all limits are kept. The pipeline needs UIDs; here nothing goes on to anybody.
+            if error.reason is not Reason.MISSING_UID:
+                raise
         file.seek(0)
         with quiet():
             return pydicom.dcmread(file)
@@ -144,6 +150,8 @@ def _frames(dataset: Dataset, wanted: ImageInput) -> Sequence[int]:
 
 def _series(images: Sequence[Dataset]) -> Source:
     with quiet():
+        for image in images:
+            image.setdefault("SOPInstanceUID", "")
         volume = load_volume(images)
         return Source((volume,), volume.spacing_mm, _patient(images[0]))
 
@@ -178,7 +186,7 @@ def load_mask(path: Path, source: Source, segments: int) -> LabelMap:
             fits = error.reason is CaseReason.MASK_DOES_NOT_FIT
             raise CaseError(error.reason if fits else CaseReason.MASK_NOT_READ) from None
         if segments == 1 and len(np.unique(values[values != 0])) <= 1:
-            return (values != 0).astype(np.uint8)
+            return np.asarray(values != 0, dtype=np.uint8)
     else:
         values = _raster_mask(path, segments)
         if values.shape != source.shape:

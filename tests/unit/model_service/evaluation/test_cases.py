@@ -175,6 +175,17 @@ def test_a_volume_is_a_series(tmp_path: Path) -> None:
     assert found.refused == (("a.png", "wrong_kind"),)
 
 
+def test_files_without_uids_are_a_series_by_folder(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            (tmp_path / name / f"{number}.dcm").write_bytes(encode(header(SeriesInstanceUID=None)))
+    (tmp_path / "two" / "broken.dcm").write_bytes(encode(header())[:-100])
+    found = discover(tmp_path, volumes=True, labels=None, positive=(), classes=())
+    assert [(case.name, len(case.files)) for case in found.cases] == [("one", 2), ("two", 2)]
+    assert [name for name, _ in found.refused] == ["two/broken.dcm"]
+
+
 @pytest.mark.parametrize("row", ["study/s1", "study/s1/1.dcm"])
 def test_a_row_may_name_a_series_by_its_folder_or_a_file(tmp_path: Path, row: str) -> None:
     for number in range(3):

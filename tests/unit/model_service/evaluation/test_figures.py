@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import compute_hausdorff_distance
-from sklearn.metrics import (
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from sklearn.metrics import (  # type: ignore[import-untyped]
     average_precision_score,
     brier_score_loss,
     precision_recall_curve,
@@ -28,6 +28,7 @@ from model_service.evaluation.reasons import CaseError, EvaluationError
 from model_service.evaluation.recognition import Outcome as Recognised
 from model_service.evaluation.recognition import RecognitionJudge
 from model_service.evaluation.resample import estimate
+from model_service.evaluation.segmentation import Outcome as Measured
 from model_service.evaluation.segmentation import SegmentationJudge
 from model_service.manifest import Classification, Detection, Recognition, Segmentation
 from model_service.prediction import Box, Segmented
@@ -227,7 +228,7 @@ def segmented(
     reference: npt.NDArray[np.uint8] | None,
     predicted: npt.NDArray[np.uint8],
     spacing: tuple[float, ...] | None,
-) -> tuple[SegmentationJudge, list[object]]:
+) -> tuple[SegmentationJudge, list[Measured]]:
     output = models.segmenter().manifest.output
     assert isinstance(output, Segmentation)
     judge = SegmentationJudge(output, volumes=False)
@@ -242,7 +243,7 @@ def test_empty_masks_follow_the_rule() -> None:
     for reference, predicted in pairs:
         judge, made = segmented(reference, predicted, (1.0, 1.0))
         outcomes += made
-    (subject,) = judge.subjects(outcomes)  # type: ignore[arg-type]
+    (subject,) = judge.subjects(outcomes)
     rows = np.arange(4)
     assert subject.counts(rows) == {"in_both": 1, "missed": 1, "only_predicted": 1, "in_neither": 1}
     found = subject.statistics(rows)
@@ -259,10 +260,10 @@ def test_sizes_are_in_millimetres_only_where_all_spacings_are_known() -> None:
     mask = np.ones((4, 4), np.uint8)
     judge, known = segmented(mask, mask, (0.5, 2.0))
     _, unknown = segmented(mask, mask, None)
-    (subject,) = judge.subjects(known)  # type: ignore[arg-type]
+    (subject,) = judge.subjects(known)
     assert (subject.distance_unit, subject.size_unit) == ("mm", "mm2")
     assert subject.drawn.sizes[0].reference == 16
-    (subject,) = judge.subjects([*known, *unknown])  # type: ignore[arg-type]
+    (subject,) = judge.subjects([*known, *unknown])
     assert (subject.distance_unit, subject.size_unit) == ("px", "px")
 
 

@@ -99,7 +99,7 @@ def test_the_model_chooses_its_frames(tmp_path: Path, frames: str, means: list[f
     assert [float(each.mean()) for each in load(Case("a", Kind.DICOM, (path,)), wanted).inputs] == means  # type: ignore[union-attr]
 
 
-def series(folder: Path, positions: list[float]) -> Case:
+def series(folder: Path, positions: list[float], **more: object) -> Case:
     files = []
     for number, position in enumerate(positions):
         path = folder / f"{number}.dcm"
@@ -110,7 +110,7 @@ def series(folder: Path, positions: list[float]) -> Case:
             "FrameOfReferenceUID": UID("1.2.9"),
             "SOPInstanceUID": f"1.2.3.{number + 1}",
         }
-        path.write_bytes(encode(header(**where), pixels=np.full((8, 8), number, "<u2").tobytes()))
+        path.write_bytes(encode(header(**where | more), pixels=np.full((8, 8), number, "<u2").tobytes()))
         files.append(path)
     return Case("s", Kind.DICOM, tuple(files))
 
@@ -121,6 +121,8 @@ def test_a_series_is_a_volume(tmp_path: Path) -> None:
     assert isinstance(volume, Volume)
     assert volume.values.mean(axis=(1, 2)).tolist() == [2, 1, 0]
     assert source.spacing_mm == (4, 2, 3)
+    anonymous = load(series(tmp_path, [0.0, 4.0], SOPInstanceUID=None, StudyInstanceUID=None), VOLUME)
+    assert anonymous.shape == (2, 8, 8)
     with pytest.raises(VolumeError, match="uneven_slice_spacing"):
         load(series(tmp_path, [0.0, 4.0, 9.0]), VOLUME)
     with pytest.raises(TypeError):
@@ -130,7 +132,7 @@ def test_a_series_is_a_volume(tmp_path: Path) -> None:
 def niftied(
     path: Path, values: npt.NDArray[np.generic], affine: npt.NDArray[np.float64] | None = None
 ) -> Path:
-    nibabel.save(nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine), path)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine), path)  # type: ignore[no-untyped-call]
     return path
 
 
@@ -170,9 +172,9 @@ def test_bad_nifti_has_a_reason(tmp_path: Path, values: npt.NDArray[np.float32],
 
 
 def test_nifti_without_a_geometry_is_refused(tmp_path: Path) -> None:
-    described = nibabel.Nifti1Header()
+    described = nibabel.Nifti1Header()  # type: ignore[no-untyped-call]
     described["sform_code"] = 1  # with a matrix of zeros
-    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float32), None, described), tmp_path / "a.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float32), None, described), tmp_path / "a.nii")  # type: ignore[no-untyped-call]
     with pytest.raises(CaseError, match="no_geometry"):
         nifti.load(tmp_path / "a.nii")
 

@@ -136,7 +136,7 @@ def test_recognition(tmp_path: Path) -> None:
 
 def disc(radius: float) -> npt.NDArray[np.float64]:
     row, column = np.mgrid[0:24, 0:20]
-    return ((row - 12) ** 2 + (column - 10) ** 2 <= radius**2).astype(np.float64)
+    return np.asarray((row - 12) ** 2 + (column - 10) ** 2 <= radius**2, dtype=np.float64)
 
 
 def test_segmentation_of_images(tmp_path: Path) -> None:
@@ -161,6 +161,10 @@ def test_segmentation_of_images(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(saved), disc(3))
 
 
+def saved(path: Path, values: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> None:
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)  # type: ignore[no-untyped-call]
+
+
 def test_segmentation_of_volumes(tmp_path: Path) -> None:
     steps = np.zeros((6, 8, 8), np.float32)
     steps[2:5, 2:6, 2:6] = 0.4  # the first of two
@@ -168,7 +172,7 @@ def test_segmentation_of_volumes(tmp_path: Path) -> None:
     affine = np.diag([-1.5, 2.0, 1.0, 1.0])
     for folder, values in (("images", steps), ("labels", np.minimum(steps * 3, 2).astype(np.uint8))):
         (tmp_path / "data" / folder).mkdir(parents=True)
-        nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "data" / folder / "a.nii.gz")
+        saved(tmp_path / "data" / folder / "a.nii.gz", values, affine)
     options = on(tmp_path, save=True)
     made, _ = evaluate(models.segmenter(2, kind="volume"), options)
     assert [each.metrics["dice"].value for each in made.figures] == [1, 1]
@@ -198,7 +202,7 @@ def test_a_series_with_a_nifti_mask(tmp_path: Path) -> None:
         bright.T[::-1, ::-1].astype(np.uint8)
     )  # towards the right and the front of the patient
     affine = np.array([[1.0, 0, 0, -7], [0, 1, 0, -7], [0, 0, 5, 0], [0, 0, 0, 1]])
-    nibabel.save(nibabel.Nifti1Image(turned, affine), tmp_path / "mask.nii.gz")
+    saved(tmp_path / "mask.nii.gz", turned, affine)
     labels = tmp_path / "labels.csv"
     labels.write_text("file,mask\ns,../mask.nii.gz\n")
     made, _ = evaluate(models.segmenter(kind="volume"), on(tmp_path, labels=labels))
