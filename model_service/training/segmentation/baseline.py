@@ -7,16 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
+from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from torch.nn import functional
 
 from model_service.training.segmentation.config import SegmentationConfig
 from model_service.training.segmentation.data import Case, read_array, read_field, read_label
 
 Features = npt.NDArray[np.float32]
-_PER_CASE = 4000
+_PER_CASE = 2000
 _SCALES = (1.0, 2.0, 3.0)
 _ATLAS_SHAPE = (36, 50, 36)
 

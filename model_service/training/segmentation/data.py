@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -180,10 +181,15 @@ def _scan_vessels(root: Path) -> tuple[list[Case], list[str]]:
     return [case for case in cases if case.label.is_file()], lonely
 
 
-def read_array(path: Path) -> npt.NDArray[np.generic]:
+def open_volume(path: Path) -> Any:  # noqa: ANN401
+    """Open a NIfTI file; nothing is read of its voxels yet."""
+    return nibabel.load(path)
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
     """Read an image or label file with its first axis as MONAI's readers have it: x, y (, z or channel)."""
     if path.name.endswith(".nii.gz"):
-        return np.asarray(nibabel.load(path).dataobj)  # type: ignore[attr-defined]
+        return np.asarray(open_volume(path).dataobj)
     with Image.open(path) as image:
         return np.asarray(image).swapaxes(0, 1)
 
@@ -192,8 +198,7 @@ def read_image(case: Case) -> MetaTensor:
     """Read an image as channels x spatial with its geometry, as MONAI's own reading of files gives it."""
     values = torch.from_numpy(read_array(case.image).astype(np.float32))
     if case.image.name.endswith(".nii.gz"):
-        affine = torch.from_numpy(nibabel.load(case.image).affine)  # type: ignore[attr-defined]
-        return MetaTensor(values[None], affine=affine)
+        return MetaTensor(values[None], affine=torch.from_numpy(open_volume(case.image).affine))
     return MetaTensor(values.movedim(-1, 0))
 
 
@@ -201,8 +206,8 @@ def read_label(case: Case, config: SegmentationConfig) -> npt.NDArray[np.int64]:
     """Read the reference on its own grid: 0 background, 1 and on the foreground classes."""
     values = read_array(case.label)
     if config.data.kind == "hippocampus":
-        return values.astype(np.int64)
-    return (values > 0).astype(np.int64)
+        return np.asarray(values, dtype=np.int64)
+    return np.asarray(values > 0, dtype=np.int64)
 
 
 def read_field(case: Case) -> npt.NDArray[np.bool_]:
@@ -262,10 +267,10 @@ def prepare(case: Case, preprocessing: Preprocessing, config: SegmentationConfig
 
 
 def _check_grids(case: Case) -> None:
-    image, label = nibabel.load(case.image), nibabel.load(case.label)  # type: ignore[attr-defined]
+    image, label = open_volume(case.image), open_volume(case.label)
     if image.shape != label.shape or not np.allclose(image.affine, label.affine, atol=1e-3):
         raise ValueError("image and label lie on different grids")
-    if nibabel.aff2axcodes(image.affine) != ("R", "A", "S"):  # type: ignore[attr-defined]
+    if nibabel.aff2axcodes(image.affine) != ("R", "A", "S"):  # type: ignore[no-untyped-call]
         raise ValueError("the set's volumes are expected in RAS order")
 
 

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from monai.metrics.meandice import compute_dice
 
 from model_service.training.metrics import Estimate
 
@@ -119,7 +120,7 @@ def reliability(counts: Histogram) -> list[dict[str, float]]:
 def _coarse(counts: Histogram) -> Histogram:
     size = _BINS // _RELIABILITY_BINS
     padded = np.concatenate([np.zeros((_BINS - len(counts), 3)), counts])
-    return padded.reshape(_RELIABILITY_BINS, size, 3).sum(axis=1)
+    return np.asarray(padded.reshape(_RELIABILITY_BINS, size, 3).sum(axis=1))
 
 
 def sensitivity(counts: Histogram, threshold: float) -> float:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,7 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_service.training.segmentation.config import SegmentationConfig
-from model_service.training.segmentation.data import Case, plain, read_field, read_image, read_label
+from model_service.training.segmentation.data import (
+    Case,
+    open_volume,
+    plain,
+    read_field,
+    read_image,
+    read_label,
+)
 from model_service.training.segmentation.network import Inferer, Preprocessing
 
 
@@ -70,7 +76,7 @@ def predict_case(
         logits = functional.interpolate(logits[None], size=label.shape, mode="bilinear")[0]
     spacing: tuple[float, ...] = (1.0,) * label.ndim
     if case.image.name.endswith(".nii.gz"):
-        spacing = tuple(float(v) for v in nibabel.load(case.image).header.get_zooms()[:3])  # type: ignore[attr-defined]
+        spacing = tuple(float(v) for v in open_volume(case.image).header.get_zooms()[:3])
     return Predicted(case, seen, logits, label, read_field(case), spacing)
 
 

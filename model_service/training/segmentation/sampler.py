@@ -50,10 +50,8 @@ class PatchSampler:
         # grid_sample wants the fastest axis first, and -1 to 1 from first to last voxel.
         grid = (points / (shape - 1) * 2 - 1).flip(-1)[None]
         both = torch.cat([case.image, case.target])[None]
-        patch = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[
-            0
-        ]
-        image, target = patch.split([len(case.image), len(case.target)])
+        drawn = functional.grid_sample(both, grid, padding_mode="zeros", align_corners=True)[0]
+        image, target = drawn[: len(case.image)], drawn[len(case.image) :]
         if len(target) > 1:
             target = torch.cat([1 - target[1:].sum(dim=0, keepdim=True), target[1:]])
         return image, target

@@ -1,4 +1,5 @@
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from model_service.training.segmentation.predict import largest_part, masks
 EMPTY = np.zeros((4, 4, 4), dtype=bool)
 
 
-def cube(low: int, high: int, side: int = 12) -> np.ndarray:  # type: ignore[type-arg]
+def cube(low: int, high: int, side: int = 12) -> npt.NDArray[np.bool_]:
     mask = np.zeros((side, side, side), dtype=bool)
     mask[low:high, low:high, low:high] = True
     return mask
