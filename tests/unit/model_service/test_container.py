@@ -138,7 +138,8 @@ def test_a_long_analysis_stays_protected(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [(500, b"{}"), (200, b'{"failure": {"Reason": "TASK_NOT_VALID"}}'), (200, b"<html>"), (200, b"[]")]
+    "answer",
+    [(500, b"{}"), (200, b'{"failure": {"Reason": "TASK_NOT_VALID"}}'), (200, b"<html>"), (200, b"[]")],
 )
 def test_an_agent_that_refuses_is_asked_again_later(agent: Agent, answer: tuple[int, bytes]) -> None:
     clock = Clock()
