@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import burned_in, deid, ingest, stow, way
+from benchmarks import burned_in, deid, ingest, stow, way, worker
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "ingest": ingest.run,
     "stow": stow.run,
     "way": way.run,
+    "worker": worker.run,
 }
 
 
