@@ -43,7 +43,7 @@ def describe(said: Said) -> Described:
 class _Description:
     def __init__(self, said: Said) -> None:
         self.said = said
-        self.sources = Sources(said.sources)
+        self.sources = Sources(said.sources, said.volume.spacing_mm[0] if said.volume else None)
         self.pictures = Pictures(self.sources)
         self.telling: Telling = tell(said, self.sources)
         self.remarks: list[Remark] = list(self.telling.remarks)

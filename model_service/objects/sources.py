@@ -152,11 +152,13 @@ class Sources:
     ----------
     images
         Datasets with file meta information.
+    distance_mm
+        Between the slices of a volume; stands for a Slice Thickness that is not told.
     """
 
-    def __init__(self, images: Iterable[Dataset]) -> None:
+    def __init__(self, images: Iterable[Dataset], distance_mm: float | None = None) -> None:
         with quiet():
-            found = [Source(_header(image), image) for image in images]
+            found = [Source(_header(image, distance_mm), image) for image in images]
         self._by_uid = {source.sop_uid: source for source in found}
 
     def __iter__(self) -> Iterator[Source]:
@@ -171,7 +173,7 @@ class Sources:
         return self._by_uid[sop_uid]
 
 
-def _header(image: Dataset) -> Dataset:
+def _header(image: Dataset, distance_mm: float | None) -> Dataset:
     header = Dataset()
     for tag in image.keys():
         # Sequences of private creators are the largest part of some headers, and nothing here asks for them.
@@ -184,6 +186,9 @@ def _header(image: Dataset) -> Dataset:
             setattr(header, keyword, "")
     if str(header.PatientSex) not in _SEXES:
         header.PatientSex = ""
+    if "ImagePositionPatient" in header and not numbers(header, "SliceThickness"):
+        # May be empty in a slice (PS3.3 C.7.6.2), must not be in what is derived of it; None where nobody knows.
+        header.SliceThickness = next(iter(numbers(header, "SpacingBetweenSlices")), distance_mm)
     if (spacing := numbers(header, "PixelSpacing")) and min(spacing) <= 0:
         del header.PixelSpacing
     # Our own texts go beside the sources', and not every label of a bundle fits into their character set.

@@ -76,7 +76,7 @@ def _together(source: Source) -> tuple[object, ...]:
     header = source.header
     directions = numbers(functional_item(header, 0, "PlaneOrientationSequence"), "ImageOrientationPatient")
     spacing = numbers(functional_item(header, 0, "PixelMeasuresSequence"), "PixelSpacing")
-    where = str(header.SeriesInstanceUID), str(header.FrameOfReferenceUID), source.size
+    where = str(header.get("SeriesInstanceUID")), str(header.FrameOfReferenceUID), source.size
     # Rounded as headers round them; a SEG has one orientation for all of its frames.
     return (*where, tuple(round(each, 3) for each in directions), tuple(round(each, 4) for each in spacing))
 

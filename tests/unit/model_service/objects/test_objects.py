@@ -396,6 +396,26 @@ def test_a_header_that_a_library_does_not_understand_costs_the_object_and_not_th
     assert Remark.REPORT_NOT_WRITTEN in described.remarks
 
 
+@needs_validator
+@pytest.mark.parametrize(
+    "absent", ["SliceThickness", "PatientID", "StudyID", "PatientSex", "AccessionNumber"]
+)
+def test_what_may_be_empty_may_be_absent(absent: str, tmp_path: Path) -> None:
+    images = [sample("CT_small.dcm") for _ in range(3)]
+    for number, image in enumerate(images):
+        image.SOPInstanceUID = f"{image.SOPInstanceUID}.{number}"
+        image.ImagePositionPatient[2] += 2 * number
+        del image[absent]
+    volume = load_volume(images)
+    labels = Segmented(blocks(volume.values.shape))
+    described = describe(said(segmentation("volume"), images, [labels], volume=volume))
+    assert described.remarks == ()
+    for part in dicoms(described):
+        path = tmp_path / f"{part.kind.value}.dcm"
+        path.write_bytes(part.content)
+        assert not list(errors(path)), part.kind
+
+
 _TWICE = """
 import hashlib, sys
 sys.path.insert(0, "tests/unit/model_service/objects")
