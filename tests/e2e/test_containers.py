@@ -114,6 +114,18 @@ def test_an_image_that_serves_starts_and_answers_its_health_check(tmp_path: Path
         assert process.wait(20) in (0, -signal.SIGTERM)
 
 
+SERVING = """
+import sys
+import model_service.objects
+from model_service.inference import load_model
+from model_service.registry import bundles
+
+for folder in bundles().values():
+    load_model(folder, "cpu")
+assert not {"torch", "monai"} & set(sys.modules)
+"""
+
+
 def test_the_workers_image_without_torch_starts_is_healthy_and_stops_on_sigterm(tmp_path: Path) -> None:
     """The CPU variant holds the packages of its own requirements and nothing else."""
     root, packages = tmp_path / "root", tmp_path / "packages"
@@ -129,15 +141,16 @@ def test_the_workers_image_without_torch_starts_is_healthy_and_stops_on_sigterm(
     }
 
     def run(*arguments: str) -> int:
-        command = [sys.executable, "-S", "-m", "model_service", *arguments]
+        command = [sys.executable, "-S", *arguments]
         environment = surroundings(root, settings, packages)
         return subprocess.run(command, cwd=root, env=environment, check=False).returncode
 
     with container("model_service", root, settings, libraries=packages) as process:
         wait_for("the worker", lambda: "worker started" in log.read_text() or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
-        wait_for("its heartbeat", lambda: run("health") == 0, 60)
-        assert run("sbom", str(tmp_path / "sbom.cdx.json")) == 0
+        wait_for("its heartbeat", lambda: run("-m", "model_service", "health") == 0, 60)
+        assert run("-m", "model_service", "sbom", str(tmp_path / "sbom.cdx.json")) == 0
+        assert run("-c", SERVING) == 0
         process.terminate()
         assert process.wait(60) == 0
     assert "worker stopped" in log.read_text()
