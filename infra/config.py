@@ -39,6 +39,13 @@ class LambdaAssets(StrEnum):
     SHIM = "shim"
 
 
+class WorkerDevice(StrEnum):
+    """What a model worker computes on."""
+
+    GPU = "gpu"
+    CPU = "cpu"
+
+
 @dataclass(frozen=True)
 class Config:
     """The choices of one deployment.
@@ -59,7 +66,9 @@ class Config:
     portal_cidrs
         Networks that may reach the portal over the internet; without any it is reachable inside the VPC only.
     max_workers
-        Upper bound of model workers, each with one GPU.
+        Upper bound of model workers.
+    worker_device
+        ``gpu``: ECS Managed Instances with one GPU each; ``cpu``: Fargate.
     operations_email
         Who is told of alarms, besides whoever subscribes to the topic.
     expect_arrivals_minutes
@@ -73,6 +82,7 @@ class Config:
     certificate_arn: str | None = None
     portal_cidrs: tuple[str, ...] = ()
     max_workers: int = 4
+    worker_device: WorkerDevice = WorkerDevice.GPU
     operations_email: str | None = None
     expect_arrivals_minutes: int | None = None
 
@@ -87,6 +97,7 @@ class Config:
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
             portal_cidrs=_cidrs(node.try_get_context("portal_cidrs")),
             max_workers=_max_workers(node.try_get_context("max_workers")),
+            worker_device=_worker_device(node.try_get_context("worker_device")),
             operations_email=_email(node.try_get_context("operations_email")),
             expect_arrivals_minutes=_arrivals(node.try_get_context("expect_arrivals_minutes")),
         )
@@ -223,6 +234,14 @@ def _max_workers(value: object) -> int:
         message = f"max_workers must be at least 1, not {workers}"
         raise ConfigError(message)
     return workers
+
+
+def _worker_device(value: object) -> WorkerDevice:
+    try:
+        return WorkerDevice(str(value or WorkerDevice.GPU))
+    except ValueError as error:
+        message = f"worker_device is 'gpu' or 'cpu', not {value!r}"
+        raise ConfigError(message) from error
 
 
 def _email(value: object) -> str | None:

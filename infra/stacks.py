@@ -153,7 +153,7 @@ class NetworkStack(Stack):
 
 
 class ComputeStack(Stack):
-    """The model workers and their GPU capacity, in a stack of its own: nothing else needs a GPU."""
+    """The model workers and their capacity, in a stack of its own: nothing else needs a GPU."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class ComputeStack(Stack):
         config: Config,
     ) -> None:
         super().__init__(scope, construct_id, description="FirstRead: model workers")
-        Worker(self, "Worker", store=store, network=network, analyze=analyze, max_workers=config.max_workers)
+        Worker(self, "Worker", store=store, network=network, analyze=analyze, config=config)
 
 
 class PortalStack(Stack):

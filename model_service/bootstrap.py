@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pydantic import Field
+from pynamodb.exceptions import PynamoDBException
 
 from firstread.environment import (
     AnalyzeQueuesSettings,
@@ -17,6 +18,7 @@ from firstread.environment import (
     StudiesBucketSettings,
     StudiesSettings,
 )
+from firstread.handling import describe
 from firstread.records import tables
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
@@ -28,6 +30,7 @@ from model_service.analyse import Analyse
 from model_service.heartbeat import Heartbeat
 from model_service.inbox import Inbox
 from model_service.inference import load_model
+from model_service.log import logger
 from model_service.models import Models
 from model_service.protection import Protection
 from model_service.running import in_a_process
@@ -81,7 +84,11 @@ def worker() -> Worker:
     settings = Settings()
     inbox = Inbox(settings.analyze_urgent_queue_url, settings.analyze_queue_url, meter)
     step = analyse(settings)
-    step.models.warm_up(each for each in step.registrations.all() if each.state is not ModelState.OFF)
+    try:
+        step.models.warm_up(each for each in step.registrations.all() if each.state is not ModelState.OFF)
+    except PynamoDBException as error:
+        # The table is out of reach for now: the worker waits for it as it does later, and loads when asked.
+        logger.error("models not loaded ahead", extra=describe(error))
     return Worker(inbox, step, last_try=in_a_process, beat=_beat(Heartbeat(), Protection.of_environment()))
 
 

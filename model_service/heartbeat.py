@@ -9,7 +9,7 @@ from pathlib import Path
 from firstread.errors import FirstReadError
 
 LONGEST_SECONDS = 4000
-"""An analysis may take an hour (`manifest.BundleManifest.timeout_seconds`); a worker that is silent for longer hangs."""
+"""An analysis may take an hour (`BundleManifest.timeout_seconds`); a worker that is silent for longer hangs."""
 _EVERY_SECONDS = 1.0
 
 

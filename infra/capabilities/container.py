@@ -20,11 +20,20 @@ PROGRAMS: Final = ("functions", "ingest_service", "model_service", "portal")
 _SCRATCH: Final = "scratch"
 
 
-def image(program: str) -> ecs.ContainerImage:
-    """Return the image of a program, built from the repository; Docker is needed at deployment only."""
+def image(program: str, *, variant: str = "") -> ecs.ContainerImage:
+    """Return the image of a program, built from the repository; Docker is needed at deployment only.
+
+    Parameters
+    ----------
+    program
+        Its folder.
+    variant
+        Build argument ``VARIANT``, for a Dockerfile that makes several images.
+    """
     return ecs.ContainerImage.from_asset(
         str(REPOSITORY),
         file=f"{program}/Dockerfile",
+        build_args={"VARIANT": variant} if variant else None,
         platform=ecr_assets.Platform.LINUX_AMD64,
         exclude=_others(program),
     )

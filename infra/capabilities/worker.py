@@ -1,4 +1,4 @@
-"""The model worker: one GPU each, none while there is nothing to analyse."""
+"""The model worker: with a GPU each, or on the CPU; none while there is nothing to analyse."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,20 +24,21 @@ from infra.capabilities.container import acknowledge_task, give_scratch_space, i
 from infra.capabilities.network import Network, outbound_https_only
 from infra.capabilities.store import Store
 from infra.capabilities.worker_scaling import WorkerScaling
+from infra.config import Config, WorkerDevice
 from infra.guard import acknowledge
 
 _PROGRAM: Final = "model_service"
 
 
 class Worker(Construct):
-    """The service of model workers on ECS Managed Instances.
+    """The service of model workers, on ECS Managed Instances with a GPU each or on Fargate.
 
     Parameters
     ----------
     analyze
         The queues the workers read, the urgent one first; their depth decides how many workers there are.
-    max_workers
-        Upper bound of workers, and so of GPU instances.
+    config
+        Says what they compute on, and the upper bound of workers, and so of GPU instances.
     """
 
     def __init__(
@@ -48,20 +49,20 @@ class Worker(Construct):
         store: Store,
         network: Network,
         analyze: Sequence[sqs.IQueue],
-        max_workers: int,
+        config: Config,
     ) -> None:
         super().__init__(scope, construct_id)
         group = outbound_https_only(
             self, "SecurityGroup", vpc=network.vpc, description="FirstRead model workers"
         )
-        capacity = self._capacity(network, group)
+        self._gpu = config.worker_device is WorkerDevice.GPU
         self.task = ecs.TaskDefinition(
             self,
             "Task",
-            compatibility=ecs.Compatibility.MANAGED_INSTANCES,
+            compatibility=(ecs.Compatibility.MANAGED_INSTANCES if self._gpu else ecs.Compatibility.FARGATE),
             network_mode=ecs.NetworkMode.AWS_VPC,
-            cpu="3072",
-            memory_mib="12288",
+            cpu="3072" if self._gpu else "4096",
+            memory_mib="12288" if self._gpu else "16384",
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.X86_64,
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
@@ -74,9 +75,7 @@ class Worker(Construct):
             "Service",
             cluster=network.cluster,
             task_definition=self.task,
-            capacity_provider_strategies=[
-                ecs.CapacityProviderStrategy(capacity_provider=capacity.capacity_provider_name, weight=1)
-            ],
+            capacity_provider_strategies=self._capacity(network, group) if self._gpu else None,
             security_groups=[group],
             vpc_subnets=network.inside,
             # A queue waits while workers are replaced; a second set of GPU instances would only cost.
@@ -86,10 +85,15 @@ class Worker(Construct):
             enable_ecs_managed_tags=True,
         )
         WorkerScaling(
-            self, "Scaling", cluster=network.cluster, service=service, queues=analyze, max_workers=max_workers
+            self,
+            "Scaling",
+            cluster=network.cluster,
+            service=service,
+            queues=analyze,
+            max_workers=config.max_workers,
         )
 
-    def _capacity(self, network: Network, group: ec2.ISecurityGroup) -> ecs.ManagedInstancesCapacityProvider:
+    def _capacity(self, network: Network, group: ec2.ISecurityGroup) -> list[ecs.CapacityProviderStrategy]:
         capacity = ecs.ManagedInstancesCapacityProvider(
             self,
             "Capacity",
@@ -119,14 +123,14 @@ class Worker(Construct):
             reason="The ECS agent registers an instance of unknown ARN; no data is reachable by it.",
         )
         acknowledge_own_policy(capacity)
-        return capacity
+        return [ecs.CapacityProviderStrategy(capacity_provider=capacity.capacity_provider_name, weight=1)]
 
     def _add_container(self, store: Store, analyze: Sequence[sqs.IQueue]) -> None:
         buckets, tables = store.buckets, store.tables
         urgent, routine = analyze
         container = self.task.add_container(
             "Worker",
-            image=image(_PROGRAM),
+            image=image(_PROGRAM, variant="gpu" if self._gpu else "cpu"),
             command=["python", "-m", _PROGRAM, "worker"],
             environment=variables(
                 {
@@ -143,7 +147,15 @@ class Worker(Construct):
                 },
                 program=_PROGRAM,
             ),
-            gpu_count=1,
+            gpu_count=1 if self._gpu else None,
+            health_check=ecs.HealthCheck(
+                # ECS passes over what the Dockerfile says.
+                command=["CMD", "python", "-m", _PROGRAM, "health"],
+                interval=Duration.seconds(60),
+                timeout=Duration.seconds(20),
+                start_period=Duration.seconds(300),
+                retries=3,
+            ),
             logging=log_driver(self, program=_PROGRAM, key=store.keys.data),
             readonly_root_filesystem=True,
             # Time to finish the study in hand; what is not finished becomes visible again.

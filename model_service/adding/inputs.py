@@ -1,6 +1,6 @@
 """``input`` of a manifest, derived from the preprocessing and the inferer of a MONAI configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -62,7 +62,21 @@ class InputReader:
         BundleError
             If a step cannot be said in a manifest; names it.
         """
-        steps = {
+        if not self.config.has("preprocessing"):
+            raise BundleError("inference configuration has no item preprocessing")
+        for step, arguments, where in self.config.components("@preprocessing", "preprocessing"):
+            if step in _NEUTRAL or not self._is_of_the_image(arguments, where):
+                continue
+            if step not in self.steps:
+                raise BundleError(f"{where}: this step has no counterpart in a manifest")
+            self.steps[step](arguments, where)
+        self._inferer()
+        return self._volume() if self.dimensions == 3 else self._image()
+
+    @property
+    def steps(self) -> Mapping[str, Callable[[Arguments, str], None]]:
+        """Return the steps that have a counterpart in a manifest."""
+        return {
             "LoadImage": self._load,
             "Orientation": self._orientation,
             "Spacing": self._spacing,
@@ -76,16 +90,6 @@ class InputReader:
             "ScaleIntensityRangePercentiles": self._percentiles,
             "NormalizeIntensity": self._normalize,
         }
-        if not self.config.has("preprocessing"):
-            raise BundleError("inference configuration has no item preprocessing")
-        for step, arguments, where in self.config.components("@preprocessing", "preprocessing"):
-            if step in _NEUTRAL or not self._is_of_the_image(arguments, where):
-                continue
-            if step not in steps:
-                raise BundleError(f"{where}: this step has no counterpart in a manifest")
-            steps[step](arguments, where)
-        self._inferer()
-        return self._volume() if self.dimensions == 3 else self._image()
 
     def _is_of_the_image(self, arguments: Arguments, where: str) -> bool:
         keys = self.config.data(arguments.get("keys", "image"), f"{where}.keys")

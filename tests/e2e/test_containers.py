@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -34,13 +34,22 @@ def unpack(program: str, folder: Path) -> list[str]:
     return command
 
 
-def surroundings(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+def installed(requirements: Path, folder: Path) -> Path:
+    """Return a folder with the packages of a requirements file, and no other."""
+    for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", requirements.read_text(), re.MULTILINE):
+        found = distribution(name)
+        tops = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}
+        for top in tops:
+            (folder / top).exists() or (folder / top).symlink_to(str(found.locate_file(top)))
+    return folder
+
+
+def surroundings(folder: Path, settings: dict[str, str], libraries: Path | None = None) -> dict[str, str]:
     """Return the environment of a program that runs in a folder."""
-    libraries = sysconfig.get_paths()["purelib"]
     buckets = ("incoming_bucket", "studies_bucket", "results_bucket", "models_bucket")
     return {
         # -S: no .pth file, so that the editable install cannot lend what the image lacks.
-        "PYTHONPATH": os.pathsep.join([str(folder), libraries]),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(libraries or sysconfig.get_paths()["purelib"])]),
         "PYTHONUNBUFFERED": "1",
         "HOME": str(folder),
         "PATH": os.environ["PATH"],
@@ -55,7 +64,9 @@ def surroundings(folder: Path, settings: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def container(
+    program: str, folder: Path, settings: dict[str, str], **libraries: Path
+) -> Iterator[subprocess.Popen[str]]:
     """Run the command of a program's Dockerfile on a copy of what the image holds."""
     command = unpack(program, folder)
     assert command[0] == "python"
@@ -65,7 +76,7 @@ def container(program: str, folder: Path, settings: dict[str, str]) -> Iterator[
         subprocess.Popen(
             [sys.executable, "-S", *command[1:]],
             cwd=folder,
-            env=surroundings(folder, settings),
+            env=surroundings(folder, settings, **libraries),
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,19 +114,48 @@ def test_an_image_that_serves_starts_and_answers_its_health_check(tmp_path: Path
         assert process.wait(20) in (0, -signal.SIGTERM)
 
 
-def test_the_workers_image_loads_its_models_and_stops_on_sigterm(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+SERVING = """
+import sys
+import model_service.objects
+from model_service.inference import load_model
+from model_service.registry import bundles
+
+for folder in bundles().values():
+    load_model(folder, "cpu")
+assert not {"torch", "monai"} & set(sys.modules)
+"""
+
+
+def test_the_workers_image_without_torch_starts_is_healthy_and_stops_on_sigterm(tmp_path: Path) -> None:
+    """The CPU variant holds the packages of its own requirements and nothing else."""
+    root, packages = tmp_path / "root", tmp_path / "packages"
+    for folder in (root, packages):
+        folder.mkdir()
+    installed(REPOSITORY / "infra" / "worker-cpu-requirements.txt", packages)
+    assert (packages / "onnxruntime").exists() and not (packages / "torch").exists()
+    log = root / "log"
     settings = {
         "FIRSTREAD_ANALYZE_QUEUE_URL": "http://127.0.0.1:1/0/analyze",
         "FIRSTREAD_ANALYZE_URGENT_QUEUE_URL": "http://127.0.0.1:1/0/urgent",
+        "TMPDIR": str(tmp_path),
     }
-    with container("model_service", tmp_path, settings) as process:
+
+    def run(*arguments: str) -> int:
+        command = [sys.executable, "-S", *arguments]
+        environment = surroundings(root, settings, packages)
+        return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+
+    with container("model_service", root, settings, libraries=packages) as process:
         wait_for("the worker", lambda: "worker started" in log.read_text() or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
-        time.sleep(0.5)
+        wait_for("its heartbeat", lambda: run("-m", "model_service", "health") == 0, 60)
+        assert run("-m", "model_service", "sbom", str(tmp_path / "sbom.cdx.json")) == 0
+        assert run("-c", SERVING) == 0
         process.terminate()
         assert process.wait(60) == 0
     assert "worker stopped" in log.read_text()
+    listed = {each["name"] for each in json.loads((tmp_path / "sbom.cdx.json").read_text())["components"]}
+    assert "onnxruntime" in listed and "torch" not in listed
 
 
 LAMBDA = """

@@ -52,8 +52,9 @@ def unchanged(cloud: Cloud) -> bool:
     return MODELS.all() == [] and "Contents" not in cloud.s3.list_objects_v2(Bucket="models")
 
 
+@pytest.mark.usefixtures("cloud")
 def test_a_bundle_is_checked_run_stored_and_registered(
-    cloud: Cloud, came: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    came: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert add(str(came), "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -94,9 +95,7 @@ def test_a_check_needs_no_pipeline(came: Path, capsys: pytest.CaptureFixture[str
     assert "FIRSTREAD_MODELS_TABLE" in capsys.readouterr().err
 
 
-def test_a_sample_of_ones_own(
-    cloud: Cloud, came: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sample_of_ones_own(came: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = tmp_path / "DOE^JANE.dcm"
     sample.write_bytes(encode(header()))
     assert add(str(came), "--check", "--sample", str(sample)) == 0
@@ -153,9 +152,7 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def test_an_address(
-    server: Server, archived: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address(server: Server, archived: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     server.answers = {
         "/b.zip": (200, {}, archived),
         "/moved": (302, {"Location": "/b.zip"}, b""),
@@ -251,7 +248,7 @@ def test_the_command_runs_the_program_beside_the_library(
     assert "cannot be read" in capfd.readouterr().err
 
 
-def test_the_command_hands_its_options_over(came: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_hands_its_options_over(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
 
     class Done:
@@ -265,7 +262,5 @@ def test_the_command_hands_its_options_over(came: Path, monkeypatch: pytest.Monk
     options = ["--shadow", "--actor", "kim", "--sample", "a.dcm", "--manifest", "m.yaml"]
     done = CliRunner().invoke(app, ["model", "add", *options, "--deployed", "--", "-odd"])
     assert done.exit_code == 0
-    assert ran == [
-        ["-m", "model_service", "add"]
-        + ["--manifest", "m.yaml", "--sample", "a.dcm", "--actor", "kim", "--shadow", "--", "-odd"]
-    ]
+    handed = "-m model_service add --manifest m.yaml --sample a.dcm --actor kim --shadow -- -odd"
+    assert ran == [handed.split()]

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from firstread.arrival import Lane
+from firstread.messages import TRIES
 from firstread.storage import feed_key, incoming_key
 from infra.config import REPOSITORY
 from tests.infra.account import Account, Json
@@ -108,7 +109,7 @@ def _functions(account: Account) -> dict[str, tuple[str, Json]]:
 def test_work_queue(account: Account, name: str) -> None:
     queue = account.one(QUEUE, f"{name}Queue")
     assert queue["VisibilityTimeout"] == WORK[name]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == TRIES
     assert account.text(queue["RedrivePolicy"]["deadLetterTargetArn"]).startswith(f"{name}DeadLetters")
 
 

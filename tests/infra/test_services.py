@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 
 import pytest
 
@@ -89,6 +90,48 @@ def test_the_worker_has_one_nvidia_gpu(account: Account) -> None:
     wanted = capacity["InstanceLaunchTemplate"]["InstanceRequirements"]
     assert wanted["AcceleratorManufacturers"] == ["nvidia"]
     assert wanted["AcceleratorCount"] == {"Min": 1, "Max": 1}
+
+
+def test_workers_without_a_gpu_run_on_fargate(public_account: Account) -> None:
+    container = _container(public_account, "Worker")
+    assert "ResourceRequirements" not in container
+    assert container["ReadonlyRootFilesystem"] is True
+    task = public_account.one(TASK, "WorkerTask")
+    assert (task["RequiresCompatibilities"], task["Cpu"]) == (["FARGATE"], "4096")
+    assert not public_account.properties("AWS::ECS::CapacityProvider")
+    assert public_account.one(SERVICE, "WorkerService")["LaunchType"] == "FARGATE"
+
+
+def test_each_kind_of_worker_has_its_image(account: Account, public_account: Account) -> None:
+    for each, variant in ((account, "gpu"), (public_account, "cpu")):
+        manifests = [json.loads(path.read_text()) for path in each.folder.glob("*.assets.json")]
+        sources = [image["source"] for found in manifests for image in found.get("dockerImages", {}).values()]
+        built = [
+            source["dockerBuildArgs"]
+            for source in sources
+            if source["dockerFile"] == "model_service/Dockerfile"
+        ]
+        assert built == [{"VARIANT": variant}]
+
+
+def test_a_worker_that_hangs_is_replaced(account: Account) -> None:
+    check = _container(account, "Worker")["HealthCheck"]
+    assert check["Command"] == ["CMD", "python", "-m", "model_service", "health"]
+    text = (REPOSITORY / "model_service" / "Dockerfile").read_text()
+    assert f"CMD {json.dumps(check['Command'][1:])}" in text
+    assert (check["StartPeriod"], check["Retries"]) == (300, 3)
+
+
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_the_workers_requirements_are_pinned_by_hash(variant: str) -> None:
+    text = (REPOSITORY / "infra" / f"worker-{variant}-requirements.txt").read_text()
+    pinned = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n +--hash=sha256:", text, re.MULTILINE)
+    assert len(pinned) == text.count("==")
+    assert {"onnxruntime", "openvino", "highdicom"} <= set(pinned)
+    assert ({"torch", "monai"} <= set(pinned)) is (variant == "gpu")
+    assert bool({"torch", "monai"} & set(pinned)) is (variant == "gpu")
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    assert f"!infra/worker-{variant}-requirements.txt" in ignored
 
 
 def test_workers_scale_from_none(account: Account) -> None:

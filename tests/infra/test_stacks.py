@@ -161,6 +161,7 @@ def test_a_reason_must_be_one() -> None:
         ("portal_cidrs=0.0.0.0/0", "networks"),
         ("portal_cidrs=10.0.0.0/8", "certificate_arn"),
         ("max_workers=0", "max_workers"),
+        ("worker_device=tpu", "worker_device"),
         ("operations_email=me", "operations_email"),
         ("expect_arrivals_minutes=7", "expect_arrivals_minutes"),
         ("expect_arrivals_minutes=2000", "expect_arrivals_minutes"),

@@ -55,6 +55,7 @@ def programs() -> Mapping[str, tuple[type[Environment], ...]]:
         "model worker": "model_service.bootstrap:Settings",
         "portal": "portal.settings:PortalSettings",
     }
+    modules |= {"add": "model_service.adding.command:AddSettings"}
     modules |= {"ingest service": "ingest_service.settings:IngestSettings"}
     modules |= {"demo": "firstread.demo.show:DemoSettings"}
     found: dict[str, tuple[type[Environment], ...]] = {
