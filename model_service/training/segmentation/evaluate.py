@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from model_service.bundle import load_weights
+from model_service.training import tracking
 from model_service.training.data import digest
 from model_service.training.segmentation import measures
 from model_service.training.segmentation.baseline import Baseline
@@ -330,6 +331,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = evaluate(config, load_data(options.data, config.data, config.seed), options.run, series)
     text = json.dumps(report, indent=2) + "\n"
     (options.run / "metrics.json").write_text(text, encoding="utf-8")
+    with tracking.run(config.bundle.name, config.model_dump(mode="json"), options.run) as tracked:
+        tracked.metrics({f"test_{k}": v["value"] for k, v in report["test"].items() if isinstance(v, dict)})
+        tracked.artifact(options.run / "metrics.json")
     for name in config.classes:
         _LOG.info("test Dice %s %s", name, report["test"][f"dice_{name}"])
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_service.training import tracking
 from model_service.training.data import digest
 from model_service.training.segmentation.config import SegmentationConfig, load_config
 from model_service.training.segmentation.data import Prepared, SegmentationData, load_data, prepare
@@ -129,6 +130,22 @@ def validate(network: nn.Module, parts: BundleParts, cases: list[Prepared]) -> l
     return torch.tensor(rows).nanmean(dim=0).tolist()
 
 
+def _epoch(
+    state: TrainState,
+    config: SegmentationConfig,
+    parts: BundleParts,
+    training: list[Prepared],
+    validation: list[Prepared],
+) -> dict[str, float]:
+    """Train one epoch, validate where it is due, and return the row of the history."""
+    begun = time.monotonic()
+    row = {"epoch": state.epoch + 1, "loss": train_epoch(state, config, training)}
+    if state.epoch % config.validate_every == 0 or state.epoch == config.epochs:
+        scores = validate(state.average, parts, validation)
+        row |= {f"validation_dice_{n}": v for n, v in zip(config.classes, scores, strict=True)}
+    return row | {"seconds": time.monotonic() - begun, "threads": config.threads}
+
+
 def run(config: SegmentationConfig, data: SegmentationData, out: Path, stop_after: int | None = None) -> None:
     """Train from the last finished epoch and write weights, split and history to ``out``.
 
@@ -165,17 +182,15 @@ def run(config: SegmentationConfig, data: SegmentationData, out: Path, stop_afte
         data.duplicates,
         len(data.unpaired),
     )
-    while state.epoch < min(config.epochs, stop_after or config.epochs):
-        begun = time.monotonic()
-        row: dict[str, object] = {"epoch": state.epoch + 1, "loss": train_epoch(state, config, training)}
-        if state.epoch % config.validate_every == 0 or state.epoch == config.epochs:
-            scores = validate(state.average, parts, validation)
-            row |= {f"validation_dice_{n}": v for n, v in zip(config.classes, scores, strict=True)}
-        row |= {"seconds": time.monotonic() - begun, "threads": config.threads}
-        _LOG.info("%s", json.dumps(row))
-        with (out / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        state.save(out / "checkpoint")
+    with tracking.run(config.bundle.name, config.model_dump(mode="json"), out) as tracked:
+        while state.epoch < min(config.epochs, stop_after or config.epochs):
+            row = _epoch(state, config, parts, training, validation)
+            _LOG.info("%s", json.dumps(row))
+            with (out / "history.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            tracked.metrics({key: value for key, value in row.items() if key != "epoch"}, state.epoch)
+            state.save(out / "checkpoint")
+        tracked.artifact(out / "split.csv")
     # The last epoch, not the best on validation: the validation cases stay fresh for the operating choices.
     weights = {key: value.contiguous() for key, value in state.average.state_dict().items()}
     save_file(weights, out / "model.safetensors", {"format": "pt"})
