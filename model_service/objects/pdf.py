@@ -13,6 +13,7 @@ from PIL import Image as PictureFile
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from reportlab import rl_config
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -37,6 +38,9 @@ from model_service.objects.series import MANUFACTURER, RESEARCH_USE, Place
 from model_service.objects.sources import Source, Sources
 
 _FONT, _BOLD = "Vera", "VeraBd"
+# Streams as they are: text of printable characters costs more than the rest of the page, in Python.
+rl_config.useA85 = 0
+
 _WIDTH = A4[0] - 40 * mm
 _FIGURE_MM = 110
 
