@@ -20,6 +20,7 @@ from firstread.storage import Bucket
 from firstread.study import AnalysisStatus, Risk, Study
 from tests.support.dicoms import encode, header
 from tests.support.system import Run, wait_for
+from tests.support.zoo import manifest, write_manifest, zoo
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -90,12 +91,26 @@ def test_a_real_mr_study_gives_hippocampus_volumes_of_its_crop_series_only(run: 
     assert study.risk is Risk.UNKNOWN and study.status is AnalysisStatus.ANALYSED
 
 
-def test_a_real_ct_series_travels_as_a_volume_and_its_kind_is_seen(run: Run) -> None:
-    study, results = analysed(run, sorted(real("ct-torso/example_ct_dicom").iterdir()))
-    assert study.version_count == 20
+def test_a_real_ct_series_travels_as_a_volume_through_a_bundle_that_was_added(
+    run: Run, tmp_path: Path
+) -> None:
+    paths = sorted(real("ct-torso/example_ct_dicom").iterdir())
+    folder = zoo(tmp_path / "zoo_volumes", "volumes")
+    write_manifest(folder, manifest("volumes") | {"routing": {"modalities": ["CT"], "series": {}}})
+    run.firstread("model", "add", str(folder), "--shadow")
+    study, results = analysed(run, paths)
+    assert study.version_count == len(paths)
     assert results["modality_anatomy"].status is ResultStatus.DONE
     (reason,) = [why for model, why in study.not_applicable.items() if model.startswith("hippocampus@")]
     assert reason == "modality is CT"
+    found = results["zoo_volumes"]
+    assert (found.status, found.reason, found.shadow) == (ResultStatus.DONE, "", True)
+    (segmentation,) = objects(run, found, ObjectKind.SEGMENTATION)
+    assert (segmentation.Rows, segmentation.Columns) == (512, 512)
+    (referenced,) = segmentation.ReferencedSeriesSequence
+    assert len(referenced.ReferencedInstanceSequence) == len(paths)
+    assert study.status is AnalysisStatus.NO_MODEL and study.risk is Risk.UNKNOWN
+    run.firstread("model", "off", "zoo_volumes")
 
 
 def test_a_breast_ultrasound_of_a_malignant_mass_alerts(run: Run, tmp_path: Path) -> None:
