@@ -3,6 +3,8 @@
 import csv
 import json
 import logging
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -379,6 +381,13 @@ def test_errors_of_the_command_are_one_line(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
     assert all(line.startswith("evaluate: ") for line in said)
+
+
+def test_evaluating_needs_neither_torch_nor_monai() -> None:
+    """The extra `evaluation` does not bring them."""
+    code = "import sys, model_service.evaluation.command; print({'torch', 'monai'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_a_volume_s_nifti_is_written_as_it_came(tmp_path: Path) -> None:
