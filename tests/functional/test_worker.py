@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -415,3 +416,9 @@ def test_the_least_recently_used_model_makes_room(hospital: Hospital) -> None:
     models.forget(first)
     models.get(ids["a"])
     assert loaded.count("a@1") == 3
+
+
+def test_a_worker_starts_without_torch_and_monai() -> None:
+    code = "import sys, model_service.bootstrap; print({'torch', 'monai', 'onnxruntime'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
