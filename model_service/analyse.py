@@ -233,7 +233,6 @@ class Analyse:
                 precision=model.engine.precision,
                 study_uid=job.request.study_uid,
                 version=job.request.version,
-                completed_at=job.version.completed_at,
                 sources=job.inputs.sources,
                 frames=job.inputs.frames,
                 predictions=predictions,

@@ -110,7 +110,7 @@ def _facts(said: Said, sources: Sources) -> tuple[tuple[str, str], ...]:
         ("Digest of the bundle", said.bundle_sha256),
         ("Computed by", f"{said.engine}, {said.precision}"),
         ("Study", said.study_uid),
-        ("Version of the study", f"{said.version}, complete at {said.moment:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Version of the study", str(said.version)),
         ("Looked at", f"{_count(len(said.frames), 'frame')} of {_count(images, 'image')}"),
     )
 

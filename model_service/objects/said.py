@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
-from firstread.clock import from_text
+from firstread.dicom.metadata import study_date, text
 from firstread.imaging.volume import SourceFrame, Volume
 from firstread.result import Finding, ObjectKind, ResultObject
 from firstread.storage import result_key
@@ -17,6 +17,17 @@ from model_service.prediction import Prediction
 
 DICOM = "application/dicom"
 _SUFFIXES = {DICOM: "dcm", "image/png": "png", "text/html": "html"}
+
+
+_NO_DATE = date(1900, 1, 1)  # where no image has a date; the objects must have one
+
+
+def _time(image: Dataset) -> time | None:
+    """Return Study Time (0008,0030) to the second; None where it is not one."""
+    try:
+        return datetime.strptime(text(image, "StudyTime")[:6], "%H%M%S").time()
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -29,9 +40,6 @@ class Said:
         What computed it.
     study_uid, version
         The study version that was looked at.
-    completed_at
-        When the version was complete (`firstread.clock` text). Every date in the objects that is not the
-        sources' comes from it, so that a retry writes the same bytes.
     sources
         The images that were analysed, with file meta information; de-identified.
     frames
@@ -48,7 +56,6 @@ class Said:
     precision: str
     study_uid: str
     version: int
-    completed_at: str
     sources: Sequence[Dataset]
     frames: Sequence[SourceFrame]
     predictions: Sequence[Prediction]
@@ -56,8 +63,14 @@ class Said:
 
     @property
     def moment(self) -> datetime:
-        """Return the moment that all dates are made of, in UTC."""
-        return from_text(self.completed_at)
+        """Return the moment that all dates are made of: that of the study, as its images tell it.
+
+        Not the moment of the analysis: beside a Study Date that de-identification has shifted, a true date of the same
+        day would tell by how much.
+        """
+        images = list(self.sources)
+        day = next((found for found in map(study_date, images) if found is not None), _NO_DATE)
+        return datetime.combine(day, next(filter(None, map(_time, images)), time()), UTC)
 
 
 class Remark(StrEnum):

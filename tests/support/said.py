@@ -18,7 +18,6 @@ from model_service.prediction import LabelMap, Prediction
 from tests.support.dicoms import encode, header
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-COMPLETED = "2026-11-21T10:30:15.250000Z"
 
 
 def code(value: str, meaning: str, scheme: str = "SCT") -> dict[str, str]:
@@ -105,7 +104,6 @@ def said(
         precision="fp32",
         study_uid=str(sources[0].StudyInstanceUID),
         version=3,
-        completed_at=COMPLETED,
         sources=sources,
         frames=volume.frames if volume is not None else frames or each,
         predictions=predictions,

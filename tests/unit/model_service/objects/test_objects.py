@@ -452,3 +452,13 @@ def test_no_object_has_more_of_the_patient_than_its_sources() -> None:
         for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber"):
             assert written[keyword].value == value.sources[0][keyword].value
         assert written.file_meta.MediaStorageSOPInstanceUID == part.sop_uid
+
+
+@pytest.mark.parametrize("case", [radiograph_scored, slice_segmented])
+def test_no_date_of_an_object_is_that_of_the_analysis(case: Callable[[], Said]) -> None:
+    """A true date beside a shifted Study Date would tell the shift."""
+    said, described = made(case)
+    for part in dicoms(described):
+        dataset = read(part)
+        days = {str(each.value) for each in dataset if each.VR == "DA" and each.keyword != "PatientBirthDate"}
+        assert days - {""} == {f"{said.moment:%Y%m%d}"} == {str(said.sources[0].StudyDate)}, part.kind
