@@ -90,19 +90,22 @@ def test_the_same_cases_give_the_same_figures(two_folders: Path) -> None:
     )
 
 
-def test_subgroups_and_patients_come_from_the_csv(two_folders: Path) -> None:
-    lines = ["file,label,patient,scanner,age"]
+def test_subgroups_and_patients_come_from_the_csv(two_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["file,label,patient,scanner,age,site"]
     for i in range(6):
-        lines += [f"sick/{i}.png,1,p{i},A,{i}", f"well/{i}.png,0,p{i},{'' if i else 'A'},{i + 30}"]
+        lines += [f"sick/{i}.png,1,p{i},A,{i},X", f"well/{i}.png,0,p{i},{'' if i else 'A'},{i + 30},X"]
     labels = two_folders / "labels.csv"
     labels.write_text("\n".join(lines))
     made, _ = evaluate(models.classifier(), on(two_folders, labels=labels))
     assert (made.data.patients, made.data.patients_known, made.data.refused) == (6, 12, ())
     groups = {(each.column, each.value): each for each in made.figures[0].subgroups}
-    assert {column for column, _ in groups} == {"scanner", "age"}
+    assert {column for column, _ in groups} == {"scanner", "age"}  # one site is no subgroup
     assert groups["scanner", "A"].counts == {"positive": 6, "negative": 1}
     assert groups["scanner", "(empty)"].metrics["specificity"].value == 1
     assert groups["scanner", "(empty)"].metrics["auroc"].value is None
+    monkeypatch.setattr("model_service.evaluation.run._MOST_VALUES", 11)
+    made, _ = evaluate(models.classifier(), on(two_folders, labels=labels))
+    assert {each.column for each in made.figures[0].subgroups} == {"scanner"}  # twelve ages are no groups
 
 
 def test_without_labels_there_are_predictions_only(two_folders: Path) -> None:
