@@ -114,6 +114,8 @@ def test_without_labels_there_are_predictions_only(two_folders: Path) -> None:
     assert made.figures == ()
     assert len(rows(options)) == 12
     assert "nobody has said" in shown[0].fault.title
+    assert [each.name for each in shown[:4]] == [f"sick/{i}.png" for i in (5, 4, 3, 2)]
+    assert {each.name for each in shown[4:]} == {"sick/1.png", "well/0.png"}  # both 0.6, and no more than six
     assert "predictions only" in render(made, shown)
 
 
