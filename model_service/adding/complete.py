@@ -95,8 +95,8 @@ def _input(
         found = reader.read()
     except BundleError as error:
         raise BundleError(f"{error}; write `input` in {MANIFEST} instead") from None
-    strides = network.get("strides")
-    if not {"multiple_of", "size", "window"} & set(found) and _are_strides(strides):
+    strides = _strides(network.get("strides"))
+    if strides and not {"multiple_of", "size", "window"} & set(found):
         # A U-Net cannot take other sides at all; whoever ran the bundle had images that fit.
         found["multiple_of"] = math.prod(strides)
         reader.remarks.append(
@@ -105,8 +105,9 @@ def _input(
     return found, reader.remarks
 
 
-def _are_strides(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, int) and each > 0 for each in value)
+def _strides(value: object) -> list[int]:
+    found = value if isinstance(value, list) else []
+    return found if all(isinstance(each, int) and each > 0 for each in found) else []
 
 
 def _output(manifest: dict[str, Any], config: Config) -> None:

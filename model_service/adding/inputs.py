@@ -29,6 +29,11 @@ _NEUTRAL = frozenset(
         "ToTensor",
     }
 )
+# Where and how fast windows are computed, and what is beyond the edge.
+_SLIDING_NEUTRAL = (
+    *("sw_batch_size", "sw_device", "device", "progress", "cache_roi_weight_map", "cpu_thresh"),
+    *("buffer_steps", "buffer_dim", "padding_mode", "sigma_scale"),
+)
 _STATISTICS = ("minmax", "zscore")
 
 
@@ -275,16 +280,7 @@ class InputReader:
                 continue
             if name != "SlidingWindowInferer":
                 raise BundleError(f"{where}: this inferer has no counterpart in a manifest")
-            neutral = (
-                "sw_batch_size",
-                "sw_device",
-                "device",
-                "progress",
-                "cache_roi_weight_map",
-                "cpu_thresh",
-            )
-            neutral += ("buffer_steps", "buffer_dim", "padding_mode", "sigma_scale")
-            self._only(arguments, where, *neutral, "roi_size", "overlap", "mode")
+            self._only(arguments, where, *_SLIDING_NEUTRAL, "roi_size", "overlap", "mode")
             roi = self._numbers(arguments, where, "roi_size", self.dimensions)
             self._set("window", [int(each) for each in roi], where)
             self._set("overlap", self._value(arguments, where, "overlap", 0.25), where)

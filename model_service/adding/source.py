@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -25,6 +25,10 @@ _TAKEN = frozenset(
 )
 _CONFIGURATION = frozenset({".yaml", ".yml"})
 _PICKLES = frozenset({".pt", ".pth"})
+
+
+class _Body(Protocol):
+    def read(self, amount: int, /) -> bytes: ...
 
 
 def fetch(source: str, folder: Path) -> Path:
@@ -172,7 +176,7 @@ def _check_address(source: str) -> None:
         raise BundleError("a bundle comes by https:// only; http:// is for this machine itself")
 
 
-def _copy_bounded(body: IO[bytes], archive: IO[bytes]) -> None:
+def _copy_bounded(body: _Body, archive: IO[bytes]) -> None:
     total = 0
     while chunk := body.read(_CHUNK):
         total += len(chunk)

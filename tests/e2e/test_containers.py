@@ -40,7 +40,8 @@ def installed(requirements: Path, folder: Path) -> Path:
         found = distribution(name)
         tops = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}
         for top in tops:
-            (folder / top).exists() or (folder / top).symlink_to(str(found.locate_file(top)))
+            if not (folder / top).exists():
+                (folder / top).symlink_to(str(found.locate_file(top)))
     return folder
 
 

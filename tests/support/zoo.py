@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from monai.bundle import init_bundle
+from monai.bundle.scripts import init_bundle
 from monai.bundle.utils import DEFAULT_INFERENCE, DEFAULT_METADATA
-from monai.networks import nets
+from monai.networks.nets.densenet import DenseNet
+from monai.networks.nets.unet import UNet
 
 Kind = Literal["classifier", "images", "volumes", "detector"]
 KINDS: tuple[Kind, ...] = ("classifier", "images", "volumes", "detector")
@@ -130,7 +131,7 @@ def network(kind: Kind) -> torch.nn.Module:
     options = {key: each for key, each in NETWORKS[kind].items() if key != "_target_"}
     options |= {"out_channels": CHANNELS[kind]}
     options |= {"block_config": (2, 2)} if kind == "classifier" else {"channels": (4, 8, 16)}
-    made: torch.nn.Module = (nets.DenseNet if kind == "classifier" else nets.UNet)(**options)
+    made: torch.nn.Module = (DenseNet if kind == "classifier" else UNet)(**options)
     made.train()
     shape = (2, 1, 32, 32, 32) if kind == "volumes" else (4, 1, 64, 64)
     with torch.no_grad():
