@@ -161,7 +161,7 @@ def test_the_portal(account: Account) -> None:
         (CLEAN_PIXELS, {"Ledger", "Instances", "Vault"}),
         (APPLY_FEED, {"Ledger", "Orders", "Vault"}),
         *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
-        ("AlertingAlertRole", {"Studies", "Alerts"}),
+        ("AlertingAlertRole", {"Studies", "Alerts", "Outbox"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),
     ],
 )
