@@ -45,11 +45,11 @@ def run() -> None:
 
 
 _HEAD = """Against MONAI as it comes: eager torch in fp32 without gradients, its transforms, its
-`sliding_window_inference`. One thread, processor time, median of several rounds in which every way runs in turn. FirstRead runs the exported graph
-in fp32 on the engine that its probe found fastest."""
+`sliding_window_inference`. One thread, processor time, median of several rounds in which every way runs in turn.
+FirstRead runs the exported graph in fp32 on the engine that its probe found fastest."""
 _TAIL = """fp32 throughout. Where the processor has bf16, a setting lets OpenVINO use it, and scores then differ in the
-third digit; a processor with AVX2 alone has neither bf16 nor VNNI, so none of that was measured. int8 was not measured, and
-is not used."""
+third digit; a processor with AVX2 alone has neither bf16 nor VNNI, so none of that was measured. int8 was not
+measured, and is not used."""
 
 
 def _model(bundle: Path) -> LoadedModel:
