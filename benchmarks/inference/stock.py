@@ -82,6 +82,7 @@ class Segmenter:
         wanted = load_manifest(bundle).input
         assert isinstance(wanted, VolumeInput)
         assert wanted.window
+        assert wanted.spacing_mm
         self.network = _network(bundle)
         self.before = Compose(
             [
@@ -104,8 +105,8 @@ class Segmenter:
     def labels(self, volume: Volume) -> npt.NDArray[np.uint8]:
         """Segment a volume, on its own grid."""
         affine = torch.from_numpy(np.diag([-1.0, -1, 1, 1]) @ volume.affine)
-        ready: dict[str, Any] = dict(self.before({"image": MetaTensor(volume.values, affine=affine)}))  # type: ignore[arg-type]
+        ready: dict[str, Any] = dict(self.before({"image": MetaTensor(volume.values, affine=affine)}))
         with torch.no_grad():
             logits = self.inferer(ready["image"].as_tensor()[None], self.network)
-        done: dict[str, Any] = dict(self.after({"image": ready["image"], "pred": logits[0]}))  # type: ignore[arg-type]
+        done: dict[str, Any] = dict(self.after({"image": ready["image"], "pred": logits[0]}))
         return np.asarray(done["pred"][0].numpy().astype(np.uint8))
