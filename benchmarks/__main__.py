@@ -2,11 +2,12 @@
 
 import sys
 
-from benchmarks import burned_in, deid, ingest, stow, way, worker
+from benchmarks import burned_in, deid, inference, ingest, stow, way, worker
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
     "deid": deid.run,
+    "inference": inference.run,
     "ingest": ingest.run,
     "stow": stow.run,
     "way": way.run,

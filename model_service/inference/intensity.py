@@ -51,7 +51,7 @@ def _rank(values: Array) -> Array:
     # Values in one bin share their mean rank: a black border of any size becomes one grey value.
     ranks = (counts.cumsum() - 0.5 * counts) / values.size
     levels: Array = ((ranks - 0.5) / _UNIFORM_STD).astype(np.float32)
-    return levels[bins]
+    return np.asarray(levels[bins])
 
 
 def _zscore(values: Array, intensity: ZScore) -> Array:

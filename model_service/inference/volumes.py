@@ -144,7 +144,7 @@ def _resample(values: Array, axis: int, positions: npt.NDArray[np.float64]) -> A
     high -= low
     high *= part
     high += low
-    return high
+    return np.asarray(high)
 
 
 def _crop(values: Array, nearest: list[Index]) -> tuple[Array, list[Index]]:

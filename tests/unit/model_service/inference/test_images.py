@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,17 @@ def test_colour_has_three_planes() -> None:
     image = np.stack([scene(50, 40, seed) for seed in range(3)], -1)
     found = prepare_image(image, wanted(channels=3, size=[50, 40]))
     np.testing.assert_array_equal(found.values, np.moveaxis(image, -1, 0))
+
+
+@pytest.mark.parametrize("intensity", ["rank", "zscore"])
+def test_twin_of_training_in_colour(intensity: Intensity) -> None:
+    image = np.stack([scene(50, 70, seed) * np.float32(0.5 + seed / 4) for seed in range(3)], -1).clip(0, 1)
+    twin = Preprocess(48, intensity, cut_frame=False)
+    found = prepare_image(image, wanted(channels=3, size=[48, 48], intensity={"kind": intensity}))
+    expected = twin(torch.from_numpy(np.moveaxis(image, -1, 0).copy())[None])[0].numpy()
+    off = abs(found.values - expected)
+    assert (off > 1e-4).mean() < (0.05 if intensity == "rank" else 0.0001)
+    assert off.mean() < 1e-4
 
 
 def test_colour_channels_by_themselves() -> None:

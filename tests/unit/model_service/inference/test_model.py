@@ -296,7 +296,7 @@ def test_colour_image_by_windows(tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "made", network, wanted, segmentation(1, "sigmoid"))
     image = np.random.default_rng(2).random((50, 90, 3), np.float32)
     for engine in ("onnxruntime", "openvino"):
-        settings = InferenceSettings(inference_engine=engine, inference_threads=1)  # type: ignore[arg-type]
+        settings = InferenceSettings(inference_engine=engine, inference_threads=1)
         found = labels(load_model(folder, settings=settings), image)
         assert found.shape == (50, 90)
         assert 0 < found.mean() < 1

@@ -32,7 +32,7 @@ def volume(spacing: tuple[float, float, float] = (3.0, 1.0, 1.5), tilt: float = 
     affine = np.eye(4)
     affine[:3, :3] = turn @ axes * np.array(spacing)
     affine[:3, 3] = (10, -20, 30)
-    index = np.stack(np.indices(shape), -1)
+    index = np.moveaxis(np.indices(shape), 0, -1)
     waves = np.sin(index @ np.array([0.5, 0.2, 0.3])) + 0.1 * index[..., 1]
     return Volume(waves.astype(np.float32), affine, ())
 

@@ -47,6 +47,7 @@ def test_as_monai_slides(shape: list[int], side: int, overlap: float, blend: str
         blend,
     )
     assert found.dtype == np.float32
+    assert isinstance(expected, torch.Tensor)
     np.testing.assert_allclose(found, expected[0, 1].numpy(), rtol=1e-4, atol=1e-4)
 
 
