@@ -197,10 +197,7 @@ def _analyse(store: Store, model: Model) -> Analyse:
 
 def _opened(load: Load) -> Model:
     model = load_model(BUNDLES / load.bundle, device="cpu", settings=InferenceSettings(inference_threads=1))
-    series = model.manifest.routing.series
-    lax = RoutingRule(
-        series=series.model_copy(update={"planes": (), "max_slice_thickness_mm": None}) if series else None
-    )
+    lax = RoutingRule(series=SeriesRule() if model.manifest.routing.series else None)
     model.manifest = model.manifest.model_copy(update={"routing": lax})
     return cast(Model, model)
 
@@ -270,8 +267,8 @@ def run() -> None:
     head = ["studies per second", "model alone", "worker, one by one (ratio)", "worker, pipeline (ratio)"]
     text = (
         f"`python -m benchmarks worker`: median of {ROUNDS} rounds in turn. One engine thread; the model alone is "
-        "given decoded inputs, all at once. The worker reads, decodes, writes SEG, SR, overlays and reports, and records; "
-        "buckets and tables are in memory.\n\n" + table(head, rows)
+        "given decoded inputs, all at once. The worker reads, decodes, writes SEG, SR, overlays and reports, and "
+        "records; buckets and tables are in memory.\n\n" + table(head, rows)
     )
     write("What a worker leaves of its model's throughput", text)
     print(table(head, rows))

@@ -1,5 +1,6 @@
 """Preprocessing that training, evaluation and inference share, so that they cannot drift apart."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Intensity = Literal["rank", "zscore"]
+Intensity = Literal["rank", "zscore", "minmax"]
 
 # Ranks come from a histogram, not from a sort: linear time, and fine enough that a 12-bit image whose anatomy
 # fills a quarter of the range still gets a thousand levels.
@@ -16,6 +17,7 @@ _BINS = 16384
 # Standard deviation of a uniform variable on [0, 1]; brings rank images to unit variance.
 _UNIFORM_STD = 12**-0.5
 _FLAT = 1e-6
+_PERCENTILES = (1.0, 99.0)
 # The dark frame is looked for on a grid of averages, where noise does not count.
 _GRID = 64
 _DARK = 0.04
@@ -65,13 +67,14 @@ class Preprocess:
 
     The square is squashed, not padded, as in the training set. ``rank`` replaces each value by its rank
     within the image, so the result depends neither on exposure, window, gamma nor bit depth; ``zscore``
-    subtracts the mean and divides by the standard deviation.
+    subtracts the mean and divides by the standard deviation; ``minmax`` brings the first and the last percentile
+    to -1 and 1 and clips, so that nothing can be larger.
 
     Parameters
     ----------
     size : int
         Side of the square in pixels.
-    intensity : {"rank", "zscore"}
+    intensity : {"rank", "zscore", "minmax"}
         Standardisation of the intensities.
     cut_frame : bool
         Whether a dark frame is cut off first.
@@ -86,7 +89,7 @@ class Preprocess:
     def __init__(self, size: int, intensity: Intensity = "rank", cut_frame: bool = True) -> None:
         if size < 32:
             raise ValueError(f"size {size} is too small")
-        if intensity not in ("rank", "zscore"):
+        if intensity not in _STANDARDISE:
             raise ValueError(f"unknown intensity standardisation {intensity!r}")
         self.size = size
         self.intensity = intensity
@@ -104,7 +107,7 @@ class Preprocess:
             )
         ]
         stacked = torch.cat(resized)
-        return _rank(stacked) if self.intensity == "rank" else _zscore(stacked)
+        return _STANDARDISE[self.intensity](stacked)
 
     def boxes(self, batch: Tensor) -> list[Box]:
         """Return the part of each image that is used."""
@@ -157,6 +160,12 @@ def _zscore(batch: Tensor) -> Tensor:
     return (batch - mean) / std.clamp_min(_FLAT)
 
 
+def _minmax(batch: Tensor) -> Tensor:
+    limits = torch.tensor(_PERCENTILES, dtype=batch.dtype) / 100
+    low, high = (bound.view(-1, 1, 1, 1) for bound in torch.quantile(batch.flatten(1), limits, dim=1))
+    return (2 * (batch - low) / (high - low).clamp_min(_FLAT) - 1).clamp(-1, 1)
+
+
 def _rank(batch: Tensor) -> Tensor:
     flat = batch.flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
@@ -165,3 +174,10 @@ def _rank(batch: Tensor) -> Tensor:
     # Values in one bin share their mean rank: a black border of any size becomes one grey value.
     ranks = (counts.cumsum(1) - 0.5 * counts) / flat.shape[1]
     return ((ranks.gather(1, bins) - 0.5) / _UNIFORM_STD).view_as(batch)
+
+
+_STANDARDISE: dict[Intensity, Callable[[Tensor], Tensor]] = {
+    "rank": _rank,
+    "zscore": _zscore,
+    "minmax": _minmax,
+}

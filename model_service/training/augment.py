@@ -109,7 +109,9 @@ class Augment:
             torch.stack([scale[0] * sin * mirror, cos * scale[1], shift[1]], dim=1),
         ]
         grid = functional.affine_grid(torch.stack(rows, dim=1), list(batch.shape), align_corners=False)
-        return functional.grid_sample(batch, grid, padding_mode="zeros", align_corners=False)
+        # Black corners alone would become a mark of having been moved, which no image has at inference.
+        padding = "zeros" if float(self._uniform(1, 0, 1)) < config.black_corners else "border"
+        return functional.grid_sample(batch, grid, padding_mode=padding, align_corners=False)
 
     def _tone(self, batch: Tensor) -> Tensor:
         count, config = len(batch), self._config

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model_service.manifest import load_manifest
+from model_service.training.perturb import CHANGED
 
 _LOG = logging.getLogger(__name__)
 BEGIN, END = "<!-- metrics:begin -->", "<!-- metrics:end -->"
@@ -282,7 +283,8 @@ def _changes(title: str, changes: Mapping[str, Mapping[str, float]], columns: Ma
         [name.replace("_", " "), *(f"{figures[key]:.3f}" for key in columns)]
         for name, figures in changes.items()
     ]
-    return f"### {title}\n\n{_table(['test images', *columns.values()], rows)}"
+    note = f"At most {CHANGED} test images, evenly spread, after each change."
+    return f"### {title}\n\n{note}\n\n{_table(['change', *columns.values()], rows)}"
 
 
 def _activation(regions: Mapping[str, Mapping[str, float]]) -> str:
@@ -315,19 +317,12 @@ def _others(others: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _cost(metrics: Mapping[str, Any]) -> str:
-    training, speed = metrics["training"], metrics.get("speed")
-    text = (
+    training = metrics["training"]
+    return (
         "### Cost\n\n"
         f"{training['parameters']:,} parameters; {training['epochs']} of {training['scheduled_epochs']} scheduled "
         f"epochs in {training['wall_seconds'] / 60:.0f} minutes, {training['threads']} thread(s) of a shared CPU."
     )
-    if speed:
-        text += (
-            " One prediction in PyTorch, preprocessing and activation map included: "
-            f"{speed['median_ms_1_threads']:.0f} ms on one thread, {speed['median_ms_2_threads']:.0f} ms on two "
-            "(median; shared machine)."
-        )
-    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,6 @@ split.
 import logging
 import re
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +26,11 @@ from model_service.training.baseline import baseline_scores
 from model_service.training.config import TrainConfig
 from model_service.training.data import Dataset
 from model_service.training.perturb import (
+    CHANGED,
     ROBUSTNESS,
     SHORTCUTS,
     SPECIAL,
+    UNCHANGED,
     Perturbation,
     border_mask,
     lung_fields,
@@ -47,7 +48,6 @@ _DISCRIMINATION: dict[str, metrics.Metric] = {
 }
 _LUNGS = "lung_fields"
 _REGIONS: dict[str, Callable[[int, int], Tensor]] = {"outer_frame": border_mask, _LUNGS: lung_fields}
-_TIMED = 50
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,6 @@ def report(
         **_changes(classifier, data, indices, chosen, config),
         "activation": _activation(tested, config),
         "other_images": {name: _folder(classifier, path, chosen) for name, path in others.items()},
-        "speed": measure_speed(classifier, data),
     }
 
 
@@ -249,10 +248,11 @@ def _changes(
     chosen: Chosen,
     config: TrainConfig,
 ) -> dict[str, Any]:
-    """Score the test images after each change."""
+    """Score test images after each change."""
     result: dict[str, Any] = {}
+    indices = indices[:: -(-len(indices) // CHANGED)]
     shortcuts = SHORTCUTS | {name: SPECIAL[name] for name in config.shortcuts}
-    for kind, changes in (("shortcuts", shortcuts), ("robustness", ROBUSTNESS)):
+    for kind, changes in (("shortcuts", UNCHANGED | shortcuts), ("robustness", ROBUSTNESS)):
         result[kind] = {}
         for name, change in changes.items():
             scored = score(classifier, data, indices, change)
@@ -297,22 +297,6 @@ def _folder(classifier: Classifier, folder: Path, chosen: Chosen, limit: int = 2
         "flagged_share": float(chosen.flagged(scores).mean()),
         "median_probability": statistics.median(chosen.probabilities(scores).tolist()),
     }
-
-
-def measure_speed(classifier: Classifier, data: Dataset) -> dict[str, float]:
-    """Time `Classifier.predict` on single images of the set, per number of threads."""
-    image = data.pixels[0].astype(np.float32) / np.float32(255.0)
-    before, result = torch.get_num_threads(), {}
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        times = []
-        for _ in range(_TIMED):
-            begun = time.perf_counter()
-            classifier.predict(image)
-            times.append(time.perf_counter() - begun)
-        result[f"median_ms_{threads}_threads"] = 1000 * statistics.median(times)
-    torch.set_num_threads(before)
-    return result
 
 
 def _data(data: Dataset) -> dict[str, Any]:

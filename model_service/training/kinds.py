@@ -18,7 +18,7 @@ from model_service.training import metrics
 from model_service.training.baseline import baseline_scores
 from model_service.training.config import TrainConfig
 from model_service.training.data import Dataset
-from model_service.training.perturb import ROBUSTNESS, SHORTCUTS, Perturbation
+from model_service.training.perturb import CHANGED, ROBUSTNESS, SHORTCUTS, UNCHANGED, Perturbation
 from model_service.training.split import Split
 from model_service.training.train import predict_logits
 
@@ -224,15 +224,19 @@ def _baselines(data: Dataset, config: TrainConfig) -> dict[str, Any]:
 
 
 def _changes(network: nn.Module, preprocess: Preprocess, data: Dataset, chosen: Chosen) -> dict[str, Any]:
-    """Score the test images of a class after each change."""
+    """Score test images of a class after each change."""
     test = data.indices(Split.TEST)
     test = test[data.labels(test) != chosen.reject]
+    test = test[:: -(-len(test) // CHANGED)]
 
     def changed(change: Perturbation) -> dict[str, float]:
         logits = predict_logits(network, lambda batch: preprocess(change(batch)), data, test)
         return _figures(data.labels(test), logits, chosen)
 
-    kinds: Mapping[str, Mapping[str, Perturbation]] = {"shortcuts": SHORTCUTS, "robustness": ROBUSTNESS}
+    kinds: Mapping[str, Mapping[str, Perturbation]] = {
+        "shortcuts": UNCHANGED | SHORTCUTS,
+        "robustness": ROBUSTNESS,
+    }
     return {kind: {name: changed(change) for name, change in each.items()} for kind, each in kinds.items()}
 
 

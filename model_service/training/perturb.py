@@ -1,6 +1,4 @@
-"""Changes that ask a model what it relies on; each takes and returns N x channels x height x width in
-[0, 1].
-"""
+"""Changes that ask a model what it relies on: N x channels x height x width in [0, 1] in, and out."""
 
 from collections.abc import Callable
 
@@ -11,6 +9,8 @@ from torch.nn import functional
 Perturbation = Callable[[Tensor], Tensor]
 
 BORDER = 0.15
+CHANGED = 400
+"""At most so many images, evenly spread over the test split, are scored after each change."""
 
 
 def border_mask(height: int, width: int, border: float = BORDER) -> Tensor:
@@ -110,6 +110,7 @@ def letterboxed(batch: Tensor) -> Tensor:
     return functional.pad(small, (left, width - inner[1] - left, top, height - inner[0] - top))
 
 
+UNCHANGED: dict[str, Perturbation] = {"unchanged": lambda batch: batch}
 SHORTCUTS: dict[str, Perturbation] = {
     "border_of_0.10_hidden": lambda batch: hide_border(batch, 0.10),
     "border_of_0.15_hidden": hide_border,

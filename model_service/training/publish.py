@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from model_service.manifest import MANIFEST, BundleManifest
+from model_service.export import export_graph
+from model_service.manifest import MANIFEST, BundleManifest, load_manifest
 from model_service.training import card, train
 from model_service.training.config import load_config
 from model_service.training.plot import reliability_svg
@@ -22,7 +23,7 @@ WEIGHTS = "models/model.safetensors"
 
 
 def publish(config_file: Path, run: Path) -> BundleManifest:
-    """Copy weights, split, metrics and configuration into the bundle, and set the manifest's numbers.
+    """Copy weights, split, metrics and configuration into the bundle, set the manifest's numbers, export the graph.
 
     Parameters
     ----------
@@ -61,12 +62,14 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
     weights = (bundle / WEIGHTS).read_bytes()
     raw["weights"] = {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
     raw["data"]["split_sha256"] = metrics["data"]["split_sha256"]
-    manifest = BundleManifest.model_validate(raw)
+    raw.pop("graph", None)  # it refers to the weights that were replaced
+    BundleManifest.model_validate(raw)
     text = yaml.safe_dump(raw, sort_keys=False, width=110)
     (bundle / MANIFEST).write_text(text, encoding="utf-8")
+    export_graph(bundle)
     readme = bundle / "docs" / "README.md"
     readme.write_text(card.render_bundle(bundle), encoding="utf-8")
-    return manifest
+    return load_manifest(bundle)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -136,9 +136,6 @@ def _chart(generator: Generator) -> Image.Image:
             left = int(number * step)
             pen.rectangle((left, _SIDE - int(height), left + max(1, int(step * 0.7)), _SIDE), fill=ink)
     else:
-        pen.line(
-            [(int(n * step), int(h)) for n, h in enumerate(heights)],
-            fill=ink,
-            width=int(generator.integers(1, 5)),
-        )
+        points = [(int(number * step), int(height)) for number, height in enumerate(heights)]
+        pen.line(points, fill=ink, width=int(generator.integers(1, 5)))
     return image

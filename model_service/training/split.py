@@ -57,11 +57,11 @@ class Sample:
 
 
 def patient_of(name: str, pattern: str) -> str:
-    """Return the patient that a file name tells.
+    r"""Return the patient that a file name tells.
 
     Examples
     --------
-    >>> patient_of("person82_virus_154.jpeg", r"(person\\d+|IM-\\d+)[_-]")
+    >>> patient_of("person82_virus_154.jpeg", r"(person\d+|IM-\d+)[_-]")
     'person82'
     """
     match = re.match(pattern, name)

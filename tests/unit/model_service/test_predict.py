@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model_service.predict import Classifier
-from model_service.preprocess import Preprocess, content_boxes, to_batch
+from model_service.preprocess import Intensity, Preprocess, content_boxes, to_batch
 
 Image = npt.NDArray[np.float32]
 
@@ -121,6 +121,26 @@ def test_read_only_and_reversed_arrays_are_taken(classifier: Classifier, image: 
 def test_other_arrays_are_refused(classifier: Classifier, wrong: Image) -> None:
     with pytest.raises(ValueError, match="image"):
         classifier.predict(wrong)
+
+
+@pytest.mark.parametrize("intensity", ["rank", "zscore", "minmax"])
+def test_colour_keeps_its_hue(image: Image, intensity: Intensity) -> None:
+    red = torch.cat(
+        [to_batch(image), to_batch(image * np.float32(0.5)), to_batch(image * np.float32(0.5))], dim=1
+    )
+    ready = Preprocess(48, intensity)(red)
+    assert ready.shape == (1, 3, 48, 48)
+    assert bool((ready[:, 0] >= ready[:, 1] - 1e-5).all())
+    assert torch.equal(ready[:, 1], ready[:, 2])
+
+
+def test_minmax_is_bounded_whatever_the_outliers(image: Image) -> None:
+    spotted = (0.2 * image).astype(np.float32)
+    spotted[10, 10] = 1.0
+    ready = Preprocess(96, "minmax", cut_frame=False)(to_batch(spotted))
+    assert float(ready.min()) == -1.0
+    assert float(ready.max()) == 1.0
+    assert float(ready.std()) > 0.3
 
 
 def test_preprocessing_refuses_nonsense() -> None:

@@ -30,13 +30,15 @@ def scene(rows: int, columns: int, seed: int = 0) -> Image:
     rows=st.integers(8, 300),
     columns=st.integers(8, 300),
     margin=st.integers(0, 60),
-    intensity=st.sampled_from(["rank", "zscore"]),
+    intensity=st.sampled_from(["rank", "zscore", "minmax"]),
     cut=st.booleans(),
 )
 def test_twin_of_training(rows: int, columns: int, margin: int, intensity: Intensity, cut: bool) -> None:
     image = np.pad(0.2 + 0.8 * scene(rows, columns), margin)
     twin = Preprocess(48, intensity, cut)
-    found = prepare_image(image, wanted(size=[48, 48], cut_frame=cut, intensity={"kind": intensity}))
+    percentiles = {"lower_percentile": 1, "upper_percentile": 99, "to_low": -1, "to_high": 1}
+    settings = {"kind": intensity} | (percentiles if intensity == "minmax" else {})
+    found = prepare_image(image, wanted(size=[48, 48], cut_frame=cut, intensity=settings))
     (box,) = twin.boxes(to_batch(image))
     assert tuple(found.used) == tuple(box)
     off = abs(found.values - twin(to_batch(image))[0].numpy())
