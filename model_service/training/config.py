@@ -85,7 +85,9 @@ class AugmentConfig(_Strict):
     scale: float = 0.15
     translate: float = 0.08
     flip: bool = True
-    black_corners: float = Field(1.0, ge=0, le=1, description="share of batches padded with black, not repeated")
+    black_corners: float = Field(
+        1.0, ge=0, le=1, description="share of batches padded with black, not repeated"
+    )
     quarter_turns: bool = False
     log_gamma: float = 0.7
     clip: float = 0.12
