@@ -163,7 +163,8 @@ def _zscore(batch: Tensor) -> Tensor:
 def _minmax(batch: Tensor) -> Tensor:
     limits = torch.tensor(_PERCENTILES, dtype=batch.dtype) / 100
     low, high = (bound.view(-1, 1, 1, 1) for bound in torch.quantile(batch.flatten(1), limits, dim=1))
-    return (2 * (batch - low) / (high - low).clamp_min(_FLAT) - 1).clamp(-1, 1)
+    scaled: Tensor = 2 * (batch - low) / (high - low).clamp_min(_FLAT) - 1
+    return scaled.clamp(-1, 1)
 
 
 def _rank(batch: Tensor) -> Tensor:

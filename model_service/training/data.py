@@ -83,7 +83,8 @@ class Dataset:
         weights = [1 / (places.count(p) * len({s for c, s in places if c == p[0]})) for p in set(places)]
         table = dict(zip(set(places), weights, strict=True))
         share = torch.tensor([table[place] for place in places])
-        return indices[torch.multinomial(share, count, replacement=True, generator=generator).numpy()]
+        drawn = torch.multinomial(share, count, replacement=True, generator=generator)
+        return np.asarray(indices[drawn.numpy()], dtype=np.int64)
 
     def manifest(self) -> str:
         """Return the frozen split as CSV text, sorted and without names: start of digest, label, split."""

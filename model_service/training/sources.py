@@ -114,7 +114,7 @@ def _dicom(file: Path, source: SourceConfig) -> Images:
 
 
 def _nifti(file: Path, source: SourceConfig) -> Images:
-    loaded: Any = nibabel.load(file)  # type: ignore[attr-defined]
+    loaded: Any = nibabel.load(file)
     volume = np.asarray(loaded.dataobj, dtype=np.float32)
     volume = volume.reshape(*volume.shape[:3], -1)[..., 0]
     spacing = loaded.header.get_zooms()[:3]

@@ -57,7 +57,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (bundle / "firstread.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
     (bundle / "docs" / "README.md").write_text(f"{card.BEGIN}{card.END}", encoding="utf-8")
     raw = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    raw |= {"bundle": "bundle", "epochs": 4, "epoch_images": 64, "batch_size": 8, "bootstrap": 1000}
+    raw |= {
+        "bundle": "bundle",
+        "initial": None,
+        "epochs": 4,
+        "epoch_images": 64,
+        "batch_size": 8,
+        "bootstrap": 1000,
+    }
     raw["augment"] = {"rotate_degrees": 0.0, "marks": 0.2, "tint": 0.3, "invert": 0.1}
     raw["data"] |= {
         "classes": ["disc", "across", "down", "other"],

@@ -35,8 +35,9 @@ def test_raw_map_adds_up_to_the_logit(classifier: Classifier, image: Image) -> N
 
 def test_probability_is_the_calibrated_logit(classifier: Classifier, image: Image) -> None:
     prediction = classifier.predict(image)
-    temperature = classifier.manifest.output.calibration.temperature
-    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-prediction.logit / temperature)))
+    calibration = classifier.manifest.output.calibration
+    calibrated = prediction.logit / calibration.temperature + calibration.bias
+    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-calibrated)))
 
 
 def test_flag_follows_the_operating_point(classifier: Classifier, image: Image) -> None:

@@ -8,7 +8,7 @@ import torch
 import yaml
 from PIL import Image
 from pydantic import ValidationError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model_service.manifest import load_manifest
 from model_service.predict import Classifier
@@ -48,7 +48,14 @@ def config(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings["preprocessing"]["size"] = 48
     inference.write_text(json.dumps(settings), encoding="utf-8")
     raw = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    raw |= {"bundle": "bundle", "epochs": 2, "batch_size": 8, "threads": 1, "bootstrap": 1000}
+    raw |= {
+        "bundle": "bundle",
+        "initial": None,
+        "epochs": 2,
+        "batch_size": 8,
+        "threads": 1,
+        "bootstrap": 1000,
+    }
     file = root / "config.yaml"
     file.write_text(yaml.safe_dump(raw), encoding="utf-8")
     return file
@@ -78,6 +85,17 @@ def test_resumed_run_repeats_an_unbroken_one(run: Path, config: Path, images: Pa
         torch.use_deterministic_algorithms(False)
     unbroken, resumed = load_file(run / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
+
+
+def test_run_may_start_from_weights_all_but_the_last_layer(run: Path, config: Path, tmp_path: Path) -> None:
+    settings = load_config(config).model_copy(update={"initial": run / "model.safetensors"})
+    state, _ = train.start(settings)
+    given, started = load_file(run / "model.safetensors"), state.network.state_dict()
+    assert torch.equal(given["layer4.0.conv1.weight"], started["layer4.0.conv1.weight"])
+    assert not torch.equal(given["fc.weight"], started["fc.weight"])
+    save_file({"other.weight": torch.zeros(2)}, tmp_path / "wrong.safetensors")
+    with pytest.raises(ValueError, match="another network"):
+        train.start(settings.model_copy(update={"initial": tmp_path / "wrong.safetensors"}))
 
 
 def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -> None:
