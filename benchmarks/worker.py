@@ -220,11 +220,16 @@ def _one_by_one(store: Store, model: Model) -> Callable[[], None]:
     return run
 
 
+def _stop_after(messages: Messages, worker: Worker) -> None:
+    messages.finished.wait()
+    worker.stop()
+
+
 def _pipeline(store: Store, model: Model) -> Callable[[], None]:
     def run() -> None:
         messages = Messages(list(store.rows))
         worker = Worker(messages, _analyse(store, model))
-        threading.Thread(target=lambda: (messages.finished.wait(), worker.stop())).start()
+        threading.Thread(target=_stop_after, args=(messages, worker)).start()
         worker.run()
         assert messages.finished.is_set()
 

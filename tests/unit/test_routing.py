@@ -130,8 +130,9 @@ AXIAL = {"modality": "MR", "plane": "axial", "slice_thickness_mm": 1.0}
 def series(uid: str, count: int, **values: object) -> list[Instance]:
     """Return the images of an axial MR series."""
     first = int(uid.rsplit(".", 1)[-1]) * 1000
+    shared = {"series_uid": uid, **AXIAL, **values}
     return [
-        image(first + number, **({"series_uid": uid, "instance_number": number} | AXIAL | values))
+        instance(f"2.25.{first + number}", facts=facts(instance_number=number, **shared))
         for number in range(count)
     ]
 

@@ -103,7 +103,7 @@ def _raw(bundle: Path) -> dict[str, Any]:
 )
 def test_manifest_is_strict(bundle: Path, section: str, key: str, value: object) -> None:
     raw = _raw(bundle)
-    part = raw
+    part: Any = raw
     for name in section.split("."):
         part = part[int(name)] if name.isdigit() else part[name]
     part[key] = value

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from model_service.manifest import Classification
 from model_service.predict import Classifier
 from model_service.preprocess import Intensity, Preprocess, content_boxes, to_batch
 
@@ -35,14 +36,18 @@ def test_raw_map_adds_up_to_the_logit(classifier: Classifier, image: Image) -> N
 
 def test_probability_is_the_calibrated_logit(classifier: Classifier, image: Image) -> None:
     prediction = classifier.predict(image)
-    calibration = classifier.manifest.output.calibration
+    output = classifier.manifest.output
+    assert isinstance(output, Classification)
+    calibration = output.calibration
     calibrated = prediction.logit / calibration.temperature + calibration.bias
     assert prediction.probability == pytest.approx(1 / (1 + np.exp(-calibrated)))
 
 
 def test_flag_follows_the_operating_point(classifier: Classifier, image: Image) -> None:
     prediction = classifier.predict(image)
-    threshold = classifier.manifest.output.classes[0].operating_point.threshold
+    output = classifier.manifest.output
+    assert isinstance(output, Classification)
+    threshold = output.classes[0].operating_point.threshold
     assert classifier.flagged(dataclasses.replace(prediction, probability=threshold))
     assert not classifier.flagged(dataclasses.replace(prediction, probability=threshold - 1e-6))
 

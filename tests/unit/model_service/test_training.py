@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from model_service.manifest import load_manifest
+from model_service.manifest import Classification, load_manifest
 from model_service.predict import Classifier
 from model_service.training import card, evaluate, perturb, publish, train
 from model_service.training.augment import Augment
@@ -108,6 +108,7 @@ def test_evaluated_run_becomes_a_bundle(run: Path, config: Path, images: Path) -
     publish.main(["--config", str(config), "--run", str(run)])
     bundle = load_config(config).bundle
     manifest = load_manifest(bundle)
+    assert isinstance(manifest.output, Classification)
     assert manifest.output.classes[0].operating_point.threshold == metrics["operating_point"]["threshold"]
     assert Classifier.load(bundle).manifest == manifest
     assert card.main(["--bundle", str(bundle), "--check"]) == 0
