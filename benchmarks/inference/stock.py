@@ -66,7 +66,8 @@ class Classifier:
         with torch.no_grad():
             maps = self._cam(self.preprocess(to_batch(image)))
         full = functional.interpolate(torch.as_tensor(maps), image.shape, mode="bilinear")
-        return probability, np.asarray(full[0, 0].numpy())
+        bias = self.network.get_submodule("fc").bias  # which CAM adds to each cell, and we do not
+        return probability, np.asarray((full[0, 0] - torch.as_tensor(bias).detach()).numpy())
 
 
 def _network(bundle: Path) -> nn.Module:
