@@ -13,7 +13,7 @@ _STYLE = (
     "h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}.notice{border:2px solid #8a4b00;padding:.75rem 1rem}"
     "table{border-collapse:collapse;width:100%}th,td{border:1px solid #767676;padding:.4rem .6rem;text-align:left;"
     "vertical-align:top;overflow-wrap:break-word}.facts td{overflow-wrap:anywhere}thead th{background:#eee}"
-    "figure{margin:1rem 0}img{max-width:100%}"
+    "figure{margin:1rem 0}img{min-width:16rem;max-width:100%;height:auto}"
 )
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
