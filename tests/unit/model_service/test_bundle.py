@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors import safe_open
 
 from model_service.bundle import BundleError, build_network, network_definition, read_inference_config
-from model_service.manifest import BundleManifest, Classification, load_manifest
+from model_service.manifest import BundleManifest, Classification, ImageInput, load_manifest
 from model_service.predict import Classifier
 from model_service.training import card
 
@@ -196,3 +196,28 @@ def test_card_check_notices_a_stale_card(bundle: Path, tmp_path: Path) -> None:
 def test_card_without_markers_is_an_error() -> None:
     with pytest.raises(ValueError, match="markers"):
         card.update("# card", "block")
+
+
+_TRAINED_HERE = ("cxr_opacity", "breast_us_malignancy", "modality_anatomy")
+
+
+@pytest.mark.parametrize("name", _TRAINED_HERE)
+def test_published_bundle_holds_together(bundle: Path, name: str) -> None:
+    folder = bundle.parent / name
+    manifest = load_manifest(folder)
+    assert manifest.name == name
+    assert (
+        hashlib.sha256((folder / manifest.weights.file).read_bytes()).hexdigest() == manifest.weights.sha256
+    )
+    split = (folder / "docs" / "split.csv").read_bytes()
+    assert hashlib.sha256(split).hexdigest() == manifest.data.split_sha256
+    assert manifest.graph is not None
+    assert hashlib.sha256((folder / manifest.graph.file).read_bytes()).hexdigest() == manifest.graph.sha256
+    text = (folder / "docs" / "README.md").read_text(encoding="utf-8")
+    assert card.render_bundle(folder) == text
+    assert "Research use only" in text
+    settings = read_inference_config(folder)["preprocessing"]
+    assert isinstance(manifest.input, ImageInput)
+    assert manifest.input.size == (settings["size"], settings["size"])
+    assert manifest.input.intensity.kind == settings["intensity"]
+    assert manifest.input.cut_frame == settings["cut_frame"]
