@@ -41,6 +41,7 @@ _FONT, _BOLD = "Vera", "VeraBd"
 # Streams as they are: text of printable characters costs more than the rest of the page, in Python.
 rl_config.useA85 = 0
 
+_FIXED_DATE, _NO_DATE = b"D:20000101", b"D:19000101"
 _WIDTH = A4[0] - 40 * mm
 _FIGURE_MM = 110
 
@@ -98,7 +99,8 @@ def render(page: Page) -> bytes:
         invariant=1,  # without the moment of writing, and with an identifier made of the content
     )
     document.build(_story(page))
-    return buffer.getvalue()
+    # The fixed date that reportlab writes is one that a patient may have; this one nobody has.
+    return buffer.getvalue().replace(_FIXED_DATE, _NO_DATE)
 
 
 def _story(page: Page) -> list[Flowable]:

@@ -245,7 +245,7 @@ def test_a_segmentation_says_what_made_it() -> None:
     assert value.bundle_sha256 in algorithm.AlgorithmParameters
     uids = [each.tracking_uid for each in described.findings]
     assert [each.TrackingUID for seg in (first, second) for each in seg.SegmentSequence] == uids
-    assert (first.ContentDate, first.ContentTime) == ("20261121", "103015.250000")
+    assert (first.ContentDate, first.ContentTime) == (first.StudyDate, "185434.000000")
 
 
 def test_a_cine_has_regions_with_frame_numbers_and_no_segmentation() -> None:
