@@ -30,6 +30,8 @@ from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.hospital import BUNDLE, Hospital, StubModel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hospital(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Hospital:

@@ -26,6 +26,8 @@ from tests.support.bundles import (
     segmentation,
 )
 
+pytestmark = pytest.mark.slow
+
 FREE: dict[str, Any] = {"kind": "image", "multiple_of": 4, "intensity": {"kind": "zscore"}}
 DYNUNET = {
     "_target_": "DynUNet",  # knows its layers by several names

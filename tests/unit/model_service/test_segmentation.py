@@ -28,6 +28,8 @@ from model_service.training.segmentation.series import describe_series
 from model_service.training.split import Split
 from tests.support.dicoms import encode, header
 
+pytestmark = pytest.mark.slow
+
 TRAINING = Path(model_service.training.__file__).parent
 BUNDLES = TRAINING.parent / "bundles"
 REAL = Path(__file__).resolve().parents[4] / "shared/data"

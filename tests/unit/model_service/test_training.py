@@ -17,6 +17,8 @@ from model_service.training.augment import Augment
 from model_service.training.config import AugmentConfig, load_config
 from model_service.training.data import load_dataset
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(train.__file__).with_name("cxr_opacity.yaml")
 
 

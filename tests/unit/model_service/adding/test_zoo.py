@@ -22,6 +22,8 @@ from model_service.prediction import Classified, Detected, Segmented
 from model_service.registry import digest
 from tests.support.zoo import KINDS, Kind, change, configuration, zoo
 
+pytestmark = pytest.mark.slow
+
 ROWS, COLUMNS = 56, 40
 
 

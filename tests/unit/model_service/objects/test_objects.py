@@ -32,6 +32,8 @@ from tests.support.said import (
     series,
 )
 
+pytestmark = pytest.mark.slow
+
 SEG, REPORT = ObjectKind.SEGMENTATION, ObjectKind.STRUCTURED_REPORT
 OUTSIDE_SHARED = "the shared data is not there"
 
