@@ -118,12 +118,14 @@ _AT_THRESHOLD = {
 }
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def _interval(estimate: Mapping[str, float], digits: int = 3) -> str:
+def with_interval(estimate: Mapping[str, float], digits: int = 3) -> str:
+    """Return an estimate as text: value (low to high)."""
     value, low, high = (f"{estimate[key]:.{digits}f}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
@@ -134,7 +136,7 @@ def _data(data: Mapping[str, Any]) -> str:
         [name, split["images"], *(split["by_class"][each] for each in classes), split["patient_groups"]]
         for name, split in data["splits"].items()
     ]
-    table = _table(["split", "images", *classes, "patient groups"], rows)
+    table = markdown_table(["split", "images", *classes, "patient groups"], rows)
     note = (
         f"Near-duplicates left out before splitting: {data['near_duplicates_dropped']}. "
         f"Pairs of look-alike images that joined two patients into one group: {data['pairs_linking_patients']}. "
@@ -150,7 +152,7 @@ def _sources(sources: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
         for source, counts in by_source.items()
     ]
     header = ["class", "source", "train", "validation", "test", "held out whole"]
-    return f"\n\n{_table(header, rows)}" if rows else ""
+    return f"\n\n{markdown_table(header, rows)}" if rows else ""
 
 
 def _frames(data: Mapping[str, Any]) -> str:
@@ -183,18 +185,20 @@ def _unknown(metrics: Mapping[str, Any]) -> str:
 def _test(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     test, counts = metrics["test"], metrics["data"]["splits"]["test"]
     rows = [
-        [title, _interval(test[key])] for key, title in {**titles, **_CALIBRATION_ROWS}.items() if key in test
+        [title, with_interval(test[key])]
+        for key, title in {**titles, **_CALIBRATION_ROWS}.items()
+        if key in test
     ]
     head = (
         f"### Test split\n\n{counts['images']} images of {counts['patient_groups']} patient groups; "
         "95 % intervals from a bootstrap of patient groups."
     )
-    return f"{head}\n\n{_table(['metric', 'value (95 % interval)'], rows)}"
+    return f"{head}\n\n{markdown_table(['metric', 'value (95 % interval)'], rows)}"
 
 
 def _folds(folds: Mapping[str, Any]) -> str:
     rows = [
-        [title, _interval(folds["pooled"][key])]
+        [title, with_interval(folds["pooled"][key])]
         for key, title in _FINDING_ROWS.items()
         if key in folds["pooled"]
     ]
@@ -203,13 +207,13 @@ def _folds(folds: Mapping[str, Any]) -> str:
         f"### Cross-validation\n\n{folds['images']} images, each scored by the one of {len(folds['auroc_of_folds'])} "
         "networks that saw nothing of its patient group; every fold has its own calibration and threshold from its "
         f"own validation part. The first fold is the published model. AUROC of the folds: {each}.\n\n"
-        f"{_table(['metric', 'value (95 % interval)'], rows)}"
+        f"{markdown_table(['metric', 'value (95 % interval)'], rows)}"
     )
 
 
 def _reliability(bins: Sequence[Mapping[str, float]], observed: str) -> str:
     rows = [[each["images"], f"{each['predicted']:.3f}", f"{each['observed']:.3f}"] for each in bins]
-    table = _table(["images", "mean calibrated probability", f"share {observed}"], rows)
+    table = markdown_table(["images", "mean calibrated probability", f"share {observed}"], rows)
     return f"### Reliability on the test split\n\n![Reliability plot]({PLOT})\n\n{table}"
 
 
@@ -217,17 +221,19 @@ def _baselines(metrics: Mapping[str, Any]) -> str:
     rows = [["This model", *_two(metrics["test"]), "-"]]
     for key, title in _BASELINES.items():
         figures = metrics["baselines"][key]
-        rows.append([title, *_two(figures), _interval(figures["auroc_lead_of_model"])])
+        rows.append([title, *_two(figures), with_interval(figures["auroc_lead_of_model"])])
     head = (
         "### Trivial baseline\n\nThe baselines see a 16-bin histogram, mean, standard deviation and the file "
         "size: no anatomy. Same training and test images."
     )
-    table = _table(["", "AUROC", "sensitivity at specificity 0.95", "the model's lead in AUROC"], rows)
+    table = markdown_table(
+        ["", "AUROC", "sensitivity at specificity 0.95", "the model's lead in AUROC"], rows
+    )
     return f"{head}\n\n{table}"
 
 
 def _two(figures: Mapping[str, Any]) -> list[str]:
-    return [_interval(figures["auroc"]), _interval(figures["sensitivity_at_specificity_0.95"])]
+    return [with_interval(figures["auroc"]), with_interval(figures["sensitivity_at_specificity_0.95"])]
 
 
 def _kinds_baselines(metrics: Mapping[str, Any]) -> str:
@@ -245,12 +251,12 @@ def _kinds_baselines(metrics: Mapping[str, Any]) -> str:
         "### Trivial baseline\n\nThe baselines see a 16-bin histogram, mean, standard deviation, mean colours and "
         "the file size. Accuracy of the most probable class, nothing unknown:"
     )
-    return f"{head}\n\n{_table(['', 'test split', 'held-out sources'], rows)}"
+    return f"{head}\n\n{markdown_table(['', 'test split', 'held-out sources'], rows)}"
 
 
 def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> str:
     rows = [[label, sum(answers.values()), _answers(answers)] for label, answers in confusion.items()]
-    return f"### Answers by class, test split\n\n{_table(['class', 'images', 'answers'], rows)}"
+    return f"### Answers by class, test split\n\n{markdown_table(['class', 'images', 'answers'], rows)}"
 
 
 def _answers(answers: Mapping[str, int]) -> str:
@@ -271,7 +277,7 @@ def _external(external: Mapping[str, Any]) -> str:
         "### Sources held out whole\n\nNothing of them was seen in training or validation. For images of the class "
         "`other` only unknown is right."
     )
-    return f"{head}\n\n{_table(header, rows)}"
+    return f"{head}\n\n{markdown_table(header, rows)}"
 
 
 def _percentages(figures: Mapping[str, float]) -> list[str]:
@@ -284,7 +290,7 @@ def _changes(title: str, changes: Mapping[str, Mapping[str, float]], columns: Ma
         for name, figures in changes.items()
     ]
     note = f"At most {CHANGED} test images, evenly spread, after each change."
-    return f"### {title}\n\n{note}\n\n{_table(['change', *columns.values()], rows)}"
+    return f"### {title}\n\n{note}\n\n{markdown_table(['change', *columns.values()], rows)}"
 
 
 def _activation(regions: Mapping[str, Mapping[str, float]]) -> str:
@@ -301,7 +307,7 @@ def _subgroups(subgroups: Mapping[str, Mapping[str, float]]) -> str:
         for name, row in subgroups.items()
     ]
     header = ["subgroup told by the file's folder or name", "images", "of them positive", "share flagged"]
-    return f"### Subgroups\n\n{_table(header, rows)}"
+    return f"### Subgroups\n\n{markdown_table(header, rows)}"
 
 
 def _others(others: Mapping[str, Mapping[str, float]]) -> str:
@@ -313,7 +319,7 @@ def _others(others: Mapping[str, Mapping[str, float]]) -> str:
         "### Images outside the intended use\n\nThe routing rule keeps such images away from the model. "
         "Nothing is known of their findings: this says what the model does, not how well."
     )
-    return f"{head}\n\n{_table(['images', 'number', 'share flagged', 'median probability'], rows)}"
+    return f"{head}\n\n{markdown_table(['images', 'number', 'share flagged', 'median probability'], rows)}"
 
 
 def _cost(metrics: Mapping[str, Any]) -> str:

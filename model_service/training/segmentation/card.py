@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model_service.training.card import _interval, _table, update
+from model_service.training.card import markdown_table, update, with_interval
 
 _LOG = logging.getLogger(__name__)
 _TITLES = {
@@ -73,7 +73,7 @@ def _data(data: Mapping[str, Any]) -> str:
         f"{', '.join(f'`{name}`' for name in data['unpaired']) or 'none'}. "
         f"SHA-256 of the frozen split (`split.csv`): `{data['split_sha256']}`."
     )
-    return f"### Data\n\n{_table(['split', 'cases', 'patients', *sources], rows)}\n\n{note}"
+    return f"### Data\n\n{markdown_table(['split', 'cases', 'patients', *sources], rows)}\n\n{note}"
 
 
 def _operating_point(metrics: Mapping[str, Any]) -> str:
@@ -93,7 +93,7 @@ def _operating_point(metrics: Mapping[str, Any]) -> str:
 
 def _test(title: str, figures: Mapping[str, Any], classes: Sequence[str]) -> str:
     rows = [
-        [label, *(_interval(figures[f"{key}_{name}"]) for name in classes)]
+        [label, *(with_interval(figures[f"{key}_{name}"]) for name in classes)]
         for key, label in _TITLES.items()
         if f"{key}_{classes[0]}" in figures
     ]
@@ -101,7 +101,7 @@ def _test(title: str, figures: Mapping[str, Any], classes: Sequence[str]) -> str
         f"### {title}\n\n{figures['cases']} cases of {figures['groups']} patients; means over cases (calibration, "
         "AUROC and AUPRC: over all voxels together), 95 % intervals from a bootstrap of patients."
     )
-    return f"{head}\n\n{_table(['metric', *classes], rows)}"
+    return f"{head}\n\n{markdown_table(['metric', *classes], rows)}"
 
 
 def _volumes(volumes: Mapping[str, Any] | None) -> str:
@@ -111,7 +111,7 @@ def _volumes(volumes: Mapping[str, Any] | None) -> str:
         [
             name,
             f"{row['mean_reference']:.0f}",
-            *(_interval(row[key], 0) for key in ("mean_difference", "lower_limit", "upper_limit")),
+            *(with_interval(row[key], 0) for key in ("mean_difference", "lower_limit", "upper_limit")),
             f"{100 * row['mean_absolute_share']:.1f} %",
             f"{row['correlation']:.3f}",
         ]
@@ -128,14 +128,14 @@ def _volumes(volumes: Mapping[str, Any] | None) -> str:
     ]
     return (
         "### Volumes\n\nModel minus reference on the test split, with the limits of agreement of Bland and Altman "
-        f"(mean difference ± 1.96 standard deviations).\n\n{_table(header, rows)}\n\n"
+        f"(mean difference ± 1.96 standard deviations).\n\n{markdown_table(header, rows)}\n\n"
         "![Bland-Altman plot](bland_altman.svg)"
     )
 
 
 def _comparison(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
     def row(title: str, figures: Mapping[str, Any]) -> list[str]:
-        return [title, *(_interval(figures[f"dice_{name}"]) for name in classes)]
+        return [title, *(with_interval(figures[f"dice_{name}"]) for name in classes)]
 
     rows = [row("This model", metrics["test"])]
     rows += [row(_ROWS[key], figures) for key, figures in metrics["baselines"].items()]
@@ -143,7 +143,7 @@ def _comparison(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
         observer = metrics["second_observer"]
         rows.append(row(f"Second human observer ({observer['cases']} cases that have one)", observer))
     header = ["", *(f"Dice {name}" for name in classes)]
-    return f"### Beside it\n\nSame test cases.\n\n{_table(header, rows)}"
+    return f"### Beside it\n\nSame test cases.\n\n{markdown_table(header, rows)}"
 
 
 def _reliability(reliability: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
@@ -155,7 +155,7 @@ def _reliability(reliability: Mapping[str, Sequence[Mapping[str, float]]]) -> st
     header = ["class", "mean probability", "share of the reference", "voxels"]
     return (
         "### Reliability\n\nOf all test voxels together, after temperature scaling.\n\n"
-        f"{_table(header, rows)}\n\n![Reliability plot](reliability.svg)"
+        f"{markdown_table(header, rows)}\n\n![Reliability plot](reliability.svg)"
     )
 
 
@@ -186,7 +186,7 @@ def _series(series: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> 
         "mean probability inside",
         "touches the edge",
     ]
-    return f"### A series without a reference\n\n{_table(header, rows)}"
+    return f"### A series without a reference\n\n{markdown_table(header, rows)}"
 
 
 def _known(value: float | None) -> str:
