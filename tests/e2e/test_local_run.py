@@ -80,7 +80,8 @@ def test_the_same_radiograph_three_times_is_one_instance_one_result_and_one_aler
         assert (study.version, study.version_count, study.status) == (1, 1, AnalysisStatus.ANALYSED)
         assert study.risk is Risk.HIGH
         assert study.gathering.simulated
-        assert len(tracker.results.of_version(study_uid, 1)) == 1
+        results = tracker.results.of_version(study_uid, 1)
+        assert [each.model_id for each in results if not each.beside] == list(study.models)
         (alert,) = wait_for(
             "the alert to be delivered",
             lambda: [

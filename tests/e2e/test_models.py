@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.uid import UltrasoundImageStorage
+from pydicom.uid import CTImageStorage, UltrasoundImageStorage
 
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ResultRepository
@@ -91,10 +91,23 @@ def test_a_real_mr_study_gives_hippocampus_volumes_of_its_crop_series_only(run: 
     assert study.risk is Risk.UNKNOWN and study.status is AnalysisStatus.ANALYSED
 
 
+def with_uids(paths: list[Path], folder: Path) -> list[Path]:
+    """Copy a series that has lost its UIDs, with UIDs; the files are named by those of the instances."""
+    copies = []
+    for number, path in enumerate(paths):
+        dataset = pydicom.dcmread(path)
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.840.99.11", "1.2.840.99.12"
+        dataset.SOPClassUID = CTImageStorage
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = path.name.removeprefix("CT.")
+        copies.append(folder / f"{number}.dcm")
+        dataset.save_as(copies[-1])
+    return copies
+
+
 def test_a_real_ct_series_travels_as_a_volume_through_a_bundle_that_was_added(
     run: Run, tmp_path: Path
 ) -> None:
-    paths = sorted(real("ct-torso/example_ct_dicom").iterdir())
+    paths = with_uids(sorted(real("ct-torso/example_ct_dicom").iterdir()), tmp_path)
     folder = zoo(tmp_path / "zoo_volumes", "volumes")
     write_manifest(folder, manifest("volumes") | {"routing": {"modalities": ["CT"], "series": {}}})
     run.firstread("model", "add", str(folder), "--shadow")
