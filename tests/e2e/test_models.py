@@ -44,7 +44,7 @@ def analysed(run: Run, paths: list[Path]) -> tuple[Study, dict[str, Result]]:
         with run.records():
             for study in StudyRepository().worklist():
                 found = InstanceRepository().of_study(study.study_uid)
-                here = len(found) == len(paths) and found[0].facts.rows == uids.Rows
+                here = len(found) == len(paths) and any(each.facts.rows == uids.Rows for each in found)
                 answered = {
                     each.model_id for each in ResultRepository().of_version(study.study_uid, study.version)
                 }
