@@ -34,7 +34,7 @@ from model_service.worker import Worker
 from tests.support.dicoms import encode, header
 from tests.support.records import T1, T2, study
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Load:
 
 
 LOADS = (
-    Load("chest radiograph, 1024 x 1024", "cxr_opacity", 24, 1, 1024),
-    Load("MR volume, 64 x 128 x 128", "hippocampus", 6, 64, 128),
+    Load("chest radiograph, 1024 x 1024", "cxr_opacity", 8, 1, 1024),
+    Load("MR volume, 64 x 128 x 128", "hippocampus", 4, 64, 128),
 )
 
 
