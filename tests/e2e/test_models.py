@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.uid import CTImageStorage, UltrasoundImageStorage
+from pydicom.uid import UID, CTImageStorage, UltrasoundImageStorage
 
 from firstread.records.instances import InstanceRepository
 from firstread.records.results import ResultRepository
@@ -98,7 +98,8 @@ def with_uids(paths: list[Path], folder: Path) -> list[Path]:
         dataset = pydicom.dcmread(path)
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.840.99.11", "1.2.840.99.12"
         dataset.SOPClassUID = CTImageStorage
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = path.name.removeprefix("CT.")
+        dataset.SOPInstanceUID = UID(path.name.removeprefix("CT."))
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         copies.append(folder / f"{number}.dcm")
         dataset.save_as(copies[-1])
     return copies
