@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from firstread.study import Risk, Value
+from firstread.study import Risk
+from firstread.value import Value
 
 
 class AlertState(StrEnum):

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field
 
-from firstread.study import Value
+from firstread.value import Value
 
 PREFIX = "in/"
 SOURCE_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"

@@ -91,6 +91,18 @@ class ModelsSettings(Environment):
     models_table: str = Field(description="Table of registered models and their routing rules.")
 
 
+class ReviewsSettings(Environment):
+    """The reviews table."""
+
+    reviews_table: str = Field(description="Table of reviews, drafts and feedback labels.")
+
+
+class SessionsSettings(Environment):
+    """The sessions table."""
+
+    sessions_table: str = Field(description="Table of readers who are signed in.")
+
+
 class AuditSettings(Environment):
     """The audit table."""
 

@@ -36,6 +36,15 @@ class Action(StrEnum):
     OVERLAY_VIEW = "overlay.view"
     ALERT_VIEW = "alert.view"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
+    ALERT_STATISTICS = "alert.statistics"
+    COMMUNICATION_RECORD = "communication.record"
+    STUDY_CLAIM = "study.claim"
+    REVIEW_VIEW = "review.view"
+    REVIEW_WRITE = "review.write"
+    REVIEW_SIGN = "review.sign"
+    REPORT_VIEW = "report.view"
+    TEACHING_TAKE = "teaching.take"
+    TEACHING_MANAGE = "teaching.manage"
     AUDIT_VIEW = "audit.view"
     IDENTITY_VIEW = "identity.view"
     IDENTITY_MANAGE = "identity.manage"
@@ -110,25 +119,45 @@ NOTHING_IN_PARTICULAR = Resource()
 _STUDY = frozenset({Action.STUDY_VIEW, Action.IMAGE_VIEW})
 _ANALYSIS = frozenset({Action.FINDING_VIEW, Action.OVERLAY_VIEW})
 _UPKEEP = frozenset({Action.LEDGER_VIEW, Action.QUARANTINE_VIEW, Action.PIPELINE_REPAIR})
-_READER = _STUDY | _ANALYSIS | frozenset({Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.ALERT_ACKNOWLEDGE})
+_READER = (
+    _STUDY
+    | _ANALYSIS
+    | frozenset(
+        {
+            Action.WORKLIST_VIEW,
+            Action.ALERT_VIEW,
+            Action.ALERT_ACKNOWLEDGE,
+            Action.COMMUNICATION_RECORD,
+            Action.STUDY_CLAIM,
+            Action.REVIEW_VIEW,
+            Action.REVIEW_WRITE,
+            Action.REPORT_VIEW,
+            Action.IDENTITY_VIEW,
+            Action.TEACHING_TAKE,
+        }
+    )
+)
 
 _ALLOWED: dict[Role, frozenset[Action]] = {
-    Role.RADIOLOGIST: _READER | {Action.IDENTITY_VIEW},
-    Role.RESIDENT: _READER | {Action.IDENTITY_VIEW},
+    Role.RADIOLOGIST: _READER | {Action.REVIEW_SIGN, Action.ALERT_STATISTICS, Action.TEACHING_MANAGE},
+    # Drafts and hands in; an attending signs.
+    Role.RESIDENT: _READER,
     # Unconfirmed findings of a model are for those who read the images; this role waits for the report.
-    Role.REFERRING_CLINICIAN: _STUDY,
-    Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW},
+    Role.REFERRING_CLINICIAN: _STUDY | {Action.REPORT_VIEW},
+    Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW, Action.TEACHING_TAKE},
     Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW, Action.QUARANTINE_VIEW},
     Role.DATA_STEWARD: (
         _STUDY
         | _ANALYSIS
         | _UPKEEP
         | {Action.QUARANTINE_RELEASE, Action.QUARANTINE_DISCARD}
-        | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.IDENTITY_VIEW}
+        | {Action.WORKLIST_VIEW, Action.ALERT_VIEW, Action.ALERT_STATISTICS, Action.IDENTITY_VIEW}
+        | {Action.REVIEW_VIEW, Action.REPORT_VIEW}
         | {Action.IDENTITY_MANAGE, Action.IDENTITY_MERGE}
     ),
-    Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
-    Role.ADMIN: _UPKEEP | {Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.MODEL_MANAGE},
+    Role.AUDITOR: frozenset({Action.AUDIT_VIEW, Action.ALERT_STATISTICS}),
+    Role.ADMIN: _UPKEEP
+    | {Action.ALERT_STATISTICS, Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.MODEL_MANAGE},
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
     Role.FEED: frozenset({Action.IDENTITY_MERGE}),
 }

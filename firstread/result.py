@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from firstread.study import Risk, Value
+from firstread.study import Risk
+from firstread.value import Value
 
 
 class Code(Value):

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from firstread.arrival import SOURCE_PATTERN
 from firstread.environment import SourcesSettings
 from firstread.errors import FirstReadError
-from firstread.study import Value
+from firstread.value import Value
 
 PUSH = "push"
 """The source of `firstread push` in a local run."""

@@ -7,13 +7,10 @@ pseudonymous, every description has been swept.
 import hashlib
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Value(BaseModel):
-    """Base of the frozen values here."""
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+from firstread.order import Priority
+from firstread.value import Value
 
 
 class Outcome(StrEnum):
@@ -80,6 +77,8 @@ class InstanceFacts(Value):
     ----------
     age_years
         Age at the study in years from (0010,1010), else from birth and study date; None where unknown.
+    study_date
+        The shifted Study Date (0008,0020), as ``YYYYMMDD``; "" where unknown.
     is_recent
         Whether the true study date lies within the alerting window; computed before dates were shifted.
     simulated
@@ -123,6 +122,7 @@ class InstanceFacts(Value):
     column_spacing_mm: float | None = None
     slice_thickness_mm: float | None = None
     frame_of_reference_uid: str = ""
+    study_date: str = ""
     is_recent: bool = False
     simulated: bool = False
     made_here: bool = False
@@ -198,46 +198,6 @@ class Instance(Value):
     facts: InstanceFacts
 
 
-class Priority(StrEnum):
-    """How soon an order wants its study read. The most urgent comes first."""
-
-    STAT = "stat"
-    URGENT = "urgent"
-    ROUTINE = "routine"
-
-    @property
-    def order(self) -> int:
-        """Return the position on the worklist, 0 first."""
-        return list(Priority).index(self)
-
-
-class Order(Value):
-    """What the hospital's feeds say of an order (HL7 v2), under one of its numbers.
-
-    Parameters
-    ----------
-    priority
-        How soon it wants to be read; routine where nobody said.
-    patient_class
-        Patient class (PV1-2, HL7 table 0004), such as ``E`` emergency, ``I`` inpatient, ``O`` outpatient; "" unknown.
-    location
-        Assigned patient location (PV1-3): point of care and facility, such as ``ED^MAIN``; "" unknown.
-    status
-        Order status (ORC-5, HL7 table 0038), or what the order control (ORC-1) says as much as: ``CA``; "" unknown.
-    read_elsewhere_at
-        When a final report came from elsewhere (`firstread.clock` text); "" where there is none.
-    updated_at
-        Time of the newest message that said something of the order (`firstread.clock` text).
-    """
-
-    priority: Priority = Priority.ROUTINE
-    patient_class: str = ""
-    location: str = ""
-    status: str = ""
-    read_elsewhere_at: str = ""
-    updated_at: str = ""
-
-
 class AnalysisStatus(StrEnum):
     """Where a study's analysis stands."""
 
@@ -248,6 +208,18 @@ class AnalysisStatus(StrEnum):
     NO_MODEL = "no model applies"
     FAILED = "failed"
     HELD = "held"
+
+
+class ReviewStatus(StrEnum):
+    """Where the reading of a study stands; each maps to a state of a Unified Procedure Step (PS3.4 CC.1.1).
+
+    Unread is SCHEDULED, in progress and preliminary are IN PROGRESS, signed is COMPLETED.
+    """
+
+    UNREAD = "unread"
+    IN_PROGRESS = "in progress"
+    PRELIMINARY = "preliminary"
+    SIGNED = "signed"
 
 
 class Risk(StrEnum):
@@ -287,6 +259,8 @@ class StudyGathering(Value):
         When the last instance was recorded.
     stat
         Whether a header or a source asks for haste.
+    study_date
+        The shifted Study Date (0008,0020), as ``YYYYMMDD``; "" where unknown.
     """
 
     study_uid: str
@@ -312,6 +286,7 @@ class StudyGathering(Value):
     is_recent: bool
     simulated: bool
     stat: bool = False
+    study_date: str = ""
 
     @property
     def count(self) -> int:
@@ -336,6 +311,12 @@ class Study(Value):
         Models that are asked, too, and have no say on the worklist: in shadow, or aids.
     not_applicable
         Model id -> why it does not apply.
+    review
+        Where the reading stands (`firstread.review`).
+    reader, claimed_until
+        Who holds or last held the study for reading, and until when nobody else should take it; "" for nobody.
+    signed_at
+        When the signed version was signed.
     priority, patient_class, location, read_elsewhere_at
         What headers, sources and the hospital's feeds say.
     read_elsewhere_version
@@ -351,6 +332,10 @@ class Study(Value):
     closed_by: str = ""
     completed_at: str = ""
     signed_version: int = 0
+    signed_at: str = ""
+    review: ReviewStatus = ReviewStatus.UNREAD
+    reader: str = ""
+    claimed_until: str = ""
     priority: Priority = Priority.ROUTINE
     patient_class: str = ""
     location: str = ""
@@ -374,6 +359,11 @@ class Study(Value):
     def is_closed(self) -> bool:
         """Whether somebody elsewhere has read the version that there is; such a study has a list of its own."""
         return bool(self.read_elsewhere_at) and self.version <= self.read_elsewhere_version
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the version that there is has been signed; such a study has a list of its own."""
+        return 0 < self.version == self.signed_version
 
     @property
     def is_reopened(self) -> bool:

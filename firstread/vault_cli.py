@@ -104,11 +104,11 @@ def _remote(table: str, kms_key: str, audit_table: str, actor: str) -> "tuple[Dy
         raise typer.BadParameter("a vault in DynamoDB needs --table, --kms-key and --audit-table")
     from firstread.environment import AuditSettings
     from firstread.records import tables
-    from firstread.records.alerts import AuditRepository
+    from firstread.records.audit import VaultAudit
     from firstread.records.vault_store import DynamoVaultStore
 
     tables.bind(AuditSettings(audit_table=audit_table))
-    return DynamoVaultStore(table), _guard(actor, AuditRepository())
+    return DynamoVaultStore(table), _guard(actor, VaultAudit())
 
 
 @contextmanager

@@ -44,6 +44,8 @@ class Setting(Enum):
     MODELS_TABLE = "ModelsTable"
     BATCHES_TABLE = "BatchesTable"
     ORDERS_TABLE = "OrdersTable"
+    REVIEWS_TABLE = "ReviewsTable"
+    SESSIONS_TABLE = "SessionsTable"
     AUDIT_TABLE = "AuditTable"
     VAULT_TABLE = "VaultTable"
     VAULT_KEY_ID = "VaultKeyId"

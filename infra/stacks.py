@@ -66,6 +66,8 @@ class DataStack(Stack):
                 Setting.MODELS_TABLE: tables.models.table_name,
                 Setting.BATCHES_TABLE: tables.batches.table_name,
                 Setting.ORDERS_TABLE: tables.orders.table_name,
+                Setting.REVIEWS_TABLE: tables.reviews.table_name,
+                Setting.SESSIONS_TABLE: tables.sessions.table_name,
                 Setting.AUDIT_TABLE: tables.audit.table_name,
                 Setting.VAULT_TABLE: tables.vault.table_name,
                 Setting.VAULT_KEY_ID: keys.vault.key_id,

@@ -9,6 +9,8 @@ from firstread.environment import (
     ModelsSettings,
     ResultsBucketSettings,
     ResultsSettings,
+    ReviewsSettings,
+    SessionsSettings,
     StudiesBucketSettings,
     StudiesSettings,
 )
@@ -23,6 +25,8 @@ class PortalSettings(
     AlertsSettings,
     ModelsSettings,
     AuditSettings,
+    ReviewsSettings,
+    SessionsSettings,
 ):
     """What the portal needs to know; it knows neither the incoming bucket nor the vault (design.md §2.3)."""
 

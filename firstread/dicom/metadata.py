@@ -117,6 +117,7 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         What was computed from the true dates.
     """
     sex = text(deidentified, "PatientSex").upper()
+    studied = parse_date(text(deidentified, "StudyDate"))
     # Rows and columns of spectra are nothing to look at.
     shown = text(deidentified, "SOPClassUID") != MR_SPECTROSCOPY
     return InstanceFacts(
@@ -126,6 +127,7 @@ def facts(deidentified: Dataset, timing: Timing) -> InstanceFacts:
         body_part=text(deidentified, "BodyPartExamined").upper(),
         view_position=text(deidentified, "ViewPosition").upper(),
         age_years=timing.age_years,
+        study_date=f"{studied:%Y%m%d}" if studied else "",
         sex=sex if sex in _SEXES else "",
         rows=number(deidentified, "Rows") if shown else None,
         columns=number(deidentified, "Columns") if shown else None,

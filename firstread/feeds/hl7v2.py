@@ -16,7 +16,8 @@ from firstread.clock import to_text
 from firstread.errors import Reason
 from firstread.feeds.er7 import Segment, segments
 from firstread.feeds.errors import FeedError
-from firstread.study import Priority, Value
+from firstread.order import Priority
+from firstread.value import Value
 
 _WANTED = frozenset({"PID", "MRG", "PV1", "ORC", "OBR", "TQ1", "IPC"})
 _ACCESSION = re.compile(r"[^\\\s]{1,16}")  # VR SH, PS3.5 6.2
@@ -94,7 +95,7 @@ class PatientMerge(FeedMessage):
 
 
 class OrderFacts(Value):
-    """What an order message says of one order; the fields are those of `firstread.study.Order`."""
+    """What an order message says of one order; the fields are those of `firstread.order.Order`."""
 
     numbers: OrderNumbers
     priority: Priority | None = None

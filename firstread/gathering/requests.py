@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from firstread.messages import AnalyzeRequest, Message
-from firstread.study import Priority, Study
+from firstread.order import Priority
+from firstread.study import Study
 
 
 def requests(study: Study, models: Iterable[str]) -> dict[str, Message]:

@@ -15,6 +15,7 @@ from firstread.gathering.completeness import Batch, Closing, CompletenessPolicy,
 from firstread.gathering.requests import requests
 from firstread.gathering.summary import gathering, present, single_image
 from firstread.messages import QuietTimer
+from firstread.order import Order, Priority
 from firstread.queues import MAX_DELAY_SECONDS, Queue
 from firstread.records.batches import BatchRepository, EndedBatch
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -23,17 +24,7 @@ from firstread.records.orders import OrderRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.transactions import Addition
 from firstread.routing import Route, route
-from firstread.study import (
-    AnalysisStatus,
-    Instance,
-    Order,
-    Outcome,
-    Priority,
-    Risk,
-    Study,
-    StudyGathering,
-    StudyVersion,
-)
+from firstread.study import AnalysisStatus, Instance, Outcome, Risk, Study, StudyGathering, StudyVersion
 
 _NOTHING = Look(None, None)
 

@@ -87,6 +87,7 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
         # One undated image must not silence an alert, and one marked image must not discount the others.
         is_recent=any(fact.is_recent for fact in facts),
         simulated=all(fact.simulated for fact in facts),
+        study_date=next((fact.study_date for fact in facts if fact.study_date), ""),
         stat=any(fact.stat for fact in facts)
         or any(each.object_key.startswith(_URGENT) for each in everything),
     )

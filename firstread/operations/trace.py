@@ -8,7 +8,8 @@ from firstread.clock import from_text
 from firstread.errors import NotFoundError
 from firstread.operations.operator import Operator
 from firstread.policy import Action
-from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.alerts import AlertRepository
+from firstread.records.audit import AuditTrail
 from firstread.records.batches import BatchRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
@@ -73,7 +74,7 @@ class Tracer:
     outbox: OutboxRepository
     results: ResultRepository
     alerts: AlertRepository
-    audit: AuditRepository
+    audit: AuditTrail
 
     def study_of(self, study_ref: str) -> str:
         """Return the pseudonymous UID of a study that is named by its reference.
@@ -148,7 +149,7 @@ class Tracer:
             yield Step(
                 alert.acknowledged_at, "alert acknowledged", f"{alert.alert_id} by {alert.acknowledged_by}"
             )
-        for event in self.audit.of_study(study_uid):
+        for event in self.audit.of(f"study#{study_uid}"):
             yield Step(str(event.get("at", "")), "audit", f"{event.get('action')} by {event.get('actor')}")
 
 

@@ -29,7 +29,7 @@ from firstread.operations.reconcile import Reconcile, Trouble
 from firstread.operations.trace import Tracer
 from firstread.queues import Queue
 from firstread.records import tables
-from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.alerts import AlertRepository
 from firstread.records.audit import AuditTrail
 from firstread.records.batches import BatchRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -135,7 +135,7 @@ class Operations:
             outbox=OutboxRepository(),
             results=ResultRepository(),
             alerts=AlertRepository(),
-            audit=AuditRepository(),
+            audit=AuditTrail(),
         )
 
     @property

@@ -1,14 +1,14 @@
 """Alerts and the audit events that change with them."""
 
-import uuid
-from collections.abc import Mapping
+from functools import partial
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from firstread.alert import Alert, AlertState
 from firstread.errors import NotFoundError
-from firstread.records.tables import AlertRow, AuditRow
+from firstread.records.audit import AuditEvent, AuditTrail
+from firstread.records.tables import AlertRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit, is_unmet_condition
 
 _OPEN = "open"
@@ -19,6 +19,7 @@ def _row(alert: Alert) -> AlertRow:
         alert_id=alert.alert_id,
         study_uid=alert.study_uid,
         created_at=alert.created_at,
+        created_day=alert.created_at[:10],
         open=None if alert.state is AlertState.ACKNOWLEDGED else _OPEN,
         state=alert.state.value,
         body=alert.model_dump(mode="json"),
@@ -68,15 +69,15 @@ class AlertRepository:
             if not is_unmet_condition(error):
                 raise
 
-    def acknowledge(self, alert_id: str, actor: str, at: str) -> Alert:
+    def acknowledge(self, alert_id: str, actor: str, role: str, at: str) -> Alert:
         """Acknowledge an alert and write the audit event in one transaction.
 
         Parameters
         ----------
         alert_id
             The alert.
-        actor
-            User name of who acknowledges.
+        actor, role
+            User name of who acknowledges, and as what.
         at
             When (`firstread.clock` text).
 
@@ -99,45 +100,24 @@ class AlertRepository:
             done = alert.model_copy(
                 update={"state": AlertState.ACKNOWLEDGED, "acknowledged_at": at, "acknowledged_by": actor}
             )
-            if self._replace(alert, done, actor, at):
-                return done
-
-    def _replace(self, before: Alert, after: Alert, actor: str, at: str) -> bool:
-        event = AuditRow(
-            subject=f"study#{after.study_uid}",
-            event_id=f"{at}#{uuid.uuid4()}",
-            body={
-                "action": "alert.acknowledge",
-                "actor": actor,
-                "at": at,
-                "alert_id": after.alert_id,
-                "before": before.state.value,
-                "after": after.state.value,
-            },
-        )
-
-        def build(transaction: TransactWrite) -> None:
-            transaction.save(_row(after), condition=AlertRow.state == before.state.value)
-            transaction.save(event, condition=AuditRow.event_id.does_not_exist())
-
-        try:
-            commit(build)
-        except ConditionFailedError:
-            return False
-        return True
+            event = AuditEvent(
+                subject=f"study#{alert.study_uid}",
+                action="alert.acknowledge",
+                actor=actor,
+                role=role,
+                at=at,
+                details={"alert_id": alert_id, "before": alert.state.value, "after": done.state.value},
+            )
+            try:
+                AuditTrail().write_with(event, partial(_replace, alert, done))
+            except ConditionFailedError:
+                continue  # somebody changed the alert just now
+            return done
 
 
-class AuditRepository:
-    """The audit trail."""
+def _replace(before: Alert, after: Alert, entry: Addition) -> None:
+    def build(transaction: TransactWrite) -> None:
+        transaction.save(_row(after), condition=AlertRow.state == before.state.value)
+        entry(transaction)
 
-    def record(self, event: Mapping[str, str | bool]) -> None:
-        """Append an event about the identity vault (`firstread.deid.vault.audit.AuditSink`)."""
-        AuditRow(
-            subject=f"identity#{event['subject']}",
-            event_id=f"{event['at']}#{uuid.uuid4()}",
-            body=dict(event),
-        ).save(condition=AuditRow.event_id.does_not_exist())
-
-    def of_study(self, study_uid: str) -> list[dict[str, object]]:
-        """Return the audit events about a study, oldest first."""
-        return [dict(row.body) for row in AuditRow.query(f"study#{study_uid}", consistent_read=True)]
+    commit(build)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pynamodb.exceptions import PutError
 
 from firstread.errors import TransientError
+from firstread.order import Order, Priority
 from firstread.records.tables import OrderRow
 from firstread.records.transactions import is_unmet_condition
-from firstread.study import Order, Priority
 
 _ORDER = "order"
 _STUDY = "study#"

@@ -7,16 +7,22 @@ from pynamodb.transactions import TransactWrite
 
 from firstread.errors import TransientError
 from firstread.messages import Message
+from firstread.order import Priority
 from firstread.records import outbox
 from firstread.records.tables import StudyRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit
-from firstread.study import Priority, Study, StudyVersion
+from firstread.study import Study, StudyVersion
 
 OPEN = "open"
 CLOSED = "closed"
 """Worklist of studies that were read elsewhere."""
+SIGNED = "signed"
+"""Worklist of studies whose version was signed here."""
 SHARDS = 8
 """Of the index of studies that wait: one partition would be hot."""
+LISTED = "study"
+"""Partition of the index of all studies by date."""
+_UNDATED = "00000000"  # sorts as the oldest
 _HEAD = "head"
 _TRIES = 8
 
@@ -25,6 +31,12 @@ def _rank(study: Study) -> str:
     # Ascending: STAT and the highest risk first, then the longest wait (design.md §2.8; overdue comes later).
     order = 0 if study.priority is Priority.STAT else study.risk.order
     return f"{order}#{study.gathering.first_arrival}#{study.study_uid}"
+
+
+def _list_of(study: Study) -> str:
+    if study.is_signed:
+        return SIGNED
+    return CLOSED if study.is_closed else OPEN
 
 
 def shard(study_uid: str) -> str:
@@ -36,8 +48,11 @@ def _head(study: Study, revision: int) -> StudyRow:
     return StudyRow(
         study_uid=study.study_uid,
         item=_HEAD,
-        worklist=CLOSED if study.is_closed else OPEN,
+        worklist=_list_of(study),
         rank=_rank(study),
+        patient=study.gathering.patient or None,
+        listed=LISTED,
+        studied_on=f"{study.gathering.study_date or _UNDATED}#{study.study_uid}",
         due_shard=shard(study.study_uid) if study.due_at else None,
         due_at=study.due_at or None,
         revision=revision,

@@ -87,6 +87,24 @@ class _Due(GlobalSecondaryIndex[Any]):
     due_at = UnicodeAttribute(range_key=True)
 
 
+class _ByPatient(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_patient"
+        projection = AllProjection()
+
+    patient = UnicodeAttribute(hash_key=True)
+    studied_on = UnicodeAttribute(range_key=True)
+
+
+class _ByDate(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_date"
+        projection = AllProjection()
+
+    listed = UnicodeAttribute(hash_key=True)
+    studied_on = UnicodeAttribute(range_key=True)
+
+
 class StudyRow(Model):
     """The head of a study (item ``head``) and its versions (items ``version#000001``...)."""
 
@@ -96,12 +114,17 @@ class StudyRow(Model):
 
     by_worklist = _Worklist()
     by_due = _Due()
+    by_patient = _ByPatient()
+    by_date = _ByDate()
     study_uid = UnicodeAttribute(hash_key=True)
     item = UnicodeAttribute(range_key=True)
     worklist = UnicodeAttribute(null=True)
     rank = UnicodeAttribute(null=True)
     due_shard = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
+    patient = UnicodeAttribute(null=True)
+    listed = UnicodeAttribute(null=True)
+    studied_on = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
     body = JSONAttribute()
 
@@ -136,6 +159,15 @@ class _OpenAlerts(GlobalSecondaryIndex[Any]):
     created_at = UnicodeAttribute(range_key=True)
 
 
+class _AlertsByDay(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_day"
+        projection = AllProjection()
+
+    created_day = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
 class AlertRow(Model):
     """One alert."""
 
@@ -145,9 +177,11 @@ class AlertRow(Model):
 
     by_study = _AlertsByStudy()
     by_open = _OpenAlerts()
+    by_day = _AlertsByDay()
     alert_id = UnicodeAttribute(hash_key=True)
     study_uid = UnicodeAttribute()
     created_at = UnicodeAttribute()
+    created_day = UnicodeAttribute(null=True)
     open = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
     body = JSONAttribute()
@@ -221,8 +255,51 @@ class OrderRow(Model):
     body = JSONAttribute()
 
 
+class ReviewRow(Model):
+    """The reviews of a study (items ``review#000001``...) and what belongs to them, such as feedback labels."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    study_uid = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
+    revision = NumberAttribute(default=0)
+    body = JSONAttribute()
+
+
+class SessionRow(Model):
+    """A reader who signed in, by digest of the id in the cookie."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    session_key = UnicodeAttribute(hash_key=True)
+    body = JSONAttribute()
+    expires_at = NumberAttribute(null=True)
+
+
+class _AuditByDay(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_day"
+        projection = AllProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
+class _AuditByActor(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_actor"
+        projection = AllProjection()
+
+    actor = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
 class AuditRow(Model):
-    """Who did what to which subject; written once, in the transaction of the change."""
+    """Who did what to which subject; written once, in the transaction of the change, and chained by its digest."""
 
     class Meta:
         table_name = "unbound"
@@ -230,6 +307,12 @@ class AuditRow(Model):
 
     subject = UnicodeAttribute(hash_key=True)
     event_id = UnicodeAttribute(range_key=True)
+    by_day = _AuditByDay()
+    by_actor = _AuditByActor()
+    day = UnicodeAttribute(null=True)
+    actor = UnicodeAttribute(null=True)
+    at = UnicodeAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
     body = JSONAttribute()
 
 
@@ -244,6 +327,8 @@ TABLES: Mapping[str, type[Model]] = {
     "batches_table": BatchRow,
     "orders_table": OrderRow,
     "audit_table": AuditRow,
+    "reviews_table": ReviewRow,
+    "sessions_table": SessionRow,
 }
 """Setting name -> table model. The vault's table belongs to `firstread.deid.vault`."""
 

@@ -24,7 +24,7 @@ from firstread.metrics import Metric
 from firstread.policy import Actor, Role
 from firstread.queues import Queue
 from firstread.records import tables
-from firstread.records.alerts import AuditRepository
+from firstread.records.audit import VaultAudit
 from firstread.records.instances import LedgerRepository
 from firstread.records.orders import OrderRepository
 from firstread.refs import open_references
@@ -50,7 +50,7 @@ def bootstrap() -> ApplyFeed:
     """Wire the logic to its environment, once per execution environment."""
     settings = Settings()
     tables.bind(settings)
-    guard = Guard(Actor("apply_feed", Role.FEED), AuditRepository())
+    guard = Guard(Actor("apply_feed", Role.FEED), VaultAudit())
     return ApplyFeed(
         incoming=Bucket(settings.incoming_bucket),
         ledger=LedgerRepository(),

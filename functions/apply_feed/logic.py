@@ -30,12 +30,13 @@ from firstread.feeds import (
 )
 from firstread.feeds.er7 import MAX_BYTES
 from firstread.messages import QuietTimer
+from firstread.order import Order
 from firstread.queues import Queue
 from firstread.records.instances import LedgerRepository
 from firstread.records.orders import OrderRepository
 from firstread.refs import References
 from firstread.storage import Bucket
-from firstread.study import Order, Outcome, Receipt
+from firstread.study import Outcome, Receipt
 
 ANY = "*"
 """Stands in `ApplyFeed.issuers` for every authority that is not named."""

@@ -39,6 +39,8 @@ class Portal(Construct):
                     "ALERTS_TABLE": tables.alerts.table_name,
                     "MODELS_TABLE": tables.models.table_name,
                     "AUDIT_TABLE": tables.audit.table_name,
+                    "REVIEWS_TABLE": tables.reviews.table_name,
+                    "SESSIONS_TABLE": tables.sessions.table_name,
                 },
             ),
         )
@@ -52,7 +54,9 @@ class Portal(Construct):
         read_objects(role, buckets.results)
         for table in (tables.instances, tables.results, tables.models):
             use_table(role, table, *READ)
-        use_table(role, tables.studies, *READ, indexes=("worklist",))
-        use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open"))
+        use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))
+        use_table(role, tables.reviews, *READ, *WRITE)
+        use_table(role, tables.sessions, *READ, *WRITE, "dynamodb:DeleteItem")
+        use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open", "by_day"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
-        use_table(role, tables.audit, *APPEND, *READ)
+        use_table(role, tables.audit, *APPEND, *READ, indexes=("by_day", "by_actor"))

@@ -44,11 +44,22 @@ SCHEMAS: Final = {
     "Studies": Schema(
         "study_uid",
         "item",
-        (Index("worklist", "worklist", "rank"), Index("due", "due_shard", "due_at", keys_only=True)),
+        (
+            Index("worklist", "worklist", "rank"),
+            Index("due", "due_shard", "due_at", keys_only=True),
+            Index("by_patient", "patient", "studied_on"),
+            Index("by_date", "listed", "studied_on"),
+        ),
     ),
     "Results": Schema("study_uid", "result_id"),
     "Alerts": Schema(
-        "alert_id", None, (Index("by_study", "study_uid", "created_at"), Index("open", "open", "created_at"))
+        "alert_id",
+        None,
+        (
+            Index("by_study", "study_uid", "created_at"),
+            Index("open", "open", "created_at"),
+            Index("by_day", "created_day", "created_at"),
+        ),
     ),
     "Outbox": Schema(
         "message_id",
@@ -60,7 +71,9 @@ SCHEMAS: Final = {
     "Models": Schema("kind", "model_id"),
     "Batches": Schema("study_ref", "item", expires_by="expires_at"),
     "Orders": Schema("order_ref", "item"),
-    "Audit": Schema("subject", "event_id"),
+    "Reviews": Schema("study_uid", "item"),
+    "Sessions": Schema("session_key", expires_by="expires_at"),
+    "Audit": Schema("subject", "event_id", (Index("by_day", "day", "at"), Index("by_actor", "actor", "at"))),
     "Vault": Schema("lookup"),
 }
 
@@ -90,6 +103,8 @@ class Tables(Construct):
         self.models = self._table("Models", keys.data)
         self.batches = self._table("Batches", keys.data)
         self.orders = self._table("Orders", keys.data)
+        self.reviews = self._table("Reviews", keys.data)
+        self.sessions = self._table("Sessions", keys.data)
         self.audit = self._table("Audit", keys.data)
         self.vault = self._table("Vault", keys.vault)
         self.all: Mapping[str, dynamodb.Table] = {name: getattr(self, name.lower()) for name in SCHEMAS}

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from firstread.policy import Action
+from firstread.records.audit import Detail
 from portal.access import Access, require
 from portal.logic.study import StudyView, read_study
 
@@ -19,6 +20,6 @@ def get_study(access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) ->
 
 
 @router.get("/api/studies/{study_uid}/audit")
-def get_audit(access: Annotated[Access, Depends(require(Action.AUDIT_VIEW))]) -> list[dict[str, object]]:
+def get_audit(access: Annotated[Access, Depends(require(Action.AUDIT_VIEW))]) -> list[dict[str, Detail]]:
     """Return who did what to a study, oldest first."""
-    return access.services.records.audit.of_study(access.study.study_uid)
+    return access.services.records.audit.of(f"study#{access.study.study_uid}")

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from firstread.alert import AlertState
 from firstread.clock import from_text
-from firstread.study import AnalysisStatus, Priority, Risk, Study
+from firstread.order import Priority
+from firstread.study import AnalysisStatus, Risk, Study
 
 RISK_WORDS = {
     Risk.HIGH: "High",

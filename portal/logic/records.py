@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from firstread.policy import Resource
-from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.alerts import AlertRepository
+from firstread.records.audit import AuditTrail
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
@@ -20,9 +21,11 @@ class Records:
     results: ResultRepository = field(default_factory=ResultRepository)
     models: ModelRepository = field(default_factory=ModelRepository)
     alerts: AlertRepository = field(default_factory=AlertRepository)
-    audit: AuditRepository = field(default_factory=AuditRepository)
+    audit: AuditTrail = field(default_factory=AuditTrail)
 
 
 def resource_of(study: Study) -> Resource:
     """Return what the policy asks about a study."""
-    return Resource(study_uid=study.study_uid, simulated=study.gathering.simulated)
+    return Resource(
+        study_uid=study.study_uid, simulated=study.gathering.simulated, signed=study.signed_version > 0
+    )

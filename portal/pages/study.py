@@ -32,5 +32,7 @@ def follow_alert(access: Annotated[Access, Depends(require(Action.ALERT_VIEW))])
 def acknowledge_alert(access: Annotated[Access, Depends(require(Action.ALERT_ACKNOWLEDGE))]) -> Response:
     """Acknowledge an alert; who was first stays."""
     services = access.services
-    services.records.alerts.acknowledge(access.alert.alert_id, access.actor.name, to_text(services.clock()))
+    services.records.alerts.acknowledge(
+        access.alert.alert_id, access.actor.name, access.actor.role.value, to_text(services.clock())
+    )
     return RedirectResponse(f"/studies/{access.alert.study_uid}#alerts", status_code=303)

@@ -19,10 +19,11 @@ from firstread.clock import from_text
 from firstread.deid.burned_in import TextBox
 from firstread.dicom.objects import COMPREHENSIVE_3D_SR
 from firstread.messages import AnalyzeRequest, QuietTimer
+from firstread.order import Order, Priority
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.studies import CLOSED, StudyRepository
 from firstread.refs import open_references
-from firstread.study import AnalysisStatus, Order, Priority, Risk
+from firstread.study import AnalysisStatus, Risk
 from functions.deidentify.handler import Settings
 from tests.support import events
 from tests.support.cloud import Cloud

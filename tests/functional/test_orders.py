@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstread.errors import TransientError
+from firstread.order import Order, Priority
 from firstread.records.orders import OrderRepository, merged
 from firstread.records.tables import OrderRow
-from firstread.study import Order, Priority
 from tests.support.records import STUDY, T0, T1, T2
 
 ORDERS = OrderRepository()

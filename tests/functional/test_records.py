@@ -13,7 +13,8 @@ from firstread.alert import AlertState
 from firstread.errors import NotFoundError, TransientError
 from firstread.messages import AnalyzeRequest, QuietTimer
 from firstread.records import outbox
-from firstread.records.alerts import AlertRepository, AuditRepository, new_alert
+from firstread.records.alerts import AlertRepository, new_alert
+from firstread.records.audit import AuditTrail
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.outbox import OutboxRepository
 from firstread.records.results import ResultRepository
@@ -247,16 +248,16 @@ def test_an_alert_is_delivered_and_acknowledged_once_with_an_audit_event() -> No
     assert (
         alerts.open_alerts() == alerts.of_study(STUDY) == [alert(state=AlertState.DELIVERED, delivered_at=T2)]
     )
-    done = alerts.acknowledge("a1", "reader", T2)
-    assert alerts.acknowledge("a1", "other", T2) == done == alerts.get("a1")
+    done = alerts.acknowledge("a1", "reader", "radiologist", T2)
+    assert alerts.acknowledge("a1", "other", "radiologist", T2) == done == alerts.get("a1")
     assert done.acknowledged_by == "reader"
     assert alerts.open_alerts() == []
     alerts.mark_delivered(alert(), T1)
     assert alerts.get("a1") == done
-    (event,) = AuditRepository().of_study(STUDY)
+    (event,) = AuditTrail().of(f"study#{STUDY}")
     assert (event["actor"], event["before"], event["after"]) == ("reader", "delivered", "acknowledged")
     with pytest.raises(NotFoundError):
-        alerts.acknowledge("none", "reader", T2)
+        alerts.acknowledge("none", "reader", "radiologist", T2)
 
 
 def test_an_alert_that_is_delivered_while_somebody_acknowledges_is_acknowledged(
@@ -275,7 +276,7 @@ def test_an_alert_that_is_delivered_while_somebody_acknowledges_is_acknowledged(
         return found
 
     monkeypatch.setattr(alerts, "get", get_then_delivered)
-    done = alerts.acknowledge("a1", "reader", T2)
+    done = alerts.acknowledge("a1", "reader", "radiologist", T2)
     assert (done.state, done.delivered_at) == (AlertState.ACKNOWLEDGED, T2)
 
 

@@ -13,15 +13,29 @@ TABLES = {
     "Instances": (("study_uid", "sop_uid"), {}),
     "Studies": (
         ("study_uid", "item"),
-        {"worklist": ("worklist", "rank"), "due": ("due_shard", "due_at")},
+        {
+            "worklist": ("worklist", "rank"),
+            "due": ("due_shard", "due_at"),
+            "by_patient": ("patient", "studied_on"),
+            "by_date": ("listed", "studied_on"),
+        },
     ),
     "Results": (("study_uid", "result_id"), {}),
-    "Alerts": (("alert_id",), {"by_study": ("study_uid", "created_at"), "open": ("open", "created_at")}),
+    "Alerts": (
+        ("alert_id",),
+        {
+            "by_study": ("study_uid", "created_at"),
+            "open": ("open", "created_at"),
+            "by_day": ("created_day", "created_at"),
+        },
+    ),
     "Outbox": (("message_id",), {"undelivered": ("undelivered", "created_at")}),
     "Models": (("kind", "model_id"), {}),
     "Batches": (("study_ref", "item"), {}),
     "Orders": (("order_ref", "item"), {}),
-    "Audit": (("subject", "event_id"), {}),
+    "Reviews": (("study_uid", "item"), {}),
+    "Sessions": (("session_key",), {}),
+    "Audit": (("subject", "event_id"), {"by_day": ("day", "at"), "by_actor": ("actor", "at")}),
     "Vault": (("lookup",), {}),
 }
 KEYS_ONLY = {"due"}
@@ -110,7 +124,7 @@ def test_table(account: Account, name: str) -> None:
     assert table["SSESpecification"]["SSEType"] == "KMS"
     assert account.text(table["SSESpecification"]["KMSMasterKeyId"]).startswith(key)
     assert ("StreamSpecification" in table) is (name in {"Instances", "Outbox"})
-    assert ("TimeToLiveSpecification" in table) is (name in {"Outbox", "Batches"})
+    assert ("TimeToLiveSpecification" in table) is (name in {"Outbox", "Batches", "Sessions"})
 
 
 def test_no_other_table(account: Account) -> None:

@@ -9,7 +9,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from firstread.policy import Role
-from firstread.records.alerts import AlertRepository, AuditRepository
+from firstread.records.alerts import AlertRepository
+from firstread.records.audit import AuditTrail
 from firstread.records.studies import StudyRepository
 from firstread.result import Code, Finding, Measurement, ObjectKind, Recognised, ResultObject
 from firstread.storage import Bucket, result_key
@@ -205,7 +206,7 @@ def test_acknowledging_twice_is_one_event(sign_in: SignIn, morning: dict[str, st
     page = words(second.get(f"/studies/{uid}").text)
     assert "Alert acknowledged by radiologist on 2026-03-02 08:30:00 UTC" in page
     assert "Acknowledge " not in page
-    events = AuditRepository().of_study(uid)
+    events = AuditTrail().of(f"study#{uid}")
     assert [(event["action"], event["actor"]) for event in events] == [("alert.acknowledge", "radiologist")]
     assert sign_in(Role.AUDITOR).get(f"/api/studies/{uid}/audit").json() == events
     assert "Acknowledged" in row_of(first.get("/").text, uid)
@@ -216,7 +217,7 @@ def test_acknowledging_needs_a_post_from_here(radiologist: TestClient, morning: 
     path = f"/alerts/{alert.alert_id}/acknowledge"
     assert radiologist.get(path).status_code == 405
     assert radiologist.post(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert AuditRepository().of_study(morning["high"]) == []
+    assert AuditTrail().of(f"study#{morning['high']}") == []
 
 
 def test_some_roles_see_an_alert_and_cannot_acknowledge(sign_in: SignIn, morning: dict[str, str]) -> None:
@@ -226,7 +227,7 @@ def test_some_roles_see_an_alert_and_cannot_acknowledge(sign_in: SignIn, morning
     assert "Alert: read this study first" in page
     assert "Acknowledge" not in page
     assert client.post(f"/alerts/{alert.alert_id}/acknowledge").status_code == 404
-    assert AuditRepository().of_study(morning["high"]) == []
+    assert AuditTrail().of(f"study#{morning['high']}") == []
 
 
 def test_the_link_of_a_notice(anonymous: TestClient, sign_in: SignIn, morning: dict[str, str]) -> None:
@@ -235,7 +236,7 @@ def test_the_link_of_a_notice(anonymous: TestClient, sign_in: SignIn, morning: d
     assert anonymous.get(link).headers["location"] == f"/sign-in?next=%2Falerts%2F{alert.alert_id}"
     client = sign_in(Role.RADIOLOGIST)
     assert client.get(link).headers["location"] == f"/studies/{morning['high']}#alerts"
-    assert AuditRepository().of_study(morning["high"]) == []
+    assert AuditTrail().of(f"study#{morning['high']}") == []
     assert sign_in(Role.TECHNOLOGIST).get(link).status_code == 404
 
 

@@ -18,7 +18,7 @@ from firstread.feeds import (
     parse,
 )
 from firstread.feeds.er7 import MAX_BYTES, MAX_SEGMENTS, MAX_VALUE, segments
-from firstread.study import Priority
+from firstread.order import Priority
 from tests.support.hl7 import MRN, merge, message, order, patient, report
 
 PV1 = "PV1|1|E|ED^12^3^MAIN|||||Ferencz^Attila"
