@@ -15,6 +15,7 @@ from portal.api import images, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.pages import sign_in, study
@@ -47,14 +48,16 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     bind(settings)
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
+    records = Records()
     app.state.services = Services(
         clock=clock,
-        records=Records(),
+        records=records,
         pictures=Pictures(Bucket(settings.studies_bucket)),
         results_bucket=Bucket(settings.results_bucket),
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
+        looks=Looks(records.audit, clock),
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):

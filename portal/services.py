@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 
 from firstread.storage import Bucket
 from portal.local_users import LocalUsers
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -40,6 +41,7 @@ class Services:
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle
+    looks: Looks
 
 
 def services_of(request: Request) -> Services:
