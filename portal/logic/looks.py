@@ -41,7 +41,9 @@ class Looks:
         self._clock = clock
         self._most = most
         self._lock = Lock()
-        self._written: OrderedDict[tuple[Actor, Action, str], datetime] = OrderedDict()
+        self._written: OrderedDict[tuple[Actor, Action, str, frozenset[tuple[str, Detail]]], datetime] = (
+            OrderedDict()
+        )
 
     def write(
         self, actor: Actor, action: Action, subject: str, *, polled: bool = False, **details: Detail
@@ -62,7 +64,7 @@ class Looks:
         TransientError
             If it could not be written; nothing may be answered then.
         """
-        moment, look = self._clock(), (actor, action, subject)
+        moment, look = self._clock(), (actor, action, subject, frozenset(details.items()))
         with self._lock:
             last = self._written.get(look)
         if last is not None and moment - last < (POLLED_FOR if polled else AGAIN_AFTER):
@@ -94,5 +96,6 @@ def looked(access: "Access", action: Action, *, study_uid: str = "", **details: 
     """
     if not study_uid and access.found_study is not None:
         study_uid = access.found_study.study_uid
+        details["patient"] = access.found_study.gathering.patient
     subject = f"study#{study_uid}" if study_uid else f"session#{access.actor.name}"
     access.services.looks.write(access.actor, action, subject, polled=access.polled, **details)

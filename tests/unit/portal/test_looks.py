@@ -45,8 +45,10 @@ def test_scrolling_through_a_study_is_one_look_and_minutes_later_another() -> No
     ]
     assert world.trail.written[0].details == {"door": "dicomweb"}
     world.moment += AGAIN_AFTER
-    looks.write(ANN, Action.IMAGE_VIEW, "study#1")
+    looks.write(ANN, Action.IMAGE_VIEW, "study#1", door="dicomweb")
     assert len(world.trail.written) == 2
+    looks.write(ANN, Action.IMAGE_VIEW, "study#1", door="page")
+    assert len(world.trail.written) == 3
 
 
 def test_another_reader_action_or_study_is_another_look() -> None:
