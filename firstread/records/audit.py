@@ -239,11 +239,15 @@ class VaultAudit:
     """Where the identity vault writes down who asked it what (`firstread.deid.vault.audit.AuditSink`)."""
 
     def record(self, event: Mapping[str, str | bool]) -> None:
-        """Append an event about the identity vault."""
+        """Append an event about the identity vault.
+
+        Whose a study is, is looked up as part of reading it, so that is an event of the study.
+        """
         said = dict(event)
+        kind = "study" if "patient" in said else "identity"
         AuditTrail().record(
             AuditEvent(
-                subject=f"identity#{said.pop('subject')}",
+                subject=f"{kind}#{said.pop('subject')}",
                 action=str(said.pop("action")),
                 actor=str(said.pop("actor")),
                 role=str(said.pop("role")),
