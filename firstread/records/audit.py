@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +17,7 @@ from firstread.records.transactions import Addition, ConditionFailedError, commi
 
 Detail = str | int | bool
 _Done = TypeVar("_Done")
-_TRIES = 12
+_TRIES = 16
 _MOST = 999_999_999  # numbers begin with 0, whatever else has ever been in the table does not
 FIRST = "0" * 64
 """What the first event of a subject names as the one before it."""
@@ -172,13 +174,14 @@ class AuditTrail:
             If others kept writing events on the subject.
         """
         entry = audited(event)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             number, _ = _tail(event.subject)
             try:
                 return act(entry)
             except ConditionFailedError:
                 if _tail(event.subject)[0] == number:
                     raise
+            time.sleep(random.uniform(0.0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, not a secret
         raise TransientError("others kept writing about the same subject")
 
     def record(self, event: AuditEvent) -> None:

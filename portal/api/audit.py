@@ -1,7 +1,7 @@
 """The audit trail as JSON, and as NDJSON of FHIR AuditEvents to be saved."""
 
-from datetime import date
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameters
@@ -40,6 +40,12 @@ class AuditQuery(BaseModel):
     def _is_day(cls, value: str) -> str:
         return date.fromisoformat(value).isoformat() if value else ""
 
+    def or_today(self, moment: datetime) -> Self:
+        """Return the same, or the events of today where nothing is looked for."""
+        if self.day or self.actor or self.subject:
+            return self
+        return self.model_copy(update={"day": moment.date().isoformat()})
+
     @property
     def search(self) -> Query:
         """Return the search."""
@@ -52,7 +58,7 @@ def searched(access: Access, asked: AuditQuery, most: int) -> AuditView:
     Raises
     ------
     NotUnderstoodError
-        If neither subject nor actor nor day is given.
+        If `after` is not from an answer.
     """
     try:
         found = read_audit(access.services.records.audit, asked.search, asked.after, most)
@@ -68,7 +74,7 @@ def get_audit(
     asked: Annotated[AuditQuery, Parameters()],
 ) -> AuditView:
     """Return events, newest first, at most a hundred at once."""
-    return searched(access, asked, 100)
+    return searched(access, asked.or_today(access.services.clock()), 100)
 
 
 @router.get("/api/audit/events.ndjson")
@@ -78,8 +84,9 @@ def save_audit(
 ) -> StreamingResponse:
     """Return all that is found as FHIR AuditEvents, one per line."""
     trail = access.services.records.audit
-    found = searched(access, asked, 1)
-    _write_down(access, asked, "export", known=bool(found.events))
+    asked = asked.or_today(access.services.clock())
+    known = bool(searched(access, asked, 1).events)
+    _write_down(access, asked, "export", known=known)
     headers = {"Content-Disposition": 'attachment; filename="audit.ndjson"'}
     return StreamingResponse(
         lines(trail, asked.search), media_type="application/fhir+ndjson", headers=headers

@@ -21,7 +21,7 @@ class StudiesQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    study_uid: list[Annotated[str, Field(pattern=f"^{UID.pattern}$")]] = Field(min_length=1, max_length=MOST)
+    study_uid: list[Annotated[str, Field(pattern=f"^{UID.pattern}$")]] = Field([], max_length=MOST)
 
 
 @router.get("/api/studies/{study_uid}/identity")

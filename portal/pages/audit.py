@@ -23,8 +23,7 @@ def show_audit(
     asked: Annotated[AuditQuery, Query()],
 ) -> Response:
     """Show events that are looked for; the events of today where nothing is."""
-    if not (asked.day or asked.actor or asked.subject):
-        asked = asked.model_copy(update={"day": access.services.clock().date().isoformat()})
+    asked = asked.or_today(access.services.clock())
     found = searched(access, asked, _MOST)
     given = {name: value for name, value in asked.model_dump(exclude={"after"}).items() if value}
     context = {

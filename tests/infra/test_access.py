@@ -9,6 +9,7 @@ from tests.infra.account import Account
 DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
 APPLY_FEED, SWEEP = "FeedsApplyFeedRole", "UpkeepSweepRole"
 INGEST, PORTAL = "IngestWebTaskTaskRole", "PortalWebTaskTaskRole"
+EXPORT_AUDIT = "AuditExportExportAuditRole"
 GATHERING = ("GatheringGatherRole", "GatheringCompleteStudyRole", "GatheringEndBatchRole")
 SERVICE_ROLES = (
     "NetworkVpc",
@@ -27,9 +28,11 @@ SERVICE_ROLES = (
         ("s3:", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("s3:PutObject", "BucketsIncoming", {INGEST}),
         ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
-        ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
         ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
-        ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
+        ("dynamodb:PutItem", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("s3:", "BucketsAudit", {EXPORT_AUDIT}),
         ("dynamodb:PutItem", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, SWEEP, *GATHERING}),
         ("dynamodb:PutItem", "TablesInstances", {DEIDENTIFY, CLEAN_PIXELS}),
@@ -97,6 +100,22 @@ def test_what_sweep_may_do(account: Account) -> None:
         "due",
         "undelivered",
     }
+
+
+def test_the_portal_looks_up_in_the_vault_and_nothing_else(account: Account) -> None:
+    allowed = account.allowed(PORTAL)
+    assert {a for a, r in allowed if r.startswith("TablesVault")} == {"dynamodb:BatchGetItem"}
+    assert {a for a, r in allowed if r.startswith("KeysVault")} == {"kms:Decrypt"}
+
+
+def test_the_export_of_the_audit_trail_reads_events_and_adds_files(account: Account) -> None:
+    allowed = account.allowed(EXPORT_AUDIT)
+    of_table = {a for a, r in allowed if a.startswith("dynamodb:")}
+    assert of_table == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"by_day"}
+    objects = {(a, r.partition("/")[2]) for a, r in allowed if a.startswith("s3:")}
+    actions = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject")
+    assert objects == {("s3:ListBucket", ""), *((action, "audit/*") for action in actions)}
 
 
 def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account) -> None:

@@ -165,6 +165,9 @@ def test_a_reason_must_be_one() -> None:
         ("operations_email=me", "operations_email"),
         ("expect_arrivals_minutes=7", "expect_arrivals_minutes"),
         ("expect_arrivals_minutes=2000", "expect_arrivals_minutes"),
+        ("audit_years=0", "audit_years"),
+        ("audit_years=101", "audit_years"),
+        ("audit_years=six", "audit_years"),
     ],
 )
 def test_a_bad_choice_is_named(
