@@ -6,9 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from typer.testing import CliRunner, Result
 
 from firstread.audit.chain import Fault, verify
@@ -72,7 +74,17 @@ def another_actor(item: dict[str, Any]) -> None:
     item["body"]["S"] = item["body"]["S"].replace("ann", "eve")
 
 
-def test_concurrent_writers_lose_nothing_and_break_nothing(cloud: Cloud) -> None:
+@pytest.mark.usefixtures("cloud")
+def test_concurrent_writers_lose_nothing_and_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # moto rolls a transaction back over what other threads wrote meanwhile; one call at a time, as DynamoDB serialises.
+    lock, call = Lock(), BaseClient._make_api_call
+
+    def one_at_a_time(*arguments: Any) -> Any:  # noqa: ANN401 - boto3's own
+        with lock:
+            return call(*arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", one_at_a_time)
+
     def write(number: int) -> None:
         record(actor=f"writer-{number}")
 
@@ -158,14 +170,15 @@ def test_a_day_that_is_not_over_is_refused(exports: Exports) -> None:
     assert exports.export(DAY, datetime(2026, 3, 3, 1, tzinfo=UTC)).events == 5
 
 
-def test_events_that_met_at_midnight_leave_no_gap_in_an_export(trail: AuditTrail, exports: Exports) -> None:
+def test_events_that_met_at_midnight_leave_no_gap_in_an_export(exports: Exports) -> None:
     record(day="2026-03-03", at="00:00")  # a program whose clock is ahead
     record(at="23:59")
     manifest = exports.export(DAY, NEXT_NIGHT)
     assert (manifest.events, manifest.heads[STUDY].number, manifest.gaps) == (7, 5, ())
 
 
-def test_the_nightly_function(cloud: Cloud, trail: AuditTrail) -> None:
+@pytest.mark.usefixtures("trail")
+def test_the_nightly_function(cloud: Cloud) -> None:
     handler.bootstrap.cache_clear()
     tick = {"time": "2026-03-03T03:10:00Z"}
     assert handler.handle(tick, events.CONTEXT)[DAY] == 5
@@ -186,7 +199,7 @@ def test_the_nightly_function(cloud: Cloud, trail: AuditTrail) -> None:
     handler.bootstrap.cache_clear()
 
 
-def test_verify_finds_a_change_a_gap_and_a_cut(cloud: Cloud, exports: Exports, tmp_path: Path) -> None:
+def test_verify_finds_a_change_a_gap_and_a_cut(cloud: Cloud, exports: Exports) -> None:
     done = firstread("verify", "--subject", "2.25.1")
     assert (done.exit_code, done.stdout) == (0, "1 chains are whole, 0 broken; 3 events\n")
     exports.export(DAY, NEXT_NIGHT)
@@ -206,12 +219,14 @@ def test_verify_finds_a_change_a_gap_and_a_cut(cloud: Cloud, exports: Exports, t
     assert f"{STUDY}, event 1: {Fault.PLACE.value}" in firstread("verify", "--day", DAY).stderr
 
 
-def test_a_row_that_was_hidden_from_an_index_is_found(cloud: Cloud, trail: AuditTrail) -> None:
+@pytest.mark.usefixtures("trail")
+def test_a_row_that_was_hidden_from_an_index_is_found(cloud: Cloud) -> None:
     change(cloud, STUDY, 2, lambda item: item.pop("actor"))
     assert f"event 2: {Fault.LISTED.value}" in firstread("verify", "--subject", STUDY).stderr
 
 
-def test_an_export_verifies_by_itself(trail: AuditTrail, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("trail")
+def test_an_export_verifies_by_itself(tmp_path: Path) -> None:
     assert firstread("export", "--day", DAY, "--output", str(tmp_path)).exit_code == 0
     file, beside = tmp_path / f"{DAY}.ndjson.gz", tmp_path / "manifest.json"
     assert firstread("verify", "--all-of-export", str(file)).stdout.startswith("2 chains are whole")
@@ -254,7 +269,8 @@ def test_search_and_each_use_are_events(trail: AuditTrail) -> None:
     assert firstread("verify").exit_code == 2
 
 
-def test_a_look_at_whose_a_study_is_belongs_to_the_study(cloud: Cloud) -> None:
+@pytest.mark.usefixtures("cloud")
+def test_a_look_at_whose_a_study_is_belongs_to_the_study() -> None:
     said: dict[str, str | bool] = {"at": f"{DAY}T08:00:00.000000Z", "actor": "ann", "role": "radiologist"}
     said |= {"action": "identity.view", "subject": "2.25.1", "purpose": "treatment", "allowed": True}
     VaultAudit().record({**said, "patient": "P0123456789ABCDEF"})

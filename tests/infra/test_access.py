@@ -127,7 +127,8 @@ def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account
 def test_nobody_but_the_door_writes_and_nobody_deletes_what_arrived(account: Account) -> None:
     assert account.who_may("s3:Put", "BucketsIncoming") == {INGEST}  # writes, and overwrites no version
     assert not account.who_may("s3:Delete", "Buckets")
-    assert not account.who_may("dynamodb:Delete", "Tables")
+    assert account.who_may("dynamodb:Delete", "Tables") == {PORTAL}
+    assert account.who_may("dynamodb:Delete", "TablesSessions") == {PORTAL}
 
 
 @pytest.mark.parametrize("role", [DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED])
@@ -168,9 +169,12 @@ def test_the_portal(account: Account) -> None:
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     }
-    assert writes == {"TablesAlerts", "TablesAudit"}
+    assert writes == {"TablesAlerts", "TablesAudit", "TablesReviews", "TablesSessions", "TablesStudies"}
     assert not {r for a, r in allowed if a == "dynamodb:UpdateItem" and r.startswith("TablesAudit")}
-    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"worklist", "by_study", "open"}
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {
+        *("worklist", "by_patient", "by_date"),
+        *("by_study", "open", "by_day", "by_actor"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -232,5 +236,5 @@ def test_no_managed_policies_but_those_of_services_own_roles(account: Account) -
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 12
+    assert len(users) == 13
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}
