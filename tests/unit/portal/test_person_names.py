@@ -6,19 +6,22 @@ from hypothesis import strategies as st
 
 from portal.logic.person_names import PersonName
 
+CHIEF = "Morrison-Jones, Susan (Ph.D., Chief Executive Officer)"
+YAMADA = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+
 
 @pytest.mark.parametrize(
     ("groups", "shown"),
     [
         ({"Alphabetic": "Adams^John Robert Quincy^^Rev.^B.A. M.Div."}, "Adams, John Robert Quincy (Rev., B.A. M.Div.)"),
-        ({"Alphabetic": "Morrison-Jones^Susan^^^Ph.D., Chief Executive Officer"}, "Morrison-Jones, Susan (Ph.D., Chief Executive Officer)"),
+        ({"Alphabetic": "Morrison-Jones^Susan^^^Ph.D., Chief Executive Officer"}, CHIEF),
         ({"Alphabetic": "Doe^John"}, "Doe, John"),
         ({"Alphabetic": "Smith^Fluffy^^^"}, "Smith, Fluffy"),
         ({"Alphabetic": "Doe^John^Q"}, "Doe, John Q"),
         ({"Alphabetic": "NOBODY"}, "NOBODY"),
         ({"Alphabetic": "^Prince"}, "Prince"),
         ({"Alphabetic": "^^^Dr."}, "Dr."),
-        ({"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}, "Yamada, Tarou 山田 太郎 (やまだ たろう)"),
+        (YAMADA, "Yamada, Tarou 山田 太郎 (やまだ たろう)"),
         ({"Ideographic": "洪^吉洞", "Phonetic": "홍^길동"}, "洪 吉洞 (홍 길동)"),
         ({"Alphabetic": " Doe ^\nJohn\t ^^^"}, "Doe, John"),
         ({}, ""),
