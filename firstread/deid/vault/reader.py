@@ -14,6 +14,7 @@ from firstread.errors import NotFoundError
 from firstread.policy import Action, Purpose
 
 _PATIENT_CODE = re.compile(r"P[0-9A-F]{16}")
+_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _SURROGATE = re.compile(r"P[0-9A-F]{16}|2\.25\.\d{1,39}")
 
 
@@ -148,9 +149,9 @@ class VaultReader:
         NotFoundError
             If this vault has not given out the code.
         """
-        if not _PATIENT_CODE.fullmatch(code):
+        if not (_PATIENT_CODE.fullmatch(code) and _UID.fullmatch(study_uid)):
             raise NotFoundError("this is no pseudonym that a vault gives out")
-        self._allow("person", study_uid, purpose, patient=code)
+        self._guard.allow(Action.IDENTITY_VIEW, "person", study_uid, purpose, patient=code)
         name = Name(SURROGATE, code)
         logs = log_beginning(PATIENT_VERSIONS, code) + log_beginning(STUDY_VERSIONS, study_uid)
         found = self._rows.read([name, *logs])
@@ -188,11 +189,11 @@ class VaultReader:
             if row.tenant == self._rows.tenant and row.name.kind in (PATIENT, UID)
         )
 
-    def _allow(self, what: str, surrogate: str, purpose: Purpose, *, patient: str = "") -> None:
+    def _allow(self, what: str, surrogate: str, purpose: Purpose) -> None:
         # What is no surrogate could be a name typed by mistake, and must not reach the audit trail.
         if not _SURROGATE.fullmatch(surrogate):
             raise NotFoundError("this is not a pseudonym or UID that a vault gives out")
-        self._guard.allow(Action.IDENTITY_VIEW, what, surrogate, purpose, patient=patient)
+        self._guard.allow(Action.IDENTITY_VIEW, what, surrogate, purpose)
 
 
 def _newest(versions: list[Payload]) -> dict[str, object]:
