@@ -98,7 +98,7 @@ def test_an_auditor_comes_to_the_audit_trail(anonymous: TestClient) -> None:
 @pytest.fixture
 def named(app: FastAPI, hospital: Hospital, morning: dict[str, str], tmp_path: Path) -> str:
     """A study whose patient the vault knows."""
-    assert app
+    assert app.state.services
     uid = morning["high"]
     vault = open_vault(tmp_path / "vault.sqlite", tmp_path / "vault.key")
     patient = vault.patient("HOSP", "MRN-998877", "1.2.3")
