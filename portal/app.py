@@ -11,7 +11,7 @@ from firstread.clock import now
 from firstread.records.tables import bind
 from firstread.storage import Bucket
 from portal import answers
-from portal.api import images, studies
+from portal.api import images, reviews, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
@@ -51,13 +51,15 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         clock=clock,
         records=Records(),
         pictures=Pictures(Bucket(settings.studies_bucket)),
+        studies_bucket=Bucket(settings.studies_bucket),
         results_bucket=Bucket(settings.results_bucket),
+        reading=settings,
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
     )
     answers.install(app)
-    for module in (sign_in, worklist_page, study, worklist_api, studies, images):
+    for module in (sign_in, worklist_page, study, worklist_api, studies, images, reviews):
         app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -13,6 +13,7 @@ from portal.local_users import LocalUsers
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
+from portal.settings import ReadingSettings
 from portal.throttle import SignInThrottle
 
 _HERE = Path(__file__).parent
@@ -29,6 +30,8 @@ class Services:
 
     Parameters
     ----------
+    reading
+        How studies are read here.
     users
         Local users, or None where nobody can sign in locally.
     """
@@ -36,7 +39,9 @@ class Services:
     clock: Callable[[], datetime]
     records: Records
     pictures: Pictures
+    studies_bucket: Bucket
     results_bucket: Bucket
+    reading: ReadingSettings
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle

@@ -5,6 +5,7 @@ from pydantic import Field
 from firstread.environment import (
     AlertsSettings,
     AuditSettings,
+    Environment,
     InstancesSettings,
     ModelsSettings,
     ResultsBucketSettings,
@@ -14,6 +15,24 @@ from firstread.environment import (
     StudiesBucketSettings,
     StudiesSettings,
 )
+from portal.logic.review.overlay import OverlayPolicy
+
+
+class ReadingSettings(Environment):
+    """How studies are read here."""
+
+    overlay_policy: OverlayPolicy = Field(
+        OverlayPolicy.HIDDEN,
+        description="When readers see what models say: `hidden` until they ask, `after_first_read` once they have said "
+        "what they see themselves, `shown` from the start.",
+    )
+    organisation: str = Field(
+        "FirstRead site",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\\]*$",
+        description="Organisation that signed reports name as that of their readers.",
+    )
 
 
 class PortalSettings(
@@ -27,6 +46,7 @@ class PortalSettings(
     AuditSettings,
     ReviewsSettings,
     SessionsSettings,
+    ReadingSettings,
 ):
     """What the portal needs to know; it knows neither the incoming bucket nor the vault (design.md §2.3)."""
 

@@ -16,7 +16,9 @@ router = APIRouter()
 def get_study(access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) -> StudyView:
     """Return a study as its page shows it."""
     services = access.services
-    return read_study(services.records, access.study, access.actor, services.clock())
+    return read_study(
+        services.records, access.study, access.actor, services.clock(), kept_back=access.keeps_back
+    )
 
 
 @router.get("/api/studies/{study_uid}/audit")

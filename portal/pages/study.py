@@ -18,7 +18,9 @@ router = APIRouter()
 def show_study(request: Request, access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) -> Response:
     """Show images and findings of a study."""
     services = access.services
-    view = read_study(services.records, access.study, access.actor, services.clock())
+    view = read_study(
+        services.records, access.study, access.actor, services.clock(), kept_back=access.keeps_back
+    )
     return templates.TemplateResponse(request, "study.html", {"actor": access.actor, "study": view})
 
 
