@@ -313,8 +313,9 @@ class Study(Value):
         Model id -> why it does not apply.
     review
         Where the reading stands (`firstread.review`).
-    reader, claimed_until
-        Who holds or last held the study for reading, and until when nobody else should take it; "" for nobody.
+    reader, claimed_at, claimed_until
+        Who holds or last held the study for reading, since when, and until when nobody else should take it; "" for
+        nobody.
     signed_at
         When the signed version was signed.
     priority, patient_class, location, read_elsewhere_at
@@ -335,6 +336,7 @@ class Study(Value):
     signed_at: str = ""
     review: ReviewStatus = ReviewStatus.UNREAD
     reader: str = ""
+    claimed_at: str = ""
     claimed_until: str = ""
     priority: Priority = Priority.ROUTINE
     patient_class: str = ""

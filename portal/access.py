@@ -11,6 +11,7 @@ from firstread.policy import Action, Actor, can
 from firstread.study import Study
 from portal.errors import MissingError, NotAllowedError, NotSignedInError
 from portal.logic.records import resource_of
+from portal.logic.review.overlay import is_kept_back
 from portal.services import Services, services_of
 
 BACKGROUND_HEADER = "X-FirstRead-Background"
@@ -47,6 +48,13 @@ class Access:
         if self.found_study is None:
             raise MissingError("no such study")
         return self.found_study
+
+    @property
+    def keeps_back(self) -> bool:
+        """Return whether what models say of the study is to be kept from the reader for now."""
+        services = self.services
+        policy = services.reading.overlay_policy
+        return is_kept_back(policy, self.study, self.actor, services.records.reviews)
 
     @property
     def alert(self) -> Alert:

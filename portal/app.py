@@ -14,7 +14,7 @@ from firstread.storage import Bucket
 from firstread.vaults import open_rows
 from portal import answers
 from portal.api import audit as audit_api
-from portal.api import identities, images, studies
+from portal.api import identities, images, reviews, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
@@ -58,7 +58,9 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         clock=clock,
         records=records,
         pictures=Pictures(Bucket(settings.studies_bucket)),
+        studies_bucket=Bucket(settings.studies_bucket),
         results_bucket=Bucket(settings.results_bucket),
+        reading=settings,
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
@@ -66,7 +68,7 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         identities=Identities(lambda: open_rows(settings), VaultAudit()),
     )
     answers.install(app)
-    for module in (sign_in, worklist_page, study, worklist_api, studies, images):
+    for module in (sign_in, worklist_page, study, worklist_api, studies, images, reviews):
         app.include_router(module.router)
     for module in (audit_page, audit_api, identities):
         app.include_router(module.router)

@@ -13,7 +13,8 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 512 * 1024
+"""A review with drawn outlines is the largest thing that is written here."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
@@ -49,7 +50,7 @@ class SecurityHeaders:
 
 
 class SameOriginWrites:
-    """Refuses writes that another site's page sends with our cookie, and bodies larger than a form.
+    """Refuses writes that another site's page sends with our cookie, and bodies larger than a review.
 
     Sec-Fetch-Site where the browser sends it, else Origin against Host; one of the two must be there.
     """

@@ -16,6 +16,7 @@ from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
+from portal.settings import ReadingSettings
 from portal.throttle import SignInThrottle
 
 _HERE = Path(__file__).parent
@@ -39,6 +40,8 @@ class Services:
 
     Parameters
     ----------
+    reading
+        How studies are read here.
     users
         Local users, or None where nobody can sign in locally.
     """
@@ -46,7 +49,9 @@ class Services:
     clock: Callable[[], datetime]
     records: Records
     pictures: Pictures
+    studies_bucket: Bucket
     results_bucket: Bucket
+    reading: ReadingSettings
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle

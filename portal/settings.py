@@ -5,6 +5,7 @@ from pydantic import Field
 from firstread.environment import (
     AlertsSettings,
     AuditSettings,
+    Environment,
     InstancesSettings,
     ModelsSettings,
     ResultsBucketSettings,
@@ -15,6 +16,24 @@ from firstread.environment import (
     StudiesSettings,
     VaultSettings,
 )
+from portal.logic.review.overlay import OverlayPolicy
+
+
+class ReadingSettings(Environment):
+    """How studies are read here."""
+
+    overlay_policy: OverlayPolicy = Field(
+        OverlayPolicy.HIDDEN,
+        description="When readers see what models say: `hidden` until they ask, `after_first_read` once they have said "
+        "what they see themselves, `shown` from the start.",
+    )
+    organisation: str = Field(
+        "FirstRead site",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\\]*$",
+        description="Organisation that signed reports name as that of their readers.",
+    )
 
 
 class PortalSettings(
@@ -29,6 +48,7 @@ class PortalSettings(
     ReviewsSettings,
     SessionsSettings,
     VaultSettings,
+    ReadingSettings,
 ):
     """What the portal needs to know; not the incoming bucket, and of the vault only to look up (ADR 0020)."""
 

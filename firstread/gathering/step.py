@@ -24,7 +24,16 @@ from firstread.records.orders import OrderRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.transactions import Addition
 from firstread.routing import Route, route
-from firstread.study import AnalysisStatus, Instance, Outcome, Risk, Study, StudyGathering, StudyVersion
+from firstread.study import (
+    AnalysisStatus,
+    Instance,
+    Outcome,
+    ReviewStatus,
+    Risk,
+    Study,
+    StudyGathering,
+    StudyVersion,
+)
 
 _NOTHING = Look(None, None)
 
@@ -258,6 +267,8 @@ def next_version(head: Study, instances: list[Instance], chosen: Route, at: str,
             "models": chosen.models,
             "beside": chosen.beside,
             "not_applicable": chosen.not_applicable,
+            # What was signed stays signed; this version has not been read.
+            "review": ReviewStatus.UNREAD if head.review is ReviewStatus.SIGNED else head.review,
         }
     )
 

@@ -4,7 +4,8 @@ from typing import Final
 
 from constructs import Construct
 
-from infra.capabilities.access import APPEND, READ, WRITE, read_objects, use_key, use_table
+from firstread.storage import REVIEWS_PREFIX
+from infra.capabilities.access import APPEND, READ, WRITE, read_objects, use_key, use_table, write_objects
 from infra.capabilities.entrance import Entrance
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
@@ -55,6 +56,7 @@ class Portal(Construct):
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
         read_objects(role, buckets.results)
+        write_objects(role, buckets.results, below=REVIEWS_PREFIX)
         for table in (tables.instances, tables.results, tables.models):
             use_table(role, table, *READ)
         use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))

@@ -71,7 +71,8 @@ def get_frame(
 def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return an overlay that a result on the study's current version names."""
     services = access.services
-    key = find_overlay(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    known = _DIGEST.fullmatch(digest) and not access.keeps_back
+    key = find_overlay(services.records, access.study, digest) if known else None
     if key is None:
         raise MissingError("no such overlay")
     looked(access, Action.OVERLAY_VIEW)
@@ -82,7 +83,8 @@ def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
 def get_object(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return a report or DICOM object of a result on the study's current version, to be saved."""
     services = access.services
-    found = find_object(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    known = _DIGEST.fullmatch(digest) and not access.keeps_back
+    found = find_object(services.records, access.study, digest) if known else None
     if found is None:
         raise MissingError("no such object")
     looked(access, Action.OVERLAY_VIEW, saved=found.kind.value)

@@ -17,7 +17,8 @@ router = APIRouter()
 def get_study(access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) -> StudyView:
     """Return a study as its page shows it."""
     services = access.services
-    view = read_study(services.records, access.study, access.actor, services.clock())
+    kept_back = access.keeps_back
+    view = read_study(services.records, access.study, access.actor, services.clock(), kept_back=kept_back)
     looked(access, Action.STUDY_VIEW, findings=view.shows_findings)
     return view
 

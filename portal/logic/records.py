@@ -8,6 +8,7 @@ from firstread.records.audit import AuditTrail
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
+from firstread.records.reviews import ReviewRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 
@@ -21,6 +22,7 @@ class Records:
     results: ResultRepository = field(default_factory=ResultRepository)
     models: ModelRepository = field(default_factory=ModelRepository)
     alerts: AlertRepository = field(default_factory=AlertRepository)
+    reviews: ReviewRepository = field(default_factory=ReviewRepository)
     audit: AuditTrail = field(default_factory=AuditTrail)
 
 

@@ -103,7 +103,9 @@ class StudyView(View):
     alerts: tuple[AlertView, ...]
 
 
-def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -> StudyView:
+def read_study(
+    records: Records, study: Study, actor: Actor, moment: datetime, *, kept_back: bool = False
+) -> StudyView:
     """Return a study for a reader who may see it.
 
     Parameters
@@ -116,9 +118,11 @@ def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -
         The reader.
     moment
         The present.
+    kept_back
+        Whether findings are to be kept from the reader for now.
     """
     resource = resource_of(study)
-    shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed
+    shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed and not kept_back
     shows_alerts = can(actor, Action.ALERT_VIEW, resource).allowed
     instances = records.instances.of_study(study.study_uid)
     alerts = records.alerts.of_study(study.study_uid) if shows_alerts or shows_findings else []

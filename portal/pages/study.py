@@ -19,7 +19,8 @@ router = APIRouter()
 def show_study(request: Request, access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]) -> Response:
     """Show images and findings of a study."""
     services = access.services
-    view = read_study(services.records, access.study, access.actor, services.clock())
+    kept_back = access.keeps_back
+    view = read_study(services.records, access.study, access.actor, services.clock(), kept_back=kept_back)
     looked(access, Action.STUDY_VIEW, findings=view.shows_findings)
     identity = services.identities.shown_to(access.actor, access.study)
     context = {"actor": access.actor, "study": view, "identity": identity}

@@ -51,6 +51,7 @@ def filled(path: str, uid: str = "2.25.1") -> str:
         "frame": "1",
         "digest": "0" * 64,
         "alert_id": "a" * 32,
+        "number": "1",
     }
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", value)
@@ -100,7 +101,9 @@ def test_each_route_keeps_to_the_policy(
         status = client.request(method, filled(route.path, uid)).status_code
         if not allowed:
             assert status == (404 if of_study else 403), route.path
-        elif "{digest}" not in route.path:
+        elif method != "GET":  # what needs a body, or changes something, is another test's
+            assert status not in {401, 403, 404}, route.path
+        elif "{digest}" not in route.path and "{number}" not in route.path:
             assert status == 200, route.path
 
 
