@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from firstread.alerting import AlertingPolicy
 from firstread.gathering.completeness import CompletenessPolicy
 
 PREFIX = "FIRSTREAD_"
@@ -77,6 +78,36 @@ class AlertsSettings(Environment):
     """The alerts table."""
 
     alerts_table: str = Field(description="Table of alerts and their states.")
+
+
+class AlertingSettings(Environment):
+    """When and whom alerts call."""
+
+    alerting: Annotated[AlertingPolicy, NoDecode, BeforeValidator(_json)] = Field(
+        description="Whom alerts call and how long they have, by patient class and hours, as JSON."
+    )
+
+
+class NoticesSettings(AlertsSettings, AlertingSettings):
+    """What notices of alerts are made of."""
+
+    alert_topic_arn: str = Field(description="Topic that alert notices are published to.")
+    portal_url: str = Field(description="Root of the portal that notices link to.")
+
+
+class EscalationsQueueSettings(Environment):
+    """Where looks at alerts are asked for."""
+
+    escalations_queue_url: str = Field(description="Queue of alerts to be looked at.")
+
+
+class SchedulesSettings(Environment):
+    """What EventBridge Scheduler is told of each deadline of an alert."""
+
+    escalation_schedule_group: str = Field(description="Schedule group of the deadlines of alerts.")
+    escalation_schedule_role_arn: str = Field(description="Role under which a deadline sends its message.")
+    escalations_queue_arn: str = Field(description="Queue that a deadline sends its message to.")
+    escalations_dlq_arn: str = Field(description="Where a message goes that could not be sent.")
 
 
 class OutboxSettings(Environment):

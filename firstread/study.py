@@ -261,6 +261,8 @@ class StudyGathering(Value):
         Whether a header or a source asks for haste.
     study_date
         The shifted Study Date (0008,0020), as ``YYYYMMDD``; "" where unknown.
+    is_live
+        Whether anything of it came in a lane that somebody waits for; priors and backfill come in bulk.
     """
 
     study_uid: str
@@ -287,6 +289,7 @@ class StudyGathering(Value):
     simulated: bool
     stat: bool = False
     study_date: str = ""
+    is_live: bool = True
 
     @property
     def count(self) -> int:
