@@ -14,7 +14,7 @@ from firstread.value import Value
 
 
 class AlertState(StrEnum):
-    """The closed loop of an alert. Delivered means handed to SNS; whether anybody has read it only acknowledging tells."""
+    """The closed loop of an alert. Delivered means handed to SNS; only acknowledging tells that somebody read it."""
 
     CREATED = "created"
     DELIVERED = "delivered"

@@ -164,7 +164,10 @@ class AlertingPolicy(BaseModel):
             raise ValueError(f"plans are for {', '.join(PatientClass)} and {ANY!r}")
         if ANY not in self.plans:
             raise ValueError(f"plans need the default {ANY!r}")
-        if self.communication_minutes.keys() != set(Category) or min(self.communication_minutes.values()) <= 0:
+        if (
+            self.communication_minutes.keys() != set(Category)
+            or min(self.communication_minutes.values()) <= 0
+        ):
             raise ValueError("communication_minutes has minutes for each of the categories 1, 2 and 3")
         if self.opens.tzinfo or self.closes.tzinfo:
             raise ValueError("opens and closes are local times")

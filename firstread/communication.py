@@ -108,7 +108,9 @@ def choices(results: Iterable[Result], reviews: Iterable[Review]) -> tuple[Chose
     reviews
         Of the study, oldest first; the last word on a finding counts, and what was rejected is left out.
     """
-    last: dict[str, ReviewedFinding] = {each.finding_id: each for review in reviews for each in review.findings}
+    last: dict[str, ReviewedFinding] = {
+        each.finding_id: each for review in reviews for each in review.findings
+    }
     found: dict[str, ChosenFinding] = {}
     for result in results:
         for place, finding in enumerate(() if result.beside else result.findings):

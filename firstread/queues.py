@@ -241,9 +241,7 @@ class Topic:
     def __init__(self, arn: str) -> None:
         self._arn = arn
 
-    def publish(
-        self, message: Message, subject: str, text: str, attributes: Mapping[str, str | int]
-    ) -> None:
+    def publish(self, message: Message, subject: str, text: str, attributes: Mapping[str, str | int]) -> None:
         """Publish a message; nothing of it carries patient data.
 
         Parameters
@@ -264,7 +262,10 @@ class Topic:
             MessageStructure="json",
             Subject=subject,
             MessageAttributes={
-                name: {"DataType": "Number" if isinstance(value, int) else "String", "StringValue": str(value)}
+                name: {
+                    "DataType": "Number" if isinstance(value, int) else "String",
+                    "StringValue": str(value),
+                }
                 for name, value in attributes.items()
             },
         )

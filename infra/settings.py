@@ -71,6 +71,8 @@ class Setting(Enum):
     ANALYZE_DLQ_URL = "AnalyzeDlqUrl"
     RESULTS_QUEUE_URL = "ResultsQueueUrl"
     RESULTS_DLQ_URL = "ResultsDlqUrl"
+    ESCALATIONS_QUEUE_URL = "EscalationsQueueUrl"
+    ESCALATIONS_DLQ_URL = "EscalationsDlqUrl"
     GATHER_DLQ_URL = "GatherDlqUrl"
     DELIVER_DLQ_URL = "DeliverDlqUrl"
     EVENT_BUS = "EventBus"

@@ -7,6 +7,7 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.capabilities.alerting import Alerting
 from infra.capabilities.audit_export import AuditExport
 from infra.capabilities.backups import Backups
 from infra.capabilities.buckets import Buckets
@@ -19,7 +20,7 @@ from infra.capabilities.ingest_service import IngestService
 from infra.capabilities.keys import Keys
 from infra.capabilities.lambda_code import lambda_code
 from infra.capabilities.network import Network
-from infra.capabilities.outcome import Alerting, Delivery
+from infra.capabilities.outcome import Delivery
 from infra.capabilities.portal import Portal
 from infra.capabilities.store import Store
 from infra.capabilities.tables import Tables
@@ -95,10 +96,12 @@ class PipelineStack(Stack):
         super().__init__(scope, construct_id, description="FirstRead: the way of a study")
         code = lambda_code(config.lambda_assets)
         arrivals = Arrivals(self, "Arrivals", store=store, code=code)
-        gathering = Gathering(self, "Gathering", store=store, code=code, config=config)
-        feeds = Feeds(self, "Feeds", store=store, code=code, looks=gathering.quiet_timer.queue, config=config)
         delivery = Delivery(self, "Delivery", store=store, code=code)
         alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
+        gathering = Gathering(
+            self, "Gathering", store=store, code=code, alerts=alerting.looks.queue, config=config
+        )
+        feeds = Feeds(self, "Feeds", store=store, code=code, looks=gathering.quiet_timer.queue, config=config)
         self.analyze: tuple[sqs.IQueue, ...] = (delivery.analyze_urgent.queue, delivery.analyze.queue)
         repairable = {
             "INGEST_URGENT": arrivals.lanes["urgent"],
@@ -123,6 +126,7 @@ class PipelineStack(Stack):
             "CLEAN_PIXELS": arrivals.pixels,
             "HINTS": gathering.hints,
             "RESULTS": alerting.results,
+            "ESCALATIONS": alerting.looks,
         }
         self.hints: sqs.IQueue = gathering.hints.queue
         self.watched = Watched(
@@ -195,7 +199,7 @@ class PortalStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, description="FirstRead: portal and ingest service")
         self.entrance = Entrance(self, "Entrance", store=store, network=network, config=config)
-        Portal(self, "Portal", store=store, network=network, entrance=self.entrance)
+        Portal(self, "Portal", store=store, network=network, entrance=self.entrance, config=config)
         ingest = IngestService(
             self, "Ingest", store=store, network=network, entrance=self.entrance, hints=hints
         )

@@ -13,6 +13,7 @@ from firstread.records.tables import bind
 from firstread.storage import Bucket
 from firstread.vaults import open_rows
 from portal import answers
+from portal.api import alerts as alerts_api
 from portal.api import audit as audit_api
 from portal.api import identities, images, reviews, studies
 from portal.api import worklist as worklist_api
@@ -22,6 +23,7 @@ from portal.logic.identity import Identities
 from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.pages import alerts as alerts_page
 from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
@@ -66,9 +68,12 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         throttle=SignInThrottle(clock),
         looks=Looks(records.audit, clock),
         identities=Identities(lambda: open_rows(settings), VaultAudit()),
+        alerting=settings.alerting,
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images, reviews):
+        app.include_router(module.router)
+    for module in (alerts_page, alerts_api):
         app.include_router(module.router)
     for module in (audit_page, audit_api, identities):
         app.include_router(module.router)

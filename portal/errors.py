@@ -47,6 +47,13 @@ class MissingError(PortalError):
     title = "Not found"
 
 
+class NotNowError(PortalError):
+    """What is asked for does not fit the state of things."""
+
+    status = 409
+    title = "Not now"
+
+
 class NotUnderstoodError(PortalError):
     """What was asked makes no sense; the text says why, and repeats nothing."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
+from firstread.alerting import AlertingPolicy
 from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.local_users import LocalUsers
@@ -44,6 +45,8 @@ class Services:
         How studies are read here.
     users
         Local users, or None where nobody can sign in locally.
+    alerting
+        The site's policy of alerts and communications.
     """
 
     clock: Callable[[], datetime]
@@ -57,6 +60,7 @@ class Services:
     throttle: SignInThrottle
     looks: Looks
     identities: Identities
+    alerting: AlertingPolicy
 
 
 def services_of(request: Request) -> Services:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from firstread.environment import (
+    AlertingSettings,
     AlertsSettings,
     AuditSettings,
     Environment,
@@ -43,6 +44,7 @@ class PortalSettings(
     StudiesSettings,
     ResultsSettings,
     AlertsSettings,
+    AlertingSettings,
     ModelsSettings,
     AuditSettings,
     ReviewsSettings,

@@ -59,7 +59,9 @@ def new_alert(alert: Alert) -> Addition:
 
 def creation(alert: Alert, by: Actor) -> AuditEvent:
     """Return the audit event of a new alert."""
-    return _event("alert.create", alert, by, alert.created_at, {"version": alert.version, "model": alert.model_id})
+    return _event(
+        "alert.create", alert, by, alert.created_at, {"version": alert.version, "model": alert.model_id}
+    )
 
 
 class AlertRepository:

@@ -68,7 +68,6 @@ def bootstrap() -> RankAndAlert:
     )
 
 
-
 def handle_record(record: Event) -> None:
     """Handle one event."""
     step = bootstrap()

@@ -10,6 +10,7 @@ from infra.capabilities.entrance import Entrance
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
 from infra.capabilities.web_service import Web, WebService
+from infra.config import Config
 
 _PROGRAM: Final = "portal"
 _PORT: Final = 8000
@@ -19,7 +20,14 @@ class Portal(Construct):
     """The web application; it takes every request that nobody else takes."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: Store, network: Network, entrance: Entrance
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        entrance: Entrance,
+        config: Config,
     ) -> None:
         super().__init__(scope, construct_id)
         buckets, tables = store.buckets, store.tables
@@ -45,6 +53,7 @@ class Portal(Construct):
                     "VAULT": "dynamodb",
                     "VAULT_TABLE": tables.vault.table_name,
                     "VAULT_KEY_ID": store.keys.vault.key_id,
+                    "ALERTING": config.alerting_json,
                 },
             ),
         )

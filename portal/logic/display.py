@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from firstread.alert import AlertState
+from firstread.alert import AlertState, Closing
 from firstread.clock import from_text
 from firstread.order import Priority
 from firstread.study import AnalysisStatus, Risk, Study
@@ -27,7 +27,17 @@ STATUS_WORDS = {
 ALERT_WORDS = {
     AlertState.CREATED: "Not yet sent",
     AlertState.DELIVERED: "Waiting",
+    AlertState.ESCALATED: "Escalated",
     AlertState.ACKNOWLEDGED: "Acknowledged",
+    AlertState.CLOSED: "Closed",
+}
+
+CLOSING_WORDS = {
+    Closing.SIGNED: "the study was signed",
+    Closing.READ_ELSEWHERE: "a final report came from elsewhere",
+    Closing.WITHDRAWN: "its images were withdrawn",
+    Closing.RETIRED: "a newer version has no finding of high risk",
+    Closing.COMMUNICATED: "the critical result was communicated",
 }
 
 PRIORITY_WORDS = {Priority.STAT: "STAT", Priority.URGENT: "Urgent", Priority.ROUTINE: ""}

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from firstread.policy import Resource
 from firstread.records.alerts import AlertRepository
 from firstread.records.audit import AuditTrail
+from firstread.records.communications import CommunicationRepository
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
 from firstread.records.reviews import ReviewRepository
+from firstread.records.signed import SignedReviews
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 
@@ -24,6 +26,8 @@ class Records:
     alerts: AlertRepository = field(default_factory=AlertRepository)
     reviews: ReviewRepository = field(default_factory=ReviewRepository)
     audit: AuditTrail = field(default_factory=AuditTrail)
+    communications: CommunicationRepository = field(default_factory=CommunicationRepository)
+    signed: SignedReviews = field(default_factory=SignedReviews)
 
 
 def resource_of(study: Study) -> Resource:
