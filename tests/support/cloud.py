@@ -126,7 +126,7 @@ class Cloud:
             **{f"FIRSTREAD_{name.upper()}_DLQ_URL": self.url(f"{name}-dead") for name in STREAMS},
             "FIRSTREAD_REFERENCE_KEY_ID": self.reference_key_id,
             "FIRSTREAD_COMPLETENESS": '{"quiet_seconds": {"*": 60, "CT": 2000}, "max_seconds": 7200}',
-            "FIRSTREAD_ALERTING": "{}",
+            "FIRSTREAD_ALERTING": '{"closes": "22:00"}',
             "FIRSTREAD_ESCALATIONS_QUEUE_ARN": self._arn("escalations"),
             "FIRSTREAD_ESCALATIONS_DLQ_ARN": self._arn("escalations-dead"),
             "FIRSTREAD_ESCALATION_SCHEDULE_GROUP": "deadlines",
