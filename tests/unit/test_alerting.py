@@ -1,6 +1,7 @@
 """Whom alerts call, and when."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_every_class_is_called_at_every_hour_in_order(at: datetime, kind: Patien
         calls = policy.calls(kind, at)
         assert [each.level for each in calls] == list(range(len(calls)))
         assert calls[0].at == at
-        assert all(one.at < other.at for one, other in zip(calls, calls[1:], strict=False))
+        assert all(one.at < other.at for one, other in pairwise(calls))
         assert len(calls) >= 2
 
 
