@@ -187,6 +187,7 @@ def test_the_portal(account: Account) -> None:
         (APPLY_FEED, {"Ledger", "Orders", "Vault"}),
         *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
         ("AlertingAlertRole", {"Studies", "Alerts", "Outbox"}),
+        ("AlertingEscalateRole", {"Alerts"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),
     ],
 )
@@ -198,8 +199,8 @@ def test_transactions_may_do_each_of_their_parts(account: Account, role: str, ta
         assert found == {f"Tables{table}" for table in tables}, part
 
 
-def test_only_alert_publishes_and_only_deliver_and_sweep_put_events(account: Account) -> None:
-    assert account.who_may("sns:Publish", "") == {"AlertingAlertRole"}
+def test_only_alert_and_escalate_publish_and_only_deliver_and_sweep_put_events(account: Account) -> None:
+    assert account.who_may("sns:Publish", "") == {"AlertingAlertRole", "AlertingEscalateRole"}
     assert account.who_may("events:PutEvents", "") == {"DeliveryDeliverRole", SWEEP}
 
 
@@ -238,5 +239,5 @@ def test_no_managed_policies_but_those_of_services_own_roles(account: Account) -
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 13
+    assert len(users) == 15
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

@@ -18,6 +18,7 @@ PROGRAMS = {
     "end_batch": "GatheringEndBatchRole",
     "deliver": "DeliveryDeliverRole",
     "alert": "AlertingAlertRole",
+    "escalate": "AlertingEscalateRole",
     "sweep": "UpkeepSweepRole",
     "export_audit": "AuditExportExportAuditRole",
     "model worker": "WorkerTaskTaskRole",
