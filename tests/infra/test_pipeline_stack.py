@@ -91,11 +91,8 @@ PROGRAMS = {
         "ESCALATIONS_QUEUE_ARN": "AlertingDeadlinesEscalationsQueue",
         "ESCALATIONS_DLQ_ARN": "AlertingDeadlinesEscalationsDeadLetters",
     },
-<<<<<<< HEAD
     "export_audit": {"AUDIT_TABLE": "TablesAudit", "AUDIT_BUCKET": "BucketsAudit"},
-=======
     "escalate": NOTICES,
->>>>>>> 71ca5cc (build: tzdata for the time zones of sites; test(infra): deadlines, subscribers)
     "sweep": {
         "INCOMING_BUCKET": "BucketsIncoming",
         "LEDGER_TABLE": "TablesLedger",
