@@ -106,10 +106,10 @@ def choices(results: Iterable[Result], reviews: Iterable[Review]) -> tuple[Chose
     results
         On the current version; what is beside the worklist is left out.
     reviews
-        Of the study, oldest first; the last word on a finding counts, and what was rejected is left out.
+        Of the study, oldest first; the last signed word on a finding counts, and what was rejected is left out.
     """
     last: dict[str, ReviewedFinding] = {
-        each.finding_id: each for review in reviews for each in review.findings
+        each.finding_id: each for review in reviews if review.signed_at for each in review.findings
     }
     found: dict[str, ChosenFinding] = {}
     for result in results:

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from firstread.alert import Closing
+from firstread.clock import to_text
 from firstread.policy import Action
 from firstread.vocabulary import Vocabulary, vocabulary
 from portal.access import Access, require
@@ -129,6 +131,10 @@ def post_sign(access: _Signs, which: Which) -> ReportView:
         sign_off.sign(access.study, which.number, which.revision)
 
     _try(access, act, which.number)
+    # After the signature, in a transaction of its own: should this be lost, the next deadline closes them.
+    services.records.alerts.close_all(
+        access.study.study_uid, Closing.SIGNED, access.actor, to_text(services.clock())
+    )
     reviews = services.records.reviews.of_study(access.study.study_uid)
     return next(each for each in read_reports(reviews, access.study.version) if each.number == which.number)
 

@@ -95,7 +95,7 @@ def read_statistics(records: Records, first: date, last: date) -> AlertStatistic
     """Return the statistics of some days; at most `MOST_DAYS`, which the caller has checked."""
     days = [first + timedelta(days=each) for each in range((last - first).days + 1)]
     alerts = [alert for day in days for alert in records.alerts.of_day(day.isoformat())]
-    return statistics(alerts, first, last, records.signed.of_study)
+    return statistics(alerts, first, last, records.reviews.of_study)
 
 
 def statistics(
@@ -108,7 +108,7 @@ def statistics(
     alerts
         Those created from `first` to `last`.
     reviews
-        Study UID -> its signed reviews, oldest first.
+        Study UID -> its reviews, oldest first.
     """
     hours = Counter(alert.created_at[:13] for alert in alerts)
     of_day = Counter(int(hour[11:13]) for hour in hours.elements())
@@ -192,7 +192,7 @@ def _models(
 def was_right(alert: Alert, reviews: Iterable[Review]) -> bool | None:
     """Tell whether a signed review left a finding of the alert's model standing; None where none has a verdict."""
     verdict: bool | None = None
-    for review in reviews:
+    for review in (each for each in reviews if each.signed_at):
         said = [
             finding.verdict
             for finding in review.findings

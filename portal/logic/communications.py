@@ -108,7 +108,7 @@ def communication_view(said: Communication) -> CommunicationView:
 def findings_of(records: Records, study: Study) -> tuple[ChosenFinding, ...]:
     """Return the findings of the current version that a reader may choose from."""
     results = records.results.of_version(study.study_uid, study.version)
-    return choices(results, records.signed.of_study(study.study_uid))
+    return choices(results, records.reviews.of_study(study.study_uid))
 
 
 def read_choices(records: Records, study: Study) -> tuple[ChoiceView, ...]:

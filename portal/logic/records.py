@@ -10,7 +10,6 @@ from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
 from firstread.records.reviews import ReviewRepository
-from firstread.records.signed import SignedReviews
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 
@@ -27,7 +26,6 @@ class Records:
     reviews: ReviewRepository = field(default_factory=ReviewRepository)
     audit: AuditTrail = field(default_factory=AuditTrail)
     communications: CommunicationRepository = field(default_factory=CommunicationRepository)
-    signed: SignedReviews = field(default_factory=SignedReviews)
 
 
 def resource_of(study: Study) -> Resource:
