@@ -51,5 +51,9 @@ class Notices:
             link=link,
             correlation_id=correlation_id,
         )
-        chosen_by = {"group": group, "level": level, "simulated": str(alert.simulated).lower()}
+        chosen_by: dict[str, str | int] = {
+            "group": group,
+            "level": level,
+            "simulated": str(alert.simulated).lower(),
+        }
         self.topic.publish(notice, subject, _TEXT.format(subject=subject, link=link), chosen_by)
