@@ -55,6 +55,7 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
+        wait_limits=settings.wait_limits,
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):

@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 
 from firstread.storage import Bucket
 from portal.local_users import LocalUsers
+from portal.logic.limits import WaitLimits
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -31,6 +32,8 @@ class Services:
     ----------
     users
         Local users, or None where nobody can sign in locally.
+    wait_limits
+        When a study is overdue.
     """
 
     clock: Callable[[], datetime]
@@ -40,6 +43,7 @@ class Services:
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle
+    wait_limits: WaitLimits
 
 
 def services_of(request: Request) -> Services:

@@ -1,5 +1,6 @@
 """Alerts and the audit events that change with them."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from pynamodb.exceptions import UpdateError
@@ -45,6 +46,12 @@ class AlertRepository:
         except AlertRow.DoesNotExist:
             return None
         return Alert.model_validate(row.body)
+
+    def some(self, alert_ids: Iterable[str]) -> dict[str, Alert]:
+        """Return those alerts that are there, by id."""
+        wanted = sorted(set(alert_ids))
+        rows = AlertRow.batch_get(wanted, consistent_read=True) if wanted else ()
+        return {row.alert_id: Alert.model_validate(row.body) for row in rows}
 
     def of_study(self, study_uid: str) -> list[Alert]:
         """Return the alerts of a study, oldest first."""

@@ -3,28 +3,27 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
 
 from firstread.policy import Action
 from portal.access import Access, require
-from portal.logic.worklist import MAX_ROWS, Worklist, read_worklist
+from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
 
 router = APIRouter()
 
 
-class WorklistQuery(BaseModel):
-    """What may be asked; anything else is refused, for an ignored filter would answer with too much."""
+class ListAsked(Asked):
+    """What may be asked, and of which list."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS)
+    list: ListKind = ListKind.OPEN
 
 
 @router.get("/api/worklist")
 def get_worklist(
     access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW))],
-    query: Annotated[WorklistQuery, Query()],
+    query: Annotated[ListAsked, Query()],
 ) -> Worklist:
-    """Return the worklist of the reader."""
+    """Return a page of a list."""
     services = access.services
-    return read_worklist(services.records, access.actor, services.clock(), query.limit)
+    return read_worklist(
+        services.records, access.actor, services.clock(), query, query.list, services.wait_limits
+    )

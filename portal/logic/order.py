@@ -1,0 +1,158 @@
+"""The order of the worklist: the most urgent of STAT, risk and overdue, then the longest wait.
+
+Overdue is a matter of time: nothing is written when a study becomes it. Each band of the index is sorted by
+waiting time, so that the overdue studies of a band are its beginning, and the list is a merge of few bounded queries.
+"""
+
+import heapq
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, product
+
+from firstread.clock import from_text, to_text
+from firstread.order import Priority
+from firstread.records.studies import (
+    OPEN,
+    START,
+    URGENT_BAND,
+    Position,
+    StudyRepository,
+    band_of,
+    moment_of,
+)
+from firstread.study import Risk, Study
+from portal.logic.limits import WaitLimits
+
+BANDS = tuple(sorted({band_of(risk, priority) for risk, priority in product(Risk, Priority)}))
+
+
+class CursorError(ValueError):
+    """A cursor that this list did not give out."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a reader of the worklist is.
+
+    Parameters
+    ----------
+    at
+        When the first page was read: what is overdue is decided by that moment on all pages, else a study that becomes
+        it in between would be on none of them.
+    level
+        The level of the last study that was looked at.
+    position
+        That study.
+    looked_at, shown
+        How many studies were looked at and shown so far.
+    """
+
+    at: datetime
+    level: int = 0
+    position: Position = START
+    looked_at: int = 0
+    shown: int = 0
+
+    def __str__(self) -> str:
+        parts = (to_text(self.at), self.level, self.looked_at, self.shown, *self.position)
+        return "~".join(str(part) for part in parts)
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Return the cursor that a text is of.
+
+    Raises
+    ------
+    CursorError
+        If it is none.
+    """
+    try:
+        at, level, looked_at, shown, moment, study_uid = text.split("~")
+        if moment:
+            from_text(moment)
+        return Cursor(from_text(at), int(level), Position(moment, study_uid), int(looked_at), int(shown))
+    except ValueError:
+        raise CursorError("no cursor of this list") from None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What to read.
+
+    Parameters
+    ----------
+    which
+        The list (`firstread.records.studies`).
+    size
+        How many rows to read at a time.
+    limits
+        When a study is overdue.
+    by_risk
+        Whether the reader may know the risk; else the order is by waiting time alone, for it would tell.
+    bands
+        The bands of the open list that are wanted.
+    """
+
+    which: str
+    size: int
+    limits: WaitLimits
+    by_risk: bool = True
+    bands: Collection[str] = BANDS
+
+
+def in_order(studies: StudyRepository, reading: Reading, cursor: Cursor) -> Iterator[tuple[int, Study]]:
+    """Return the studies of a list after a cursor, each with its level; reads no further than it is asked.
+
+    Parameters
+    ----------
+    studies
+        Where they are.
+    reading
+        Which list, and in which order.
+    cursor
+        Where to go on.
+    """
+    if reading.which != OPEN:
+        return ((0, study) for study in studies.done(reading.which, reading.size, cursor.position))
+    levels = _levels(studies, reading, cursor.at) if reading.by_risk else [_by_wait(studies, reading)]
+    return chain.from_iterable(
+        _merged(number, level, cursor.position if number == cursor.level else START)
+        for number, level in enumerate(levels)
+        if number >= cursor.level
+    )
+
+
+_Stream = Callable[[Position], Iterator[Study]]
+
+
+def _levels(studies: StudyRepository, reading: Reading, at: datetime) -> list[list[_Stream]]:
+    """Return what is merged for each level: urgent; overdue; not assessed; not flagged."""
+    levels: list[list[_Stream]] = [[] for _ in range(len(Risk) + 1)]
+    for band in reading.bands:
+        if band == URGENT_BAND:
+            levels[0].append(_stream(studies, band, reading.size))
+            continue
+        risk, priority = (int(digit) for digit in band)
+        cutoff = reading.limits.cutoff(list(Priority)[priority], at)
+        levels[1].append(_stream(studies, band, reading.size, until=cutoff))
+        levels[1 + risk].append(_stream(studies, band, reading.size, since=cutoff))
+    return levels
+
+
+def _by_wait(studies: StudyRepository, reading: Reading) -> list[_Stream]:
+    return [_stream(studies, band, reading.size) for band in reading.bands]
+
+
+def _stream(studies: StudyRepository, band: str, size: int, since: str = "", until: str = "") -> _Stream:
+    return lambda after: studies.waiting(band, size, after, since=since, until=until)
+
+
+def _merged(number: int, level: Sequence[_Stream], after: Position) -> Iterator[tuple[int, Study]]:
+    merged = heapq.merge(*(stream(after) for stream in level), key=place_of)
+    return ((number, study) for study in merged)
+
+
+def place_of(study: Study) -> Position:
+    """Return the position of a study."""
+    return Position(moment_of(study), study.study_uid)
