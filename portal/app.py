@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
+from firstread.policy import Actor, Role
 from firstread.records.tables import bind
 from firstread.storage import Bucket
 from portal import answers
@@ -15,8 +16,10 @@ from portal.api import images, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
+from portal.logic.live import Live
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.logic.worklist import Worklist, read_worklist
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
 from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders
@@ -47,15 +50,21 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     bind(settings)
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
+    records = Records()
+
+    def first_page(role: Role) -> Worklist:
+        return read_worklist(records, Actor("", role), clock(), limits=settings.wait_limits)
+
     app.state.services = Services(
         clock=clock,
-        records=Records(),
+        records=records,
         pictures=Pictures(Bucket(settings.studies_bucket)),
         results_bucket=Bucket(settings.results_bucket),
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
         wait_limits=settings.wait_limits,
+        live=Live(first_page),
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):

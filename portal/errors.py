@@ -39,6 +39,13 @@ class MissingError(PortalError):
     title = "Not found"
 
 
+class NotUnderstoodError(PortalError):
+    """A parameter that is well-formed and says nothing."""
+
+    status = 422
+    title = "Not understood"
+
+
 class CannotRenderError(PortalError):
     """An image whose pixels cannot be shown."""
 

@@ -12,6 +12,7 @@ from firstread.storage import Bucket
 from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
 from portal.logic.limits import WaitLimits
+from portal.logic.live import Live
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -37,6 +38,8 @@ class Services:
         Local users, or None where nobody can sign in locally.
     wait_limits
         When a study is overdue.
+    live
+        Who has the worklist open.
     """
 
     clock: Callable[[], datetime]
@@ -47,6 +50,7 @@ class Services:
     sessions: Sessions
     throttle: SignInThrottle
     wait_limits: WaitLimits
+    live: Live
 
 
 def services_of(request: Request) -> Services:

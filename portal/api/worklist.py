@@ -1,12 +1,18 @@
 """The worklist as JSON."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from firstread.policy import Action
-from portal.access import Access, require
+from portal.access import Access, actor_of, require
+from portal.logic.live import Change
 from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
+
+PING_SECONDS = 15
+"""Between comments that keep proxies from cutting a quiet stream; the load balancer waits for a minute."""
 
 router = APIRouter()
 
@@ -27,3 +33,20 @@ def get_worklist(
     return read_worklist(
         services.records, access.actor, services.clock(), query, query.list, services.wait_limits
     )
+
+
+@router.get("/api/worklist/events")
+async def follow_worklist(
+    request: Request, access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW, background=True))]
+) -> EventSourceResponse:
+    """Tell what changes on the first page of the open list, until the session ends."""
+    actor = access.actor
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        said = access.services.live.follow(actor.role, lambda: actor_of(request, background=True) == actor)
+        async for each in said:
+            kind = "change" if isinstance(each, Change) else "trouble"
+            yield ServerSentEvent(each.model_dump_json(), event=kind)
+        yield ServerSentEvent("", event="end")
+
+    return EventSourceResponse(events(), ping=PING_SECONDS)

@@ -8,6 +8,8 @@ from firstread.clock import to_text
 from firstread.order import Priority
 from firstread.study import Study
 
+_YEAR = 365 * 24 * 60
+
 
 class WaitLimits(BaseModel):
     """Minutes from the first image of a study until it is overdue.
@@ -20,9 +22,9 @@ class WaitLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stat: int = Field(60, gt=0)
-    urgent: int = Field(240, gt=0)
-    routine: int = Field(1440, gt=0)
+    stat: int = Field(60, gt=0, le=_YEAR)
+    urgent: int = Field(240, gt=0, le=_YEAR)
+    routine: int = Field(1440, gt=0, le=_YEAR)
 
     def __str__(self) -> str:
         return self.model_dump_json()

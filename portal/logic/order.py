@@ -7,7 +7,7 @@ waiting time, so that the overdue studies of a band are its beginning, and the l
 import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain, product
 
 from firstread.clock import from_text, to_text
@@ -22,13 +22,11 @@ from firstread.records.studies import (
     moment_of,
 )
 from firstread.study import Risk, Study
+from portal.errors import NotUnderstoodError
 from portal.logic.limits import WaitLimits
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BANDS = tuple(sorted({band_of(risk, priority) for risk, priority in product(Risk, Priority)}))
-
-
-class CursorError(ValueError):
-    """A cursor that this list did not give out."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,19 @@ def parse_cursor(text: str) -> Cursor:
 
     Raises
     ------
-    CursorError
+    NotUnderstoodError
         If it is none.
     """
     try:
         at, level, looked_at, shown, moment, study_uid = text.split("~")
         if moment:
             from_text(moment)
-        return Cursor(from_text(at), int(level), Position(moment, study_uid), int(looked_at), int(shown))
+        cursor = Cursor(from_text(at), int(level), Position(moment, study_uid), int(looked_at), int(shown))
     except ValueError:
-        raise CursorError("no cursor of this list") from None
+        raise NotUnderstoodError("cursor") from None
+    if cursor.at.year < _EPOCH.year:
+        raise NotUnderstoodError("cursor")  # limits are subtracted from it, and time has a beginning
+    return cursor
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from firstread.alert import Alert, AlertState
 from firstread.clock import to_text
-from firstread.policy import Action, Actor, can
 from firstread.order import Priority
+from firstread.policy import Action, Actor, can
 from firstread.records.studies import CLOSED, OPEN, SIGNED
 from firstread.study import AnalysisStatus, ReviewStatus, Risk, Study
 from portal.logic.display import (
@@ -173,7 +173,7 @@ def read_worklist(
     ------
     NotAllowedError
         If a filter would tell what the role does not see.
-    CursorError
+    NotUnderstoodError
         If the cursor is none.
     """
     asked, limits = asked or Asked(), limits or WaitLimits()
