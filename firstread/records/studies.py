@@ -30,6 +30,8 @@ LISTED = "study"
 _UNDATED = "00000000"  # sorts as the oldest
 _HEAD = "head"
 _TRIES = 8
+# Parsing the attributes that only keys and conditions need would take most of the time of a page.
+_BODY = ["body"]
 _AFTER_SEPARATOR = chr(ord("#") + 1)
 
 
@@ -173,9 +175,7 @@ class StudyRepository:
         rows: Iterator[StudyRow] = StudyRow.by_worklist.query(which, limit=limit)
         return [Study.model_validate(row.body) for row in rows]
 
-    def waiting(
-        self, band: str, size: int, after: Position = START, *, since: str = "", until: str = ""
-    ) -> Iterator[Study]:
+    def waiting(self, band: str, size: int, after: Position = START, *, since: str = "") -> Iterator[Study]:
         """Return the open studies of a band, longest wait first.
 
         Parameters
@@ -186,23 +186,23 @@ class StudyRepository:
             How many rows to read at a time; the next ones are read when they are asked for.
         after
             Only what comes after this position.
-        since, until
-            Only what arrived at `since` or later, and before `until` (`firstread.clock` text); "" for no bound.
+        since
+            Only what arrived at that moment or later (`firstread.clock` text); "" for all.
         """
         moment, study_uid = after
         # A blank sorts before all that follows a UID in a longer one: the first rank after that of the position.
         low = max(f"{band}#{since}", f"{band}#{moment}#{study_uid} " if study_uid else "")
-        high = f"{band}#{until}" if until else f"{band}{_AFTER_SEPARATOR}"
-        if low > high:
-            return iter(())
-        rows = StudyRow.by_worklist.query(OPEN, StudyRow.rank.between(low, high), page_size=size)
+        within = StudyRow.rank.between(low, f"{band}{_AFTER_SEPARATOR}")
+        rows = StudyRow.by_worklist.query(OPEN, within, page_size=size, attributes_to_get=_BODY)
         return (Study.model_validate(row.body) for row in rows)
 
     def done(self, which: str, size: int, after: Position = START) -> Iterator[Study]:
         """Return the studies of a list that is not open, those that were last done with first; see `waiting`."""
         moment, study_uid = after
         below = StudyRow.rank < f"{DONE_BAND}#{moment}#{study_uid}" if study_uid else None
-        rows = StudyRow.by_worklist.query(which, below, scan_index_forward=False, page_size=size)
+        rows = StudyRow.by_worklist.query(
+            which, below, scan_index_forward=False, page_size=size, attributes_to_get=_BODY
+        )
         return (Study.model_validate(row.body) for row in rows)
 
 

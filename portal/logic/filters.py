@@ -29,7 +29,9 @@ def _given(value: object) -> object:
     return [each for each in value if each != ""] if isinstance(value, list) else value
 
 
-_CodeString = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _]{1,16}$", to_upper=True)]  # PS3.5 6.2, CS
+_CodeString = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9 _]{1,16}$", to_upper=True)
+]  # PS3.5 6.2, CS
 _Empty = BeforeValidator(_given)
 
 

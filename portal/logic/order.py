@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, product
 
 from firstread.clock import from_text, to_text
@@ -127,26 +128,46 @@ def in_order(studies: StudyRepository, reading: Reading, cursor: Cursor) -> Iter
 _Stream = Callable[[Position], Iterator[Study]]
 
 
+class _Band:
+    """A band, whose overdue studies come before the rest: one query serves both."""
+
+    def __init__(self, studies: StudyRepository, band: str, size: int, cutoff: str) -> None:
+        self._read = partial(studies.waiting, band, size)
+        self._cutoff = cutoff
+        self._rows: Iterator[Study] | None = None
+
+    def overdue(self, after: Position) -> Iterator[Study]:
+        """Return the studies that arrived before the cutoff."""
+        if after.moment >= self._cutoff:
+            return  # another band's limit is shorter: here there are none left, and the rest has not begun
+        rows = self._rows = self._read(after)
+        for study in rows:
+            if study.gathering.first_arrival >= self._cutoff:
+                self._rows = chain([study], rows)
+                return
+            yield study
+
+    def rest(self, after: Position) -> Iterator[Study]:
+        """Return all others; once begun, what `overdue` left."""
+        return self._read(after, since=self._cutoff) if self._rows is None else self._rows
+
+
 def _levels(studies: StudyRepository, reading: Reading, at: datetime) -> list[list[_Stream]]:
     """Return what is merged for each level: urgent; overdue; not assessed; not flagged."""
     levels: list[list[_Stream]] = [[] for _ in range(len(Risk) + 1)]
-    for band in reading.bands:
-        if band == URGENT_BAND:
-            levels[0].append(_stream(studies, band, reading.size))
+    for name in reading.bands:
+        if name == URGENT_BAND:
+            levels[0].append(partial(studies.waiting, name, reading.size))
             continue
-        risk, priority = (int(digit) for digit in band)
-        cutoff = reading.limits.cutoff(list(Priority)[priority], at)
-        levels[1].append(_stream(studies, band, reading.size, until=cutoff))
-        levels[1 + risk].append(_stream(studies, band, reading.size, since=cutoff))
+        risk, priority = (int(digit) for digit in name)
+        band = _Band(studies, name, reading.size, reading.limits.cutoff(list(Priority)[priority], at))
+        levels[1].append(band.overdue)
+        levels[1 + risk].append(band.rest)
     return levels
 
 
 def _by_wait(studies: StudyRepository, reading: Reading) -> list[_Stream]:
-    return [_stream(studies, band, reading.size) for band in reading.bands]
-
-
-def _stream(studies: StudyRepository, band: str, size: int, since: str = "", until: str = "") -> _Stream:
-    return lambda after: studies.waiting(band, size, after, since=since, until=until)
+    return [partial(studies.waiting, band, reading.size) for band in reading.bands]
 
 
 def _merged(number: int, level: Sequence[_Stream], after: Position) -> Iterator[tuple[int, Study]]:
