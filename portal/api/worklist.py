@@ -1,6 +1,7 @@
 """The worklist as JSON."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -44,9 +45,10 @@ async def follow_worklist(
 
     async def events() -> AsyncIterator[ServerSentEvent]:
         said = access.services.live.follow(actor.role, lambda: actor_of(request, background=True) == actor)
-        async for each in said:
-            kind = "change" if isinstance(each, Change) else "trouble"
-            yield ServerSentEvent(each.model_dump_json(), event=kind)
+        async with aclosing(said):
+            async for each in said:
+                kind = "change" if isinstance(each, Change) else "trouble"
+                yield ServerSentEvent(each.model_dump_json(), event=kind)
         yield ServerSentEvent("", event="end")
 
     return EventSourceResponse(events(), ping=PING_SECONDS)

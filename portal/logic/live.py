@@ -6,7 +6,7 @@ One poll per process and role, however many readers there are; none while nobody
 import asyncio
 import logging
 from asyncio import Queue, QueueFull, Task, to_thread
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -116,7 +116,7 @@ class Live:
         """Whether anything is polled."""
         return self._task is not None and not self._task.done()
 
-    async def follow(self, role: Role, is_signed_in: Callable[[], bool]) -> AsyncIterator[Said]:
+    async def follow(self, role: Role, is_signed_in: Callable[[], bool]) -> AsyncGenerator[Said, None]:
         """Yield the first page as it is, then what changes, until the session ends or the reader is far behind.
 
         Parameters

@@ -28,8 +28,21 @@ test("a study counts once, and no more when it is as it was", () => {
   assert.equal(news.words(), "");
 });
 
+test("urgent ones that a filter leaves out are not new", () => {
+  const news = new News();
+  const urgent = { study_uid: "9", fingerprint: "i", urgent: true };
+  news.hear(change({ rows: [urgent], whole: true }), SHOWN, { filtered: true });
+  assert.equal(news.words(), "");
+  news.hear(change({ rows: [{ ...urgent, study_uid: "8" }] }), SHOWN, { filtered: true });
+  assert.equal(news.words(), "1 new urgent – press r");
+  news.clear();
+  news.hear(change({ rows: [{ ...urgent, study_uid: "8" }, urgent], whole: true }), SHOWN, { filtered: true });
+  assert.equal(news.words(), "");
+});
+
 test("urgent ones are said first, under a filter, too", () => {
   const news = new News();
+  news.hear(change({ whole: true }), [], { filtered: true });
   news.hear(
     change({ rows: [
       { study_uid: "3", fingerprint: "c", urgent: true },

@@ -25,6 +25,8 @@ export interface Shown {
 export class News {
   #changed = new Set<string>();
   #urgent = new Set<string>();
+  #known = new Set<string>(); // urgent ones that a filter may leave out and that are not new
+  #begun = false;
 
   /** Return how many urgent studies are new. */
   get urgent(): number {
@@ -38,8 +40,12 @@ export class News {
       const row = known.get(mark.study_uid);
       const same = row?.fingerprint === mark.fingerprint;
       this.#put(this.#changed, mark.study_uid, row ? !same : !filtered);
-      this.#put(this.#urgent, mark.study_uid, mark.urgent && !row?.urgent);
+      if (!mark.urgent) this.#known.delete(mark.study_uid);
+      else if (!this.#begun) this.#known.add(mark.study_uid);
+      const isKnown = filtered && this.#known.has(mark.study_uid);
+      this.#put(this.#urgent, mark.study_uid, mark.urgent && !row?.urgent && !isKnown);
     }
+    this.#begun = true;
     for (const uid of change.gone) this.#leave(uid, known.has(uid));
     if (!change.whole || filtered) return;
     const there = new Set(change.rows.map((mark) => mark.study_uid));
@@ -50,6 +56,7 @@ export class News {
 
   /** Forget everything: the list is fresh. */
   clear(): void {
+    for (const uid of this.#urgent) this.#known.add(uid);
     this.#changed.clear();
     this.#urgent.clear();
   }
