@@ -30,7 +30,7 @@ from portal.settings import PortalSettings
 
 SIZES = (1_000, 100_000)
 ROUNDS = 200
-_WARM = 10
+_WARM = 3
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
