@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import botocore.handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -53,7 +53,8 @@ class Engine:
         name = table.Meta.table_name
         schema = table._get_schema()
         self._keys[name] = _key_names(schema)
-        for index in ({"index_name": "", **schema}, *schema["global_secondary_indexes"]):
+        indexes: list[Any] = [{"index_name": "", **schema}, *schema["global_secondary_indexes"]]
+        for index in indexes:
             keys = _key_names(index)
             self._indexes[name, index["index_name"]] = _Index(keys[0], keys[-1])
 
@@ -71,8 +72,8 @@ class Engine:
     def install(self) -> Callable[[], None]:
         """Answer every client that is made from now on; returns what undoes it."""
         handler = ("before-send.dynamodb.*", self._send)
-        botocore.handlers.BUILTIN_HANDLERS.append(handler)  # type: ignore[arg-type]
-        return lambda: botocore.handlers.BUILTIN_HANDLERS.remove(handler)  # type: ignore[arg-type]
+        botocore.handlers.BUILTIN_HANDLERS.append(handler)
+        return lambda: botocore.handlers.BUILTIN_HANDLERS.remove(handler)
 
     def _identity(self, table: str, item: Mapping[str, Any]) -> str:
         return "\x00".join(item[key]["S"] for key in self._keys[table])
@@ -80,13 +81,14 @@ class Engine:
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         target = request.headers["X-Amz-Target"]
         action = target.decode() if isinstance(target, bytes) else target
-        asked = json.loads(request.body or b"{}")
+        asked = json.loads(cast("bytes", request.body))
         acts = {"Query": self._query, "GetItem": self._get, "BatchGetItem": self._batch}
         body = acts[action.rpartition(".")[2]](asked).encode()
         self.count.requests += 1
         self.count.size += len(body)
         raw: Any = _Raw(body)
-        return AWSResponse(request.url, 200, {"x-amzn-RequestId": "1"}, raw)
+        headers: Any = {"x-amzn-RequestId": "1"}
+        return AWSResponse(request.url, 200, headers, raw)
 
     def _get(self, asked: dict[str, Any]) -> str:
         row = self._rows.get((asked["TableName"], self._identity(asked["TableName"], asked["Key"])))
