@@ -33,6 +33,8 @@ FEED_PREFIX = "feed/"
 """Below it, in the incoming bucket, are messages of the hospital's feeds."""
 STUDIES_PREFIX = "studies/"
 """Below it, in the studies bucket, are de-identified instances, a folder per study."""
+AUDIT_PREFIX = "audit/"
+"""Below it, in the audit bucket, are the daily exports of the audit trail."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})

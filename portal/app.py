@@ -9,17 +9,23 @@ from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
 from firstread.policy import Actor, Role
+from firstread.records.audit import VaultAudit
 from firstread.records.tables import bind
 from firstread.storage import Bucket
+from firstread.vaults import open_rows
 from portal import answers
-from portal.api import images, studies
+from portal.api import audit as audit_api
+from portal.api import identities, images, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
+from portal.logic.identity import Identities
 from portal.logic.live import Live
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.logic.worklist import Worklist, read_worklist
+from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
 from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders
@@ -65,9 +71,13 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         throttle=SignInThrottle(clock),
         wait_limits=settings.wait_limits,
         live=Live(first_page),
+        looks=Looks(records.audit, clock),
+        identities=Identities(lambda: open_rows(settings), VaultAudit()),
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):
+        app.include_router(module.router)
+    for module in (audit_page, audit_api, identities):
         app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -40,7 +40,7 @@ class MissingError(PortalError):
 
 
 class NotUnderstoodError(PortalError):
-    """A parameter that is well-formed and says nothing."""
+    """What was asked makes no sense; the text says why, and repeats nothing."""
 
     status = 422
     title = "Not understood"

@@ -8,11 +8,14 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
+from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
+from portal.logic.identity import Identities
 from portal.logic.limits import WaitLimits
 from portal.logic.live import Live
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -24,6 +27,13 @@ templates = Jinja2Templates(directory=_HERE / "templates")
 """The pages; Jinja2 escapes every value."""
 
 templates.env.globals.update(asset=asset, is_built=is_built)
+
+
+def _may(actor: Actor, action: str) -> bool:
+    return can(actor, Action(action)).allowed
+
+
+templates.env.globals["may"] = _may
 
 STATIC = _HERE / "static"
 
@@ -51,6 +61,8 @@ class Services:
     throttle: SignInThrottle
     wait_limits: WaitLimits
     live: Live
+    looks: Looks
+    identities: Identities
 
 
 def services_of(request: Request) -> Services:

@@ -26,6 +26,7 @@ from firstread.records import studies as study_records
 from firstread.records.tables import TABLES, bind
 from portal import access
 from portal.app import create_app
+from portal.logic.looks import Looks
 from portal.settings import PortalSettings
 
 SIZES = (1_000, 100_000)
@@ -68,10 +69,21 @@ class Portal:
         """Ask this one, as a reader of a role."""
         undo = self.engine.install()
         names = {name: name for name in PortalSettings.model_fields if name.endswith("_table")}
-        settings = PortalSettings(studies_bucket="studies", results_bucket="results", **names)  # type: ignore[arg-type]
+        settings = PortalSettings(
+            studies_bucket="studies",
+            results_bucket="results",
+            vault="sqlite",
+            vault_path="unused",
+            vault_key_file="unused",
+            **names,  # type: ignore[arg-type]
+        )
         try:
             # Who signs in and how is another matter: nobody's session is looked up here.
-            with patch.object(access, "actor_of", lambda *_, **__: Actor("ann", role)):
+            # The look of a page is written once in hours, and not here.
+            with (
+                patch.object(access, "actor_of", lambda *_, **__: Actor("ann", role)),
+                patch.object(Looks, "write", lambda *_, **__: None),
+            ):
                 yield TestClient(create_app(settings), headers={"X-FirstRead-Background": "1"})
         finally:
             undo()

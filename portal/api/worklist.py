@@ -1,5 +1,6 @@
 """The worklist as JSON."""
 
+from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
@@ -10,6 +11,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from firstread.policy import Action
 from portal.access import Access, actor_of, require
 from portal.logic.live import Change
+from portal.logic.looks import looked
 from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
 
 PING_SECONDS = 15
@@ -31,6 +33,7 @@ def get_worklist(
 ) -> Worklist:
     """Return a page of a list."""
     services = access.services
+    looked(access, Action.WORKLIST_VIEW, list=query.list.value)
     return read_worklist(
         services.records, access.actor, services.clock(), query, query.list, services.wait_limits
     )
@@ -42,6 +45,7 @@ async def follow_worklist(
 ) -> EventSourceResponse:
     """Tell what changes on the first page of the open list, until the session ends."""
     actor = access.actor
+    await to_thread(looked, access, Action.WORKLIST_VIEW, list=ListKind.OPEN.value)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
         said = access.services.live.follow(actor.role, lambda: actor_of(request, background=True) == actor)

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.logic.looks import looked
 from portal.logic.worklist import Asked, ListKind, read_worklist
 from portal.services import templates
 
@@ -39,5 +40,6 @@ def _page(request: Request, access: Access, asked: Asked, kind: ListKind) -> Res
     worklist = read_worklist(
         services.records, access.actor, services.clock(), asked, kind, services.wait_limits
     )
+    looked(access, Action.WORKLIST_VIEW, list=kind.value)
     context = {"actor": access.actor, "worklist": worklist, "asked": asked}
     return templates.TemplateResponse(request, "worklist.html", context)

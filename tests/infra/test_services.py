@@ -32,6 +32,11 @@ TOLD = {
         "ALERTS_TABLE",
         "MODELS_TABLE",
         "AUDIT_TABLE",
+        "REVIEWS_TABLE",
+        "SESSIONS_TABLE",
+        "VAULT",
+        "VAULT_TABLE",
+        "VAULT_KEY_ID",
     },
 }
 TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}
