@@ -2,13 +2,14 @@
 
 import sys
 
-from benchmarks import burned_in, deid, inference, ingest, stow, way, worker
+from benchmarks import burned_in, deid, inference, ingest, portal, stow, way, worker
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
     "deid": deid.run,
     "inference": inference.run,
     "ingest": ingest.run,
+    "portal": portal.run,
     "stow": stow.run,
     "way": way.run,
     "worker": worker.run,

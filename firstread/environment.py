@@ -22,7 +22,8 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(defer_build=True, env_prefix=PREFIX, frozen=True, extra="ignore")
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over
+def parse_json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over
+    """Return what a JSON text says; anything else as it is."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -83,7 +84,7 @@ class AlertsSettings(Environment):
 class AlertingSettings(Environment):
     """When and whom alerts call."""
 
-    alerting: Annotated[AlertingPolicy, NoDecode, BeforeValidator(_json)] = Field(
+    alerting: Annotated[AlertingPolicy, NoDecode, BeforeValidator(parse_json)] = Field(
         description="Whom alerts call and how long they have, by patient class and hours, as JSON."
     )
 
@@ -213,7 +214,7 @@ class FeedSettings(Environment):
     """How messages of the hospital's feeds are applied."""
 
     quiet_timer_queue_url: str = Field(description="Queue of studies to be looked at again.")
-    feed_issuers: Annotated[dict[str, str], NoDecode, BeforeValidator(_json)] = Field(
+    feed_issuers: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_json)] = Field(
         {},
         description='Assigning authority -> Issuer of Patient ID (0010,0021), as JSON; "*" is every other one.',
     )
@@ -279,6 +280,6 @@ class CompletenessSettings(Environment):
     """When a study counts as complete."""
 
     quiet_timer_queue_url: str = Field(description="Queue of delayed looks at studies that wait.")
-    completeness: Annotated[CompletenessPolicy, NoDecode, BeforeValidator(_json)] = Field(
+    completeness: Annotated[CompletenessPolicy, NoDecode, BeforeValidator(parse_json)] = Field(
         description="Quiet times per modality and source, and their bounds, as JSON."
     )

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
+from firstread.policy import Actor, Role
 from firstread.records.audit import VaultAudit
 from firstread.records.tables import bind
 from firstread.storage import Bucket
@@ -20,9 +21,11 @@ from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
 from portal.logic.identity import Identities
+from portal.logic.live import Live
 from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.logic.worklist import Worklist, read_worklist
 from portal.pages import alerts as alerts_page
 from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
@@ -56,6 +59,10 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
     records = Records()
+
+    def first_page(role: Role) -> Worklist:
+        return read_worklist(records, Actor("", role), clock(), limits=settings.wait_limits)
+
     app.state.services = Services(
         clock=clock,
         records=records,
@@ -66,6 +73,8 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
+        wait_limits=settings.wait_limits,
+        live=Live(first_page),
         looks=Looks(records.audit, clock),
         identities=Identities(lambda: open_rows(settings), VaultAudit()),
         alerting=settings.alerting,

@@ -11,8 +11,11 @@ from fastapi.templating import Jinja2Templates
 from firstread.alerting import AlertingPolicy
 from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
+from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
 from portal.logic.identity import Identities
+from portal.logic.limits import WaitLimits
+from portal.logic.live import Live
 from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
@@ -24,6 +27,8 @@ _HERE = Path(__file__).parent
 
 templates = Jinja2Templates(directory=_HERE / "templates")
 """The pages; Jinja2 escapes every value."""
+
+templates.env.globals.update(asset=asset, is_built=is_built)
 
 
 def _may(actor: Actor, action: str) -> bool:
@@ -47,6 +52,10 @@ class Services:
         Local users, or None where nobody can sign in locally.
     alerting
         The site's policy of alerts and communications.
+    wait_limits
+        When a study is overdue.
+    live
+        Who has the worklist open.
     """
 
     clock: Callable[[], datetime]
@@ -58,6 +67,8 @@ class Services:
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle
+    wait_limits: WaitLimits
+    live: Live
     looks: Looks
     identities: Identities
     alerting: AlertingPolicy

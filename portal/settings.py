@@ -1,6 +1,9 @@
 """The portal's settings."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from firstread.environment import (
     AlertingSettings,
@@ -16,7 +19,9 @@ from firstread.environment import (
     StudiesBucketSettings,
     StudiesSettings,
     VaultSettings,
+    parse_json,
 )
+from portal.logic.limits import WaitLimits
 from portal.logic.review.overlay import OverlayPolicy
 
 
@@ -58,4 +63,8 @@ class PortalSettings(
     portal_port: int = Field(8080, ge=0, le=65535, description="Port the portal listens on.")
     local_users_file: str = Field(
         "", description="JSON file of local users, for loopback only; empty for no local sign-in."
+    )
+    wait_limits: Annotated[WaitLimits, NoDecode, BeforeValidator(parse_json)] = Field(
+        WaitLimits(),
+        description="Minutes after which a study is overdue, by priority, as JSON.",
     )

@@ -1,6 +1,6 @@
 """Alerts: their life cycle, each transition on condition and with its audit event in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pynamodb.transactions import TransactWrite
 
@@ -71,6 +71,12 @@ class AlertRepository:
         """Return one alert, or None."""
         found = self._read(alert_id)
         return found[0] if found else None
+
+    def some(self, alert_ids: Iterable[str]) -> dict[str, Alert]:
+        """Return those alerts that are there, by id."""
+        wanted = sorted(set(alert_ids))
+        rows = AlertRow.batch_get(wanted, consistent_read=True) if wanted else ()
+        return {row.alert_id: Alert.model_validate(row.body) for row in rows}
 
     def of_study(self, study_uid: str) -> list[Alert]:
         """Return the alerts of a study, oldest first."""

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from firstread.alert import AlertState, Closing
-from firstread.clock import from_text
+from firstread.clock import from_text, to_text
 from firstread.order import Priority
-from firstread.study import AnalysisStatus, Risk, Study
+from firstread.study import AnalysisStatus, ReviewStatus, Risk, Study
 
 RISK_WORDS = {
     Risk.HIGH: "High",
@@ -17,10 +17,11 @@ RISK_WORDS = {
 STATUS_WORDS = {
     AnalysisStatus.RECEIVING: "Receiving",
     AnalysisStatus.WITHDRAWN: "Withdrawn",
-    AnalysisStatus.ANALYSING: "Analysing",
-    AnalysisStatus.ANALYSED: "Analysed",
+    # One word for both: nobody records when a worker takes a message.
+    AnalysisStatus.ANALYSING: "AI queued or running",
+    AnalysisStatus.ANALYSED: "AI done",
     AnalysisStatus.NO_MODEL: "No model applies",
-    AnalysisStatus.FAILED: "Analysis failed",
+    AnalysisStatus.FAILED: "AI failed",
     AnalysisStatus.HELD: "Held",
 }
 
@@ -40,6 +41,13 @@ CLOSING_WORDS = {
     Closing.COMMUNICATED: "the critical result was communicated",
 }
 
+REVIEW_WORDS = {
+    ReviewStatus.UNREAD: "Unread",
+    ReviewStatus.IN_PROGRESS: "In progress",
+    ReviewStatus.PRELIMINARY: "Preliminary",
+    ReviewStatus.SIGNED: "Signed",
+}
+
 PRIORITY_WORDS = {Priority.STAT: "STAT", Priority.URGENT: "Urgent", Priority.ROUTINE: ""}
 
 _CLOSING_WORDS = {
@@ -57,6 +65,11 @@ def risk_words(study: Study) -> str:
     if study.risk is Risk.UNKNOWN and study.probability is not None:
         return "Partly assessed"
     return RISK_WORDS[study.risk]
+
+
+def assignee(study: Study, moment: datetime) -> str:
+    """Return who holds a study for reading now; "" for nobody."""
+    return study.reader if study.claimed_until > to_text(moment) else ""
 
 
 def version_words(study: Study) -> str:

@@ -77,7 +77,8 @@ def another_actor(item: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("cloud")
 def test_concurrent_writers_lose_nothing_and_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # moto rolls a transaction back over what other threads wrote meanwhile; one call at a time, as DynamoDB serialises.
-    lock, call = Lock(), BaseClient._make_api_call
+    client: Any = BaseClient
+    lock, call = Lock(), client._make_api_call
 
     def one_at_a_time(*arguments: Any) -> Any:  # noqa: ANN401 - boto3's own
         with lock:

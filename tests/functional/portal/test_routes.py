@@ -20,6 +20,7 @@ PUBLIC = {
     ("POST", "/sign-in"),
     ("POST", "/sign-out"),
 }
+ENDLESS = {"/api/worklist/events"}  # test_live.py
 
 
 def api_routes(app: FastAPI) -> Iterator[tuple[APIRoute, str]]:
@@ -98,6 +99,8 @@ def test_each_route_keeps_to_the_policy(
         of_study = "study_uid" in route.path
         resource = Resource(study_uid=uid if of_study else "")
         allowed = can(Actor("x", role), action, resource).allowed
+        if allowed and route.path in ENDLESS:
+            continue
         status = client.request(method, filled(route.path, uid)).status_code
         if not allowed:
             assert status == (404 if of_study else 403), route.path
@@ -126,7 +129,11 @@ def test_unknown_parameters_and_values_are_refused(radiologist: TestClient, morn
     for path in (
         "/api/worklist?limit=0",
         "/api/worklist?limit=many",
-        "/api/worklist?risk=high",
+        "/api/worklist?risk=purple",
+        "/api/worklist?colour=red",
+        "/api/worklist?cursor=many",
+        "/api/worklist?modality=%3Cscript%3E",
+        "/api/worklist?list=hidden",
         f"{frame}/1.png?c=40",
         f"{frame}/1.png?w=40",
         f"{frame}/1.png?c=40&w=0",
