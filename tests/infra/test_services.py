@@ -32,6 +32,8 @@ TOLD = {
         "ALERTS_TABLE",
         "MODELS_TABLE",
         "AUDIT_TABLE",
+        "ORDERS_TABLE",
+        "REFERENCE_KEY_ID",
     },
 }
 TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}
