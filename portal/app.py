@@ -10,10 +10,9 @@ from fastapi.staticfiles import StaticFiles
 from firstread.clock import now
 from firstread.records.tables import bind
 from firstread.storage import Bucket
-from portal import answers
+from portal import answers, dicomweb
 from portal.api import images, studies
 from portal.api import worklist as worklist_api
-from portal.dicomweb import router as dicomweb
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
 from portal.logic.dicomweb.service import DicomWeb
@@ -65,7 +64,8 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):
         app.include_router(module.router)
-    app.include_router(dicomweb)
+    for router in dicomweb.ROUTERS:
+        app.include_router(router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the outermost.

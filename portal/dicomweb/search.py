@@ -9,11 +9,12 @@ from fastapi.responses import JSONResponse, Response
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.dicomweb.asked import Images, accepted
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.query import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Kind, Query, parse_query
 from portal.logic.dicomweb.search import MAX_EXAMINED, Found
 
-router = APIRouter()
+router = APIRouter(prefix=ROOT)
 
 
 def _query(request: Request, keys: Mapping[str, Kind]) -> Query:

@@ -83,4 +83,6 @@ def test_a_real_report_comes_back() -> None:
     made = json.loads(json.dumps(to_json(original, uri), allow_nan=False))
     read = Dataset.from_json(made)
     assert len(read.ContentSequence) == len(original.ContentSequence)
-    assert read.ContentSequence[0].ConceptNameCodeSequence == original.ContentSequence[0].ConceptNameCodeSequence
+    assert (
+        read.ContentSequence[0].ConceptNameCodeSequence == original.ContentSequence[0].ConceptNameCodeSequence
+    )
