@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from firstread.clock import now
 from firstread.records.tables import bind
 from firstread.storage import Bucket
-from portal import answers, dicomweb
+from portal import answers, dicomweb, ohif
 from portal.api import images, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
@@ -68,6 +68,7 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         app.include_router(router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)
     if users is not None:

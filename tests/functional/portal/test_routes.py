@@ -16,6 +16,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
 PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/static/{path}"),
+    ("GET", "/ohif/{path}"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("POST", "/sign-out"),

@@ -49,12 +49,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             clock = Clock()
             samples = store_samples(Hospital(clock()))
             app = create_app(settings(tmp_path_factory.mktemp("portal")), clock)
-            with _serving(uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))) as origin:
+            with serving(uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))) as origin:
                 yield Served(origin, samples)
 
 
 @contextmanager
-def _serving(server: uvicorn.Server) -> Iterator[str]:
+def serving(server: uvicorn.Server) -> Iterator[str]:
+    """Serve on a free port, and give the origin."""
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -123,7 +123,7 @@ def test_pictures(served: Served, name: str) -> None:
 
 
 def test_long_values(served: Served) -> None:
-    study, series, sop = uids(served, "ct")
+    study, series, _ = uids(served, "ct")
     client = served.client()
     (told,) = client.retrieve_series_metadata(study, series)
     uri = told["7FE00010"]["BulkDataURI"]

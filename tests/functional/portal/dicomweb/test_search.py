@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from firstread.policy import Action, Actor, Resource, Role, can
@@ -23,9 +22,9 @@ Json = dict[str, Any]
 ACCESSION = "A-4711-SECRET"
 
 
-def head(number: int, date: str = "", *, modality: str = "CT", patient: str = "", **more: Any) -> str:
+def head(number: int, date: str = "", *, modality: str = "CT", patient: str = "", **more: object) -> str:
     """Write the head of a study, and return its UID."""
-    values = {
+    values: dict[str, object] = {
         "study_uid": uid(500, number),
         "patient": patient or f"FR-{number}",
         "stored_count": 1,
@@ -56,6 +55,7 @@ def found(client: TestClient, query: str = "") -> list[str]:
 @pytest.fixture
 def ten(hospital: Hospital) -> list[str]:
     """Studies of ten days, the newest first."""
+    assert hospital
     return [head(n, f"202601{n:02d}", modality="CT" if n % 2 else "MR") for n in range(10, 0, -1)]
 
 
@@ -96,15 +96,15 @@ def test_pages_meet(ten: list[str], radiologist: TestClient, size: int) -> None:
     assert pages == ten
 
 
-def test_a_search_says_where_it_ended(
-    ten: list[str], radiologist: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("ten")
+def test_a_search_says_where_it_ended(radiologist: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MAX_EXAMINED", 4)
     answer = radiologist.get("/dicomweb/studies?ModalitiesInStudy=MR")
     assert len(answer.json()) == 2
     assert "studies were searched" in answer.headers["Warning"]
 
 
+@pytest.mark.usefixtures("ten")
 @pytest.mark.parametrize(
     "query",
     [
@@ -120,7 +120,7 @@ def test_a_search_says_where_it_ended(
         "includefield=NoSuchThing",
     ],
 )
-def test_what_is_not_understood_is_refused(ten: list[str], radiologist: TestClient, query: str) -> None:
+def test_what_is_not_understood_is_refused(radiologist: TestClient, query: str) -> None:
     answer = radiologist.get(f"/dicomweb/studies?{query}")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
@@ -159,6 +159,7 @@ def test_a_list_has_only_what_is_for_the_reader(sign_in: SignIn, role: Role) -> 
 
 @pytest.fixture
 def ordered(hospital: Hospital, tmp_path: Path) -> str:
+    assert hospital
     reference = references(settings(tmp_path)).order(ACCESSION)
     study_uid = head(1, "20260101", order_refs=(reference,))
     moved = head(2, "20260102")
@@ -172,7 +173,7 @@ def references(configured: PortalSettings) -> Any:  # noqa: ANN401
 
 
 def test_an_accession_number_finds_its_study_and_is_written_down(
-    ordered: str, radiologist: TestClient, clock: Clock
+    ordered: str, radiologist: TestClient
 ) -> None:
     (row,) = radiologist.get(f"/dicomweb/studies?AccessionNumber={ACCESSION}").json()
     assert row["0020000D"]["Value"] == [ordered]
@@ -189,10 +190,9 @@ def test_an_accession_number_finds_its_study_and_is_written_down(
     assert plain["00080050"] == {"vr": "SH"}
 
 
+@pytest.mark.usefixtures("ordered")
 @pytest.mark.parametrize("role", Role)
-def test_an_accession_number_is_for_those_who_see_identities(
-    ordered: str, sign_in: SignIn, role: Role
-) -> None:
+def test_an_accession_number_is_for_those_who_see_identities(sign_in: SignIn, role: Role) -> None:
     client = sign_in(role)
     answer = client.get(f"/dicomweb/studies?AccessionNumber={ACCESSION}")
     allowed = can(Actor("x", role), Action.IDENTITY_VIEW).allowed
@@ -230,7 +230,7 @@ def test_nothing_is_stored_here(ten: list[str], radiologist: TestClient) -> None
         assert "/ingest/studies" in answer.json()["detail"]
 
 
-def test_the_capability_note(app: FastAPI, radiologist: TestClient) -> None:
+def test_the_capability_note(radiologist: TestClient) -> None:
     told = radiologist.get("/dicomweb/").json()
     assert "PatientName" not in told["qido-rs"]["studies"]
     assert radiologist.get("/dicomweb/?x=1").status_code == 400
