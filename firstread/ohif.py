@@ -22,7 +22,7 @@ _INSIDE = "package/dist/"
 # onnxruntime for a segmentation model that it would load from elsewhere; a viewer of slides; a service worker that
 # loads its library from elsewhere; settings for somebody else's hosting.
 _LEFT_OUT = re.compile(
-    r"(ort|dicom-microscopy-viewer)/|(init-service-worker|sw|service-worker)\.js$|_headers$|_redirects$|.*\.map$"
+    r"(ort|dicom-microscopy-viewer)/|(init-service-worker|sw|google)\.js$|_headers$|_redirects$|.*\.map$"
 )
 _SECONDS = 600
 
