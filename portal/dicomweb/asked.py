@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from firstread.policy import Action
-from portal.access import UID, Access, require
+from portal.access import Access, require
 from portal.errors import MissingError
 from portal.logic.dicomweb.accept import Wanted, parse_accept
 from portal.logic.dicomweb.errors import BadQueryError
-from portal.logic.dicomweb.objects import Held, objects_of, of_series, one_object
+from portal.logic.dicomweb.objects import Held, of_series
 
 Images = Annotated[Access, Depends(require(Action.IMAGE_VIEW))]
 """Access to the images of the study that the path names."""
@@ -40,7 +40,7 @@ def whole_study(access: Access) -> list[Held]:
     MissingError
         If there are none.
     """
-    found = objects_of(access.services.records, access.study, access.actor)
+    found = access.services.dicomweb.objects.of(access.study, access.actor)
     if not found:
         raise MissingError("no such study")
     access.services.dicomweb.openings.opened(access.actor, access.study.study_uid)
@@ -54,8 +54,7 @@ def one_series(access: Access, series_uid: str) -> list[Held]:
 
 def one_instance(access: Access, series_uid: str, sop_uid: str) -> Held:
     """Return one object, and write down that the study was opened."""
-    if not (UID.fullmatch(series_uid) and UID.fullmatch(sop_uid)):
-        raise MissingError("no such instance")
-    found = one_object(access.services.records, access.study, access.actor, series_uid, sop_uid)
-    access.services.dicomweb.openings.opened(access.actor, access.study.study_uid)
-    return found
+    for each in one_series(access, series_uid):
+        if each.sop_uid == sop_uid:
+            return each
+    raise MissingError("no such instance")

@@ -14,7 +14,7 @@ from portal.app import create_app
 from tests.browser.conftest import Reader
 from tests.functional.portal.conftest import Clock
 from tests.functional.portal.dicomweb.conftest import Served, serving
-from tests.functional.portal.dicomweb.samples import store_samples
+from tests.functional.portal.dicomweb.samples import Samples, store_analysed
 from tests.functional.portal.seeding import Hospital, account, settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -24,8 +24,8 @@ _LOAD_MS = 120_000
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """OHIF, as npm brings it; FIRSTREAD_TEST_OHIF_DIR names one that was fetched before."""
-    known = os.environ.get("FIRSTREAD_TEST_OHIF_DIR")
+    """OHIF, as npm brings it; OHIF_DIR names one that was fetched before."""
+    known = os.environ.get("OHIF_DIR")
     if known:
         return Path(known)
     target = tmp_path_factory.mktemp("fetched") / "ohif"
@@ -43,7 +43,8 @@ def hosted(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     with account():
         clock = Clock()
-        samples = store_samples(Hospital(clock()))
+        samples = Samples()
+        store_analysed(Hospital(clock()), samples)
         configured = settings(tmp_path).model_copy(update={"ohif_dir": str(built)})
         server = uvicorn.Server(
             uvicorn.Config(create_app(configured, clock), port=0, log_level="warning", ws="none")
@@ -81,7 +82,7 @@ def test_ohif_opens_a_study_and_its_segmentation(drawing: Browser, hosted: Serve
     page.get_by_text("INVESTIGATIONAL USE").first.wait_for(timeout=_LOAD_MS)
     page.locator(".cornerstone-canvas").first.wait_for(timeout=_LOAD_MS)
     page.wait_for_timeout(5_000)
-    pictures = Path(os.environ.get("FIRSTREAD_TEST_PICTURES", tmp_path))
+    pictures = Path(os.environ.get("PICTURES_DIR", tmp_path))
     page.screenshot(path=pictures / "ohif-study.png")
     _open_segmentation(page)
     page.get_by_text("Lung", exact=True).first.wait_for(timeout=_LOAD_MS)
@@ -95,6 +96,10 @@ def test_ohif_opens_a_study_and_its_segmentation(drawing: Browser, hosted: Serve
 
 
 def _open_segmentation(page: Page) -> None:
+    for words in ("Skip all", "Confirm and Hide"):  # a tour of the viewer, and its notice
+        button = page.get_by_text(words, exact=False)
+        if button.count():
+            button.first.click(timeout=_LOAD_MS)
     page.get_by_text("SEG", exact=True).first.dblclick(timeout=_LOAD_MS)
     confirm = page.get_by_role("button", name="Yes")  # whether to load it over the images
     if confirm.count():

@@ -1,15 +1,20 @@
 """Which objects of a study a reader may have: its images, and the results on its current version."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
 from firstread.result import ResultObject
 from firstread.study import InstanceFacts, InstanceState, Study
 from portal.errors import MissingError
+from portal.logic.dicomweb.keeping import Kept
 from portal.logic.records import Records, resource_of
+
+_SECONDS = 10.0
+_KEPT_OBJECTS = 50_000
 
 
 class Place(Enum):
@@ -63,22 +68,43 @@ def objects_of(records: Records, study: Study, actor: Actor) -> list[Held]:
     return found
 
 
-def one_object(records: Records, study: Study, actor: Actor, series_uid: str, sop_uid: str) -> Held:
-    """Return one object of a study.
+class ObjectLists:
+    """Lists of objects, kept for some seconds: a viewer asks for each slice of a series.
 
-    Raises
-    ------
-    MissingError
-        If it is not there, or not for this reader.
+    A list is of one state of the study's head, so that a late, withdrawn or corrected image counts as soon as the head
+    knows; what only a result changes counts after some seconds.
+
+    Parameters
+    ----------
+    records
+        Where the objects are named.
+    tick
+        Seconds from anywhere.
     """
-    instance = records.instances.get(study.study_uid, sop_uid)
-    if instance is not None and not instance.studies_key:
-        raise MissingError("no such instance")
-    # A rejection note may withdraw any image: all of the study have to be asked.
-    for each in objects_of(records, study, actor):
-        if each.sop_uid == sop_uid and each.series_uid == series_uid:
-            return each
-    raise MissingError("no such instance")
+
+    def __init__(self, records: Records, tick: Callable[[], float] = monotonic) -> None:
+        self._records = records
+        self._tick = tick
+        self._kept: Kept[tuple[float, list[Held]]] = Kept(_KEPT_OBJECTS, lambda value: 1 + len(value[1]))
+
+    def of(self, study: Study, actor: Actor) -> list[Held]:
+        """Return the objects of a study that a reader may have, as `objects_of` does."""
+        seen, resource = study.gathering, resource_of(study)
+        key = (
+            study.study_uid,
+            seen.fingerprint,
+            seen.last_arrival,
+            study.version,
+            study.status,
+            can(actor, Action.IMAGE_VIEW, resource).allowed,
+            can(actor, Action.OVERLAY_VIEW, resource).allowed,
+        )
+        kept = self._kept.get(key)
+        if kept is not None and self._tick() - kept[0] < _SECONDS:
+            return kept[1]
+        found = objects_of(self._records, study, actor)
+        self._kept.put(key, (self._tick(), found))
+        return found
 
 
 def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:

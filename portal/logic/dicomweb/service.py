@@ -12,7 +12,7 @@ from firstread.refs import References, open_references
 from firstread.storage import Bucket
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.frames import Frames
-from portal.logic.dicomweb.objects import Held, Place
+from portal.logic.dicomweb.objects import Held, ObjectLists, Place
 from portal.logic.dicomweb.openings import Openings
 from portal.logic.dicomweb.search import Search
 from portal.logic.pictures import Pictures
@@ -29,6 +29,7 @@ class DicomWeb:
     frames: Frames
     search: Search
     openings: Openings
+    objects: ObjectLists
 
     @classmethod
     def make(
@@ -69,6 +70,7 @@ class DicomWeb:
             frames=Frames(buckets),
             search=Search(records, documents, references),
             openings=Openings(records.audit, clock),
+            objects=ObjectLists(records),
         )
 
     @contextmanager

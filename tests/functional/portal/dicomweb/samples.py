@@ -62,11 +62,12 @@ def store_samples(hospital: Hospital) -> Samples:
         dataset = sample(file)
         made.originals[name] = dataset
         made.studies[name] = hospital.study([dataset], modality=str(dataset.Modality), description=name)
-    _store_analysed(hospital, made)
+    store_analysed(hospital, made)
     return made
 
 
-def _store_analysed(hospital: Hospital, made: Samples) -> None:
+def store_analysed(hospital: Hospital, made: Samples) -> None:
+    """Store a CT with the results of a model, and of one in shadow."""
     slices = stack(sample("CT_small.dcm"), 4)
     for index, each in enumerate(slices):
         each.ImagePositionPatient = [0, 0, 5 * index]
