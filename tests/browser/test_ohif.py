@@ -84,9 +84,9 @@ def test_ohif_opens_a_study_and_its_segmentation(drawing: Browser, hosted: Serve
     page.wait_for_timeout(5_000)
     pictures = Path(os.environ.get("PICTURES_DIR", tmp_path))
     page.screenshot(path=pictures / "ohif-study.png")
-    _open_segmentation(page)
-    page.get_by_text("Lung", exact=True).first.wait_for(timeout=_LOAD_MS)
-    page.wait_for_timeout(3_000)
+    with page.expect_response(lambda answer: segmentation.SOPInstanceUID in answer.url, timeout=_LOAD_MS):
+        _open_segmentation(page)
+    page.wait_for_timeout(10_000)
     page.screenshot(path=pictures / "ohif-segmentation.png")
     below = [(status, url) for status, url in asked if "/dicomweb/" in url]
     assert any(segmentation.SOPInstanceUID in url for _, url in below)
@@ -100,7 +100,4 @@ def _open_segmentation(page: Page) -> None:
         button = page.get_by_text(words, exact=False)
         if button.count():
             button.first.click(timeout=_LOAD_MS)
-    page.get_by_text("SEG", exact=True).first.dblclick(timeout=_LOAD_MS)
-    confirm = page.get_by_role("button", name="Yes")  # whether to load it over the images
-    if confirm.count():
-        confirm.first.click()
+    page.get_by_text("Lung, research use only").first.dblclick(timeout=_LOAD_MS)
