@@ -109,6 +109,12 @@ class AuditSettings(Environment):
     audit_table: str = Field(description="Append-only table of who did what.")
 
 
+class AuditBucketSettings(Environment):
+    """The bucket of the audit trail's daily exports."""
+
+    audit_bucket: str = Field(description="Bucket of the audit trail's daily exports, under an object lock.")
+
+
 class VaultSettings(Environment):
     """Where the identity vault is."""
 

@@ -35,6 +35,8 @@ STUDIES_PREFIX = "studies/"
 """Below it, in the studies bucket, are de-identified instances, a folder per study."""
 METADATA_PREFIX = "metadata/"
 """Below it, in the results bucket, is the metadata of series as DICOMweb serves it; it can be made anew."""
+AUDIT_PREFIX = "audit/"
+"""Below it, in the audit bucket, are the daily exports of the audit trail."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})

@@ -21,6 +21,7 @@ DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 LONGEST_WAIT_SECONDS: Final = 24 * 3600
+_MOST_YEARS: Final = 100  # of S3's object lock
 _DAY_MINUTES: Final = 24 * 60
 
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
@@ -71,6 +72,8 @@ class Config:
         ``gpu``: ECS Managed Instances with one GPU each; ``cpu``: Fargate.
     operations_email
         Who is told of alarms, besides whoever subscribes to the topic.
+    audit_years
+        How long nobody can delete an export of the audit trail.
     expect_arrivals_minutes
         Minutes without a single object after which somebody is told; None where that is no news.
     """
@@ -85,6 +88,7 @@ class Config:
     worker_device: WorkerDevice = WorkerDevice.GPU
     operations_email: str | None = None
     expect_arrivals_minutes: int | None = None
+    audit_years: int = 6
 
     @classmethod
     def from_context(cls, node: Node) -> "Config":
@@ -100,6 +104,7 @@ class Config:
             worker_device=_worker_device(node.try_get_context("worker_device")),
             operations_email=_email(node.try_get_context("operations_email")),
             expect_arrivals_minutes=_arrivals(node.try_get_context("expect_arrivals_minutes")),
+            audit_years=_years(node.try_get_context("audit_years")),
         )
 
     def __post_init__(self) -> None:
@@ -260,5 +265,15 @@ def _arrivals(value: object) -> int | None:
     # CloudWatch looks back by a day at most.
     if not text.isdecimal() or not 5 <= int(text) <= _DAY_MINUTES or int(text) % 5:
         message = f"expect_arrivals_minutes is a multiple of 5, at most {_DAY_MINUTES}, not {value!r}"
+        raise ConfigError(message)
+    return int(text)
+
+
+def _years(value: object) -> int:
+    if value is None:
+        return Config.audit_years
+    text = str(value).removesuffix(".0")
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_YEARS:
+        message = f"audit_years is a number from 1 to {_MOST_YEARS}, not {value!r}"
         raise ConfigError(message)
     return int(text)

@@ -35,6 +35,7 @@ class Setting(Enum):
     STUDIES_BUCKET = "StudiesBucket"
     RESULTS_BUCKET = "ResultsBucket"
     MODELS_BUCKET = "ModelsBucket"
+    AUDIT_BUCKET = "AuditBucket"
     LEDGER_TABLE = "LedgerTable"
     INSTANCES_TABLE = "InstancesTable"
     STUDIES_TABLE = "StudiesTable"

@@ -7,6 +7,7 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.capabilities.audit_export import AuditExport
 from infra.capabilities.backups import Backups
 from infra.capabilities.buckets import Buckets
 from infra.capabilities.entrance import Entrance
@@ -42,12 +43,12 @@ LOCAL_STACKS: Final = (DATA_STACK, PIPELINE_STACK)
 class DataStack(Stack):
     """Everything that must outlive everything else: keys, buckets, tables."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(
             scope, construct_id, description="FirstRead: keys, buckets, tables", termination_protection=True
         )
         keys = Keys(self, "Keys")
-        buckets = Buckets(self, "Buckets", keys=keys)
+        buckets = Buckets(self, "Buckets", keys=keys, audit_years=config.audit_years)
         tables = Tables(self, "Tables", keys=keys)
         self.store = Store(keys=keys, buckets=buckets, tables=tables)
         _publish(
@@ -57,6 +58,7 @@ class DataStack(Stack):
                 Setting.STUDIES_BUCKET: buckets.studies.bucket_name,
                 Setting.RESULTS_BUCKET: buckets.results.bucket_name,
                 Setting.MODELS_BUCKET: buckets.models.bucket_name,
+                Setting.AUDIT_BUCKET: buckets.audit.bucket_name,
                 Setting.LEDGER_TABLE: tables.ledger.table_name,
                 Setting.INSTANCES_TABLE: tables.instances.table_name,
                 Setting.STUDIES_TABLE: tables.studies.table_name,
@@ -115,6 +117,7 @@ class PipelineStack(Stack):
             queues={f"{name}_QUEUE_URL": work.queue for name, work in repairable.items()},
             bus=delivery.bus,
         )
+        AuditExport(self, "AuditExport", store=store, code=code)
         work = {
             **repairable,
             "CLEAN_PIXELS": arrivals.pixels,

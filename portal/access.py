@@ -30,6 +30,8 @@ class Access:
         The reader.
     action
         What was allowed.
+    polled
+        Whether a page asks by itself, which is no new look of the reader.
     """
 
     actor: Actor
@@ -37,6 +39,7 @@ class Access:
     services: Services
     found_study: Study | None = None
     found_alert: Alert | None = None
+    polled: bool = False
 
     @property
     def study(self) -> Study:
@@ -90,7 +93,7 @@ def require(action: Action) -> Callable[[Request], Access]:
                 raise NotAllowedError(decision.reason)
         elif not can(actor, action, resource_of(study)).allowed:
             raise MissingError("no such study")
-        return Access(actor, action, services, study, alert)
+        return Access(actor, action, services, study, alert, polled=BACKGROUND_HEADER in request.headers)
 
     allowed.required_action = action  # type: ignore[attr-defined]
     return allowed

@@ -8,16 +8,22 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
+from firstread.records.audit import VaultAudit
 from firstread.records.tables import bind
 from firstread.storage import Bucket
+from firstread.vaults import open_rows
 from portal import answers, dicomweb, ohif
-from portal.api import images, studies
+from portal.api import audit as audit_api
+from portal.api import identities, images, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
 from portal.logic.dicomweb.service import DicomWeb
+from portal.logic.identity import Identities
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
 from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders
@@ -56,16 +62,20 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         records=records,
         pictures=pictures,
         results_bucket=results,
-        dicomweb=DicomWeb.make(records, stored, results, pictures, settings, clock),
+        dicomweb=DicomWeb.make(records, stored, results, pictures, settings),
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
+        looks=Looks(records.audit, clock),
+        identities=Identities(lambda: open_rows(settings), VaultAudit()),
     )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):
         app.include_router(module.router)
     for router in dicomweb.ROUTERS:
         app.include_router(router)
+    for module in (audit_page, audit_api, identities):
+        app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")

@@ -39,6 +39,13 @@ class MissingError(PortalError):
     title = "Not found"
 
 
+class NotUnderstoodError(PortalError):
+    """What was asked makes no sense; the text says why, and repeats nothing."""
+
+    status = 422
+    title = "Not understood"
+
+
 class CannotRenderError(PortalError):
     """An image whose pixels cannot be shown."""
 

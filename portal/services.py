@@ -8,9 +8,12 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
+from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.local_users import LocalUsers
 from portal.logic.dicomweb.service import DicomWeb
+from portal.logic.identity import Identities
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -20,6 +23,13 @@ _HERE = Path(__file__).parent
 
 templates = Jinja2Templates(directory=_HERE / "templates")
 """The pages; Jinja2 escapes every value."""
+
+
+def _may(actor: Actor, action: str) -> bool:
+    return can(actor, Action(action)).allowed
+
+
+templates.env.globals["may"] = _may
 
 STATIC = _HERE / "static"
 
@@ -42,6 +52,8 @@ class Services:
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle
+    looks: Looks
+    identities: Identities
 
 
 def services_of(request: Request) -> Services:

@@ -15,6 +15,7 @@ from firstread.environment import (
     SessionsSettings,
     StudiesBucketSettings,
     StudiesSettings,
+    VaultSettings,
 )
 
 
@@ -31,8 +32,9 @@ class PortalSettings(
     SessionsSettings,
     OrdersSettings,
     ReferenceSettings,
+    VaultSettings,
 ):
-    """What the portal needs to know; it knows neither the incoming bucket nor the vault (design.md §2.3)."""
+    """What the portal needs to know; not the incoming bucket, and of the vault only to look up (ADR 0020)."""
 
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, ge=0, le=65535, description="Port the portal listens on.")

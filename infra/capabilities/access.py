@@ -65,7 +65,7 @@ def read_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "", listin
 
 
 def write_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "") -> None:
-    """Allow to write objects, or only keys with a prefix, in one piece or in parts; not to delete any."""
+    """Allow to write objects below a prefix, in one piece or in parts; not to delete any."""
     _allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects(f"{below}*")])
     _accept_all_objects(role, bucket, below)
 

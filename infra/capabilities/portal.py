@@ -53,6 +53,9 @@ class Portal(Construct):
                     "SESSIONS_TABLE": tables.sessions.table_name,
                     "ORDERS_TABLE": tables.orders.table_name,
                     "REFERENCE_KEY_ID": store.keys.references.key_id,
+                    "VAULT": "dynamodb",
+                    "VAULT_TABLE": tables.vault.table_name,
+                    "VAULT_KEY_ID": store.keys.vault.key_id,
                 },
             ),
         )
@@ -76,3 +79,6 @@ class Portal(Construct):
         use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open", "by_day"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
         use_table(role, tables.audit, *APPEND, *READ, indexes=("by_day", "by_actor"))
+        # Whose a study is, for those who may know: looked up, never entered or changed (ADR 0020).
+        use_table(role, tables.vault, "dynamodb:BatchGetItem")
+        store.keys.vault.grant(role, "kms:Decrypt")

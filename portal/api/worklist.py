@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.logic.looks import looked
 from portal.logic.worklist import MAX_ROWS, Worklist, read_worklist
 
 router = APIRouter()
@@ -27,4 +28,5 @@ def get_worklist(
 ) -> Worklist:
     """Return the worklist of the reader."""
     services = access.services
+    looked(access, Action.WORKLIST_VIEW, read_elsewhere=False)
     return read_worklist(services.records, access.actor, services.clock(), query.limit)

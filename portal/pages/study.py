@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from firstread.clock import to_text
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.logic.looks import looked
 from portal.logic.study import read_study
 from portal.services import templates
 
@@ -19,7 +20,10 @@ def show_study(request: Request, access: Annotated[Access, Depends(require(Actio
     """Show images and findings of a study."""
     services = access.services
     view = read_study(services.records, access.study, access.actor, services.clock())
-    return templates.TemplateResponse(request, "study.html", {"actor": access.actor, "study": view})
+    looked(access, Action.STUDY_VIEW, findings=view.shows_findings)
+    identity = services.identities.shown_to(access.actor, access.study)
+    context = {"actor": access.actor, "study": view, "identity": identity}
+    return templates.TemplateResponse(request, "study.html", context)
 
 
 @router.get("/alerts/{alert_id}")

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.logic.looks import looked
 from portal.logic.worklist import read_worklist
 from portal.services import templates
 
@@ -32,5 +33,6 @@ def show_read_elsewhere(
 def _page(request: Request, access: Access, *, read_elsewhere: bool) -> Response:
     services = access.services
     worklist = read_worklist(services.records, access.actor, services.clock(), read_elsewhere=read_elsewhere)
+    looked(access, Action.WORKLIST_VIEW, read_elsewhere=read_elsewhere)
     context = {"actor": access.actor, "worklist": worklist}
     return templates.TemplateResponse(request, "worklist.html", context)

@@ -54,6 +54,40 @@ function onKeys(bindings) {
 const openHelp = () => $("#help")?.showModal();
 $("[data-open-help]")?.addEventListener("click", openHelp);
 
+/** Names of patients in place of pseudonyms, on demand: each is a look that the server writes down, so each is asked for once. */
+function namesSwitch(rows) {
+  const button = $("#names");
+  const known = new Map();
+  const shown = { isOn: false, fill };
+  if (!button) return shown;
+
+  async function fill() {
+    const missing = rows().map((row) => row.dataset.study).filter((uid) => !known.has(uid)).slice(0, 50);
+    if (missing.length) {
+      const asked = new URLSearchParams(missing.map((uid) => ["study_uid", uid]));
+      const response = await ask(`/api/worklist/identities?${asked}`);
+      if (!response.ok) throw new Error("no answer");
+      for (const each of await response.json()) known.set(each.study_uid, each);
+    }
+    for (const row of rows()) write(row.querySelector(".c-patient"), known.get(row.dataset.study));
+  }
+
+  function write(cell, identity) {
+    cell.dataset.pseudonym ??= cell.textContent;
+    const name = identity?.available ? identity.name || identity.mrn : "identity unavailable";
+    cell.textContent = shown.isOn && identity ? name : cell.dataset.pseudonym;
+  }
+
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    shown.isOn = !shown.isOn;
+    button.setAttribute("aria-pressed", String(shown.isOn));
+    if (!shown.isOn) return rows().forEach((row) => write(row.querySelector(".c-patient")));
+    await fill().then(() => announce("Names are shown."), () => announce("Names cannot be shown now."));
+  });
+  return shown;
+}
+
 // --- worklist --------------------------------------------------------------------------------------------
 
 function worklist() {
@@ -68,6 +102,8 @@ function worklist() {
     return changed + gone;
   }
 
+  const names = namesSwitch(rows);
+
   function inUse() {
     return Boolean($("tbody:hover") || document.activeElement?.closest("tbody"));
   }
@@ -81,6 +117,7 @@ function worklist() {
     $("#freshness").replaceWith(page.querySelector("#freshness"));
     pill.hidden = true;
     if (focused) rows().find((row) => row.dataset.study === focused)?.querySelector(".row-link").focus();
+    if (names.isOn) names.fill();
   }
 
   function step(by) {

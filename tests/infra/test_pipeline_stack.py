@@ -79,6 +79,7 @@ PROGRAMS = {
         "ALERT_TOPIC_ARN": "AlertingAlerts",
         "PORTAL_URL": "https://firstread.invalid",
     },
+    "export_audit": {"AUDIT_TABLE": "TablesAudit", "AUDIT_BUCKET": "BucketsAudit"},
     "sweep": {
         "INCOMING_BUCKET": "BucketsIncoming",
         "LEDGER_TABLE": "TablesLedger",
@@ -272,7 +273,11 @@ def test_stream_feeds_function(account: Account, function: str, table: str, patt
 
 
 SMALL = (512, 512, 60)
-SIZES = {"deidentify": (2048, 4096, 300), "clean_pixels": (3008, 4096, 900)}
+SIZES = {
+    "deidentify": (2048, 4096, 300),
+    "clean_pixels": (3008, 4096, 900),
+    "export_audit": (1024, 1024, 900),
+}
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))

@@ -34,6 +34,11 @@ TOLD = {
         "AUDIT_TABLE",
         "ORDERS_TABLE",
         "REFERENCE_KEY_ID",
+        "REVIEWS_TABLE",
+        "SESSIONS_TABLE",
+        "VAULT",
+        "VAULT_TABLE",
+        "VAULT_KEY_ID",
     },
 }
 TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}

@@ -34,7 +34,7 @@ def test_one_stack_per_reason_to_change(account: Account) -> None:
 def test_no_custom_resource_and_no_hidden_function(account: Account) -> None:
     kinds = {r["Type"] for t in account.stacks.values() for r in t["Resources"].values()}
     assert not {kind for kind in kinds if kind.startswith("Custom::")}
-    assert len(account.properties("AWS::Lambda::Function")) == 9
+    assert len(account.properties("AWS::Lambda::Function")) == 10
 
 
 def test_outputs_are_the_settings(account: Account) -> None:
@@ -165,6 +165,9 @@ def test_a_reason_must_be_one() -> None:
         ("operations_email=me", "operations_email"),
         ("expect_arrivals_minutes=7", "expect_arrivals_minutes"),
         ("expect_arrivals_minutes=2000", "expect_arrivals_minutes"),
+        ("audit_years=0", "audit_years"),
+        ("audit_years=101", "audit_years"),
+        ("audit_years=six", "audit_years"),
     ],
 )
 def test_a_bad_choice_is_named(

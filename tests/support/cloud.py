@@ -12,7 +12,7 @@ from moto import mock_aws
 from firstread.records.tables import TABLES, bind
 from tests.support.wire import Wire, listening
 
-BUCKETS = ("incoming", "studies", "results", "models")
+BUCKETS = ("incoming", "studies", "results", "models", "audit")
 QUEUES = (
     "arrivals-urgent",
     "arrivals",
@@ -69,7 +69,7 @@ class Cloud:
         self.events: Any = boto3.client("events")
         self.kms: Any = boto3.client("kms")
         for bucket in BUCKETS:
-            self.s3.create_bucket(Bucket=bucket)
+            self.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=bucket == "audit")
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         bind(Names())
         for table in TABLES.values():

@@ -1,9 +1,8 @@
 """The parts of DICOMweb, made once per process."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import IO
 
@@ -13,7 +12,6 @@ from firstread.storage import Bucket
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.frames import Frames
 from portal.logic.dicomweb.objects import Held, ObjectLists, Place
-from portal.logic.dicomweb.openings import Openings
 from portal.logic.dicomweb.search import Search
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
@@ -28,7 +26,6 @@ class DicomWeb:
     documents: Documents
     frames: Frames
     search: Search
-    openings: Openings
     objects: ObjectLists
 
     @classmethod
@@ -39,7 +36,6 @@ class DicomWeb:
         results: Bucket,
         pictures: Pictures,
         settings: ReferenceSettings,
-        clock: Callable[[], datetime],
     ) -> "DicomWeb":
         """Put the parts together.
 
@@ -53,8 +49,6 @@ class DicomWeb:
             Renders what is in the first bucket.
         settings
             The key of references, asked for when the first accession number is.
-        clock
-            Says what time it is.
         """
         buckets = {Place.STUDIES: studies, Place.RESULTS: results}
         documents = Documents(buckets, results)
@@ -69,7 +63,6 @@ class DicomWeb:
             documents=documents,
             frames=Frames(buckets),
             search=Search(records, documents, references),
-            openings=Openings(records.audit, clock),
             objects=ObjectLists(records),
         )
 

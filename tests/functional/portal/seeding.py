@@ -95,6 +95,9 @@ def settings(folder: Path, *, users: bool = True, host: str = "127.0.0.1") -> Po
         portal_host=host,
         local_users_file=str(file) if users else "",
         reference_key_file=str(reference_key(folder)),
+        vault="sqlite",
+        vault_path=str(folder / "vault.sqlite"),
+        vault_key_file=str(folder / "vault.key"),
         **tables,  # type: ignore[arg-type]
     )
 
