@@ -10,7 +10,7 @@ import highdicom as hd
 import numpy as np
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from firstread import storage
 from firstread.result import ObjectKind, ResultObject, ResultStatus
@@ -128,8 +128,8 @@ def _segmentation(sources: Sequence[Dataset], series_uid: str) -> Dataset:
 def _document(source: Dataset, series_uid: str) -> Dataset:
     made = Dataset()
     made.file_meta = copy.deepcopy(source.file_meta)
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.104.1"
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = f"{series_uid}.1"
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = EncapsulatedPDFStorage
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = UID(f"{series_uid}.1")
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.StudyInstanceUID, made.SeriesInstanceUID = source.StudyInstanceUID, series_uid
     made.Modality, made.SeriesNumber, made.InstanceNumber = "DOC", 101, 1

@@ -177,6 +177,7 @@ def test_a_model_in_shadow_shows_nothing(served: Served) -> None:
     for path in ("", "/metadata", f"/instances/{series}.1", f"/instances/{series}.1/frames/1"):
         with pytest.raises(HTTPError) as error:
             served.client()._http_get(f"{served.origin}/dicomweb/studies/{study}/series/{series}{path}", None)
+        assert error.value.response is not None
         assert error.value.response.status_code == 404
 
 
