@@ -13,13 +13,14 @@ from firstread.records.audit import VaultAudit
 from firstread.records.tables import bind
 from firstread.storage import Bucket
 from firstread.vaults import open_rows
-from portal import answers
+from portal import answers, dicomweb, ohif
 from portal.api import alerts as alerts_api
 from portal.api import audit as audit_api
 from portal.api import identities, images, reviews, studies
 from portal.api import worklist as worklist_api
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
+from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.identity import Identities
 from portal.logic.live import Live
 from portal.logic.looks import Looks
@@ -59,6 +60,8 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
     records = Records()
+    stored, results = Bucket(settings.studies_bucket), Bucket(settings.results_bucket)
+    pictures = Pictures(stored)
 
     def first_page(role: Role) -> Worklist:
         return read_worklist(records, Actor("", role), clock(), limits=settings.wait_limits)
@@ -66,9 +69,10 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     app.state.services = Services(
         clock=clock,
         records=records,
-        pictures=Pictures(Bucket(settings.studies_bucket)),
-        studies_bucket=Bucket(settings.studies_bucket),
-        results_bucket=Bucket(settings.results_bucket),
+        pictures=pictures,
+        studies_bucket=stored,
+        results_bucket=results,
+        dicomweb=DicomWeb.make(records, stored, results, pictures, settings, settings.overlay_policy),
         reading=settings,
         users=users,
         sessions=Sessions(clock),
@@ -84,10 +88,13 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         app.include_router(module.router)
     for module in (alerts_page, alerts_api):
         app.include_router(module.router)
+    for router in dicomweb.ROUTERS:
+        app.include_router(router)
     for module in (audit_page, audit_api, identities):
         app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)
     if users is not None:

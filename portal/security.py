@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portal import ohif
 from portal.local_users import is_loopback
 
 CONTENT_SECURITY_POLICY = (
@@ -37,12 +38,14 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                of_ohif = scope["path"].startswith(f"{ohif.PATH}/")
+                policy = ohif.CONTENT_SECURITY_POLICY if of_ohif else CONTENT_SECURITY_POLICY
+                headers["Content-Security-Policy"] = policy
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 # Static files are the program's and the same for everybody; all else is about patients.
-                headers["Cache-Control"] = _keeping(scope["path"])
+                headers["Cache-Control"] = "no-cache" if of_ohif else _keeping(scope["path"])
             await send(message)
 
         await self._app(scope, receive, add)

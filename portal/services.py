@@ -13,6 +13,7 @@ from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
+from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.identity import Identities
 from portal.logic.limits import WaitLimits
 from portal.logic.live import Live
@@ -64,6 +65,7 @@ class Services:
     studies_bucket: Bucket
     results_bucket: Bucket
     reading: ReadingSettings
+    dicomweb: DicomWeb
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle

@@ -12,6 +12,8 @@ from firstread.environment import (
     Environment,
     InstancesSettings,
     ModelsSettings,
+    OrdersSettings,
+    ReferenceSettings,
     ResultsBucketSettings,
     ResultsSettings,
     ReviewsSettings,
@@ -54,6 +56,8 @@ class PortalSettings(
     AuditSettings,
     ReviewsSettings,
     SessionsSettings,
+    OrdersSettings,
+    ReferenceSettings,
     VaultSettings,
     ReadingSettings,
 ):
@@ -61,6 +65,7 @@ class PortalSettings(
 
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, ge=0, le=65535, description="Port the portal listens on.")
+    ohif_dir: str = Field("", description="Folder of OHIF (`firstread ohif`); empty where it is not served.")
     local_users_file: str = Field(
         "", description="JSON file of local users, for loopback only; empty for no local sign-in."
     )

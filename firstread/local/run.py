@@ -291,6 +291,7 @@ def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, st
         "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
         "FIRSTREAD_PORTAL_PORT": str(ports.portal),
         "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),
+        "FIRSTREAD_OHIF_DIR": str(home.ohif) if home.ohif.is_dir() else "",
         "FIRSTREAD_INGEST_HOST": "127.0.0.1",
         "FIRSTREAD_INGEST_PORT": str(ports.ingest),
         "FIRSTREAD_INGEST_URL": ingest_url(ports),

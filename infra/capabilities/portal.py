@@ -4,8 +4,17 @@ from typing import Final
 
 from constructs import Construct
 
-from firstread.storage import REVIEWS_PREFIX
-from infra.capabilities.access import APPEND, READ, WRITE, read_objects, use_key, use_table, write_objects
+from firstread.storage import METADATA_PREFIX, REVIEWS_PREFIX
+from infra.capabilities.access import (
+    APPEND,
+    READ,
+    WRITE,
+    make_references,
+    read_objects,
+    use_key,
+    use_table,
+    write_objects,
+)
 from infra.capabilities.entrance import Entrance
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
@@ -50,6 +59,8 @@ class Portal(Construct):
                     "AUDIT_TABLE": tables.audit.table_name,
                     "REVIEWS_TABLE": tables.reviews.table_name,
                     "SESSIONS_TABLE": tables.sessions.table_name,
+                    "ORDERS_TABLE": tables.orders.table_name,
+                    "REFERENCE_KEY_ID": store.keys.references.key_id,
                     "VAULT": "dynamodb",
                     "VAULT_TABLE": tables.vault.table_name,
                     "VAULT_KEY_ID": store.keys.vault.key_id,
@@ -65,8 +76,12 @@ class Portal(Construct):
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
         read_objects(role, buckets.results)
+        # The objects of signed reviews, and the metadata of series, which DICOMweb makes once; no result can be written.
         write_objects(role, buckets.results, below=REVIEWS_PREFIX)
-        for table in (tables.instances, tables.results, tables.models):
+        write_objects(role, buckets.results, below=METADATA_PREFIX)
+        # Where a reader asks for an accession number: the key of its reference, and nothing of the vault.
+        make_references(role, store.keys.references)
+        for table in (tables.instances, tables.results, tables.models, tables.orders):
             use_table(role, table, *READ)
         use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))
         use_table(role, tables.reviews, *READ, *WRITE)

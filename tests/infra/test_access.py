@@ -29,7 +29,7 @@ SERVICE_ROLES = (
         ("s3:PutObject", "BucketsIncoming", {INGEST}),
         ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
-        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
+        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, PORTAL}),
         ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
         ("dynamodb:PutItem", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
         ("s3:", "BucketsAudit", {EXPORT_AUDIT}),
@@ -37,7 +37,7 @@ SERVICE_ROLES = (
         ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, SWEEP, *GATHERING}),
         ("dynamodb:PutItem", "TablesInstances", {DEIDENTIFY, CLEAN_PIXELS}),
         ("dynamodb:", "TablesBatches", set(GATHERING)),
-        ("dynamodb:", "TablesOrders", {APPLY_FEED, *GATHERING}),
+        ("dynamodb:", "TablesOrders", {APPLY_FEED, PORTAL, *GATHERING}),
         ("s3:PutObject", "BucketsStudies", {DEIDENTIFY, CLEAN_PIXELS}),
         ("s3:PutObject", "BucketsModels", set()),
     ],
@@ -165,9 +165,9 @@ def test_the_worker(account: Account) -> None:
 
 def test_the_portal(account: Account) -> None:
     allowed = account.allowed(PORTAL)
-    # Of a bucket it writes nothing but the objects of signed reviews.
+    # Of a bucket it writes nothing but the objects of signed reviews, and the metadata of series; and no result.
     put = {re.sub(r"[0-9A-F]{8}", "", r) for a, r in allowed if a.startswith("s3:Put")}
-    assert put == {"BucketsResults/reviews/*"}
+    assert put == {"BucketsResults/reviews/*", "BucketsResults/metadata/*"}
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     }

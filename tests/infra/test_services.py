@@ -32,6 +32,8 @@ TOLD = {
         "ALERTS_TABLE",
         "MODELS_TABLE",
         "AUDIT_TABLE",
+        "ORDERS_TABLE",
+        "REFERENCE_KEY_ID",
         "REVIEWS_TABLE",
         "SESSIONS_TABLE",
         "VAULT",
