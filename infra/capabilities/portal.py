@@ -76,7 +76,7 @@ class Portal(Construct):
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
         read_objects(role, buckets.results)
-        # The objects of signed reviews, and the metadata of series, which DICOMweb makes once; no result can be written.
+        # Objects of signed reviews, and the metadata of series, which DICOMweb makes once; no result can be written.
         write_objects(role, buckets.results, below=REVIEWS_PREFIX)
         write_objects(role, buckets.results, below=METADATA_PREFIX)
         # Where a reader asks for an accession number: the key of its reference, and nothing of the vault.
