@@ -29,6 +29,7 @@ TOLD = {
         "INSTANCES_TABLE",
         "STUDIES_TABLE",
         "RESULTS_TABLE",
+        "ALERTING",
         "ALERTS_TABLE",
         "MODELS_TABLE",
         "AUDIT_TABLE",
