@@ -11,8 +11,12 @@ from pynamodb.exceptions import PynamoDBException
 from starlette.exceptions import HTTPException
 
 from firstread.errors import NotFoundError, TransientError
-from portal.errors import MissingError, NotSignedInError, PortalError
+from portal.errors import MissingError, NotSignedInError, PortalError, ReauthenticationRequiredError
+from portal.identity.tokens import TokenError
+from portal.security import takes_tokens
 from portal.services import templates
+
+REAUTHENTICATION_REQUIRED = "reauthentication-required"
 
 
 def install(app: FastAPI) -> None:
@@ -28,15 +32,25 @@ def install(app: FastAPI) -> None:
 def wants_page(request: Request) -> bool:
     """Return whether a person asked, and not a program or an image element."""
     path = request.url.path
-    return not (path.startswith("/api/") or path.endswith(".png"))
+    return not (takes_tokens(path) or path.endswith(".png"))
 
 
-def answer(request: Request, status: int, title: str, detail: str = "") -> Response:
-    """Return an error as a page or as problem+json, by who asked."""
+def answer(
+    request: Request, status: int, title: str, detail: str = "", kind: str = "about:blank", **more: str
+) -> Response:
+    """Return an error as a page or as problem+json, by who asked.
+
+    Parameters
+    ----------
+    kind
+        What a program tells problems apart by (RFC 9457, 3.1.1).
+    more
+        Further members of the problem.
+    """
     if wants_page(request):
         context = {"title": title, "detail": detail, "status": status}
         return templates.TemplateResponse(request, "error.html", context, status_code=status)
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    problem = {"type": kind, "title": title, "status": status, "detail": detail, **more}
     return JSONResponse(problem, status_code=status, media_type="application/problem+json")
 
 
@@ -46,7 +60,15 @@ def _portal_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotSignedInError) and wants_page(request):
         target = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/sign-in?" + urlencode({"next": target}), status_code=303)
-    return answer(request, error.status, error.title, str(error))
+    if isinstance(error, ReauthenticationRequiredError):
+        if wants_page(request):
+            return RedirectResponse(error.sign_in, status_code=303)
+        more = {"kind": REAUTHENTICATION_REQUIRED, "sign_in": error.sign_in}
+        return answer(request, error.status, error.title, str(error), **more)
+    response = answer(request, error.status, error.title, str(error))
+    if isinstance(error, TokenError):
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750, section 3
+    return response
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi import Request
@@ -10,18 +10,22 @@ from fastapi.templating import Jinja2Templates
 
 from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
-from portal.local_users import LocalUsers
+from portal.identity.sign_in import Gate
 from portal.logic.identity import Identities
 from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
-from portal.throttle import SignInThrottle
 
 _HERE = Path(__file__).parent
 
-templates = Jinja2Templates(directory=_HERE / "templates")
-"""The pages; Jinja2 escapes every value."""
+
+def _session(request: Request) -> dict[str, object]:
+    return {"session": getattr(request.state, "session", None)}
+
+
+templates = Jinja2Templates(directory=_HERE / "templates", context_processors=[_session])
+"""The pages; Jinja2 escapes every value, and each page knows the session."""
 
 
 def _may(actor: Actor, action: str) -> bool:
@@ -39,17 +43,22 @@ class Services:
 
     Parameters
     ----------
-    users
-        Local users, or None where nobody can sign in locally.
+    gate
+        Where people and programs show who they are, or None where there is no identity provider.
+    portal_url
+        Root of the portal, as browsers reach it.
+    fresh
+        How long ago credentials may have been shown, for what asks for them again.
     """
 
     clock: Callable[[], datetime]
     records: Records
     pictures: Pictures
     results_bucket: Bucket
-    users: LocalUsers | None
     sessions: Sessions
-    throttle: SignInThrottle
+    gate: Gate | None
+    portal_url: str
+    fresh: timedelta
     looks: Looks
     identities: Identities
 

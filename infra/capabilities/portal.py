@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from infra.capabilities.access import APPEND, READ, WRITE, read_objects, use_key, use_table
 from infra.capabilities.entrance import Entrance
+from infra.capabilities.identity import Identity
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
 from infra.capabilities.web_service import Web, WebService
@@ -18,10 +20,18 @@ class Portal(Construct):
     """The web application; it takes every request that nobody else takes."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: Store, network: Network, entrance: Entrance
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        entrance: Entrance,
+        portal_url: str,
     ) -> None:
         super().__init__(scope, construct_id)
         buckets, tables = store.buckets, store.tables
+        self.identity = Identity(self, "Identity", portal_url=portal_url)
         self.web = WebService(
             self,
             "Web",
@@ -44,7 +54,16 @@ class Portal(Construct):
                     "VAULT": "dynamodb",
                     "VAULT_TABLE": tables.vault.table_name,
                     "VAULT_KEY_ID": store.keys.vault.key_id,
+                    "PORTAL_URL": portal_url,
+                    "OIDC_ISSUER": self.identity.issuer,
+                    "OIDC_CLIENT_ID": self.identity.client_id,
+                    "MACHINE_CLIENTS": self.identity.machine_clients,
+                    # The load balancer, which says that the reader came over https.
+                    "TRUSTED_PROXIES": network.vpc.vpc_cidr_block,
                 },
+                secrets={"OIDC_CLIENT_SECRET": ecs.Secret.from_secrets_manager(self.identity.secret)},
+                # Pages of a user pool have no interface inside the network.
+                reaches_out=True,
             ),
         )
         self._allow(store)

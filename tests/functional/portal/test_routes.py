@@ -17,8 +17,10 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/static/{path}"),
     ("GET", "/sign-in"),
-    ("POST", "/sign-in"),
+    ("GET", "/sign-in/return"),
     ("POST", "/sign-out"),
+    ("GET", "/signed-out"),
+    ("GET", "/api/session"),
 }
 
 
@@ -51,6 +53,7 @@ def filled(path: str, uid: str = "2.25.1") -> str:
         "frame": "1",
         "digest": "0" * 64,
         "alert_id": "a" * 32,
+        "user": "somebody",
     }
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", value)
