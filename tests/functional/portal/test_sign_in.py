@@ -33,8 +33,10 @@ def app(hospital: Hospital, clock: Clock, identity: Identity) -> FastAPI:
     return create_app(identity.settings(), clock, identity.transport)
 
 
-def actions(user: str) -> list[object]:
-    return [event["action"] for event in AuditTrail().of(f"session#{user}")]
+def actions(user: str) -> list[str]:
+    """Return what the audit trail says of a user's sessions; looks at lists are on the same subject."""
+    found = [str(event["action"]) for event in AuditTrail().of(f"session#{user}")]
+    return [action for action in found if action.startswith("session.")]
 
 
 def asked(url: str) -> dict[str, str]:
