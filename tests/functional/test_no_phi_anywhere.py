@@ -19,8 +19,8 @@ from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
 from firstread.dicom.reader import quiet
-from firstread.policy import Action as PolicyAction
 from firstread.policy import MACHINES, Actor, Role, can
+from firstread.policy import Action as PolicyAction
 from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
