@@ -67,7 +67,7 @@ def run() -> None:
     """Measure, print and write."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        up(home, Ports(free_port(), free_port(), free_port()), lambda _text: None)
+        up(home, Ports(free_port(), free_port(), free_port(), free_port()), lambda _text: None)
         try:
             settings = Settings()
             tables.bind(settings)

@@ -65,6 +65,9 @@ PortalPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Loopback
 IngestPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Loopback port of the ingest service (8081).")
 ]
+IdentityPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Loopback port of the identity provider (8082).")
+]
 
 
 @contextmanager
@@ -110,11 +113,14 @@ def up(
     engine_port: EnginePort = None,
     portal_port: PortalPort = None,
     ingest_port: IngestPort = None,
+    identity_port: IdentityPort = None,
 ) -> None:
     """Start the pipeline on this machine, or update and resume it."""
     with _told():
         where = _home(home)
-        ports = _ports(where, engine=engine_port, portal=portal_port, ingest=ingest_port)
+        ports = _ports(
+            where, engine=engine_port, portal=portal_port, ingest=ingest_port, identity=identity_port
+        )
         start_everything(where, ports, _say)
         from firstread.demo.show import show_portal
 
@@ -271,6 +277,7 @@ def demo(
     engine_port: EnginePort = None,
     portal_port: PortalPort = None,
     ingest_port: IngestPort = None,
+    identity_port: IdentityPort = None,
 ) -> None:
     """Start the pipeline, send real sample files through it and show what happens."""
     from firstread.demo.show import run, show_portal
@@ -280,7 +287,9 @@ def demo(
     ran_before = component_states(where)[ENGINE] == "running"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as cleanly as on Ctrl-C
     with _told():
-        ports = _ports(where, engine=engine_port, portal=portal_port, ingest=ingest_port)
+        ports = _ports(
+            where, engine=engine_port, portal=portal_port, ingest=ingest_port, identity=identity_port
+        )
         try:
             start_everything(where, ports, _say)
             complete = run(console, where)

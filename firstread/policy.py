@@ -26,6 +26,11 @@ class Role(StrEnum):
 MACHINES = frozenset({Role.SERVICE, Role.FEED})
 
 
+def group_of(role: Role) -> str:
+    """Return the group of an identity provider whose members have a role; names of groups hold no space."""
+    return role.value.replace(" ", "-")
+
+
 class Action(StrEnum):
     """What can be done."""
 
@@ -55,6 +60,7 @@ class Action(StrEnum):
     QUARANTINE_DISCARD = "quarantine.discard"
     PIPELINE_REPAIR = "pipeline.repair"
     MODEL_MANAGE = "model.manage"
+    SESSION_END = "session.end"
 
 
 class Purpose(StrEnum):
@@ -157,7 +163,8 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
     ),
     Role.AUDITOR: frozenset({Action.AUDIT_VIEW, Action.ALERT_STATISTICS}),
     Role.ADMIN: _UPKEEP
-    | {Action.ALERT_STATISTICS, Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.MODEL_MANAGE},
+    | {Action.ALERT_STATISTICS, Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.MODEL_MANAGE}
+    | {Action.SESSION_END},
     Role.SERVICE: frozenset({Action.WORKLIST_VIEW, Action.STUDY_VIEW, Action.FINDING_VIEW}),
     Role.FEED: frozenset({Action.IDENTITY_MERGE}),
 }

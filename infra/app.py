@@ -49,7 +49,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     store = DataStack(app, DATA_STACK, config=config).store
     pipeline = PipelineStack(app, PIPELINE_STACK, store=store, config=config)
     if app.node.try_get_context("stacks") != "local":
-        network = NetworkStack(app, NETWORK_STACK, store=store, config=config).network
+        network = NetworkStack(app, NETWORK_STACK, store=store).network
         ComputeStack(
             app, COMPUTE_STACK, store=store, network=network, analyze=pipeline.analyze, config=config
         )

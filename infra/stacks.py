@@ -156,9 +156,9 @@ class PipelineStack(Stack):
 class NetworkStack(Stack):
     """The network and the cluster, which change rarely and serve both services."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, store: Store, config: Config) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, store: Store) -> None:
         super().__init__(scope, construct_id, description="FirstRead: network and cluster")
-        self.network = Network(self, "Network", key=store.keys.data, public=bool(config.portal_cidrs))
+        self.network = Network(self, "Network", key=store.keys.data)
 
 
 class ComputeStack(Stack):
@@ -199,11 +199,19 @@ class PortalStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, description="FirstRead: portal and ingest service")
         self.entrance = Entrance(self, "Entrance", store=store, network=network, config=config)
-        Portal(self, "Portal", store=store, network=network, entrance=self.entrance, config=config)
+        portal = Portal(
+            self,
+            "Portal",
+            store=store,
+            network=network,
+            entrance=self.entrance,
+            config=config,
+        )
         ingest = IngestService(
             self, "Ingest", store=store, network=network, entrance=self.entrance, hints=hints
         )
         CfnOutput(self, "SourcesSecretArn", value=ingest.sources.secret_arn)
+        CfnOutput(self, "UserPoolId", value=portal.identity.pool_id)
 
 
 class BackupStack(Stack):

@@ -1,35 +1,17 @@
-"""Runs the portal: ``python -m portal``, or ``python -m portal seed-users PATH``."""
+"""Runs the portal: ``python -m portal``."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 import uvicorn
 from pydantic import ValidationError
 
 from portal.app import create_app
 from portal.errors import PortalError
-from portal.local_users import seed
 from portal.settings import PortalSettings
 
-_USAGE = "usage: python -m portal [seed-users PATH]"
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
-    match list(arguments):
-        case []:
-            return _serve()
-        case ["seed-users", path]:
-            created = seed(Path(path))
-            _say("created" if created else "kept the users that are there")
-            return 0
-        case _:
-            _say(_USAGE)
-            return 2
-
-
-def _serve() -> int:
+def main() -> int:
+    """Serve until it is told to end; returns the exit code."""
     try:
         settings = PortalSettings()
         app = create_app(settings)
@@ -41,12 +23,15 @@ def _serve() -> int:
     except PortalError as error:
         _say(str(error))
         return 2
-    # Headers of a proxy are not believed: the check that local users are local rests on the peer's address.
+    # Headers of a proxy are believed from named ones only: the peer's address says who is on this machine.
     uvicorn.run(
         app,
         host=settings.portal_host,
         port=settings.portal_port,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        # The query of the way back from sign-in holds a code; the load balancer logs requests.
+        access_log=False,
         server_header=False,
         log_level="info",
     )
@@ -58,4 +43,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

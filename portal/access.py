@@ -8,10 +8,18 @@ from fastapi import Request
 
 from firstread.alert import Alert
 from firstread.policy import Action, Actor, can
+from firstread.session import Session
 from firstread.study import Study
-from portal.errors import MissingError, NotAllowedError, NotSignedInError
+from portal.errors import (
+    BearerNotHereError,
+    MissingError,
+    NotAllowedError,
+    NotSignedInError,
+    ReauthenticationRequiredError,
+)
 from portal.logic.records import resource_of
 from portal.logic.review.overlay import is_kept_back
+from portal.security import bearer_of, takes_tokens
 from portal.services import Services, services_of
 
 BACKGROUND_HEADER = "X-FirstRead-Background"
@@ -28,7 +36,7 @@ class Access:
     Parameters
     ----------
     actor
-        The reader.
+        The reader, or the program.
     action
         What was allowed.
     polled
@@ -64,49 +72,61 @@ class Access:
         return self.found_alert
 
 
+def is_secure(request: Request) -> bool:
+    """Return whether cookies are bound to https; plain ones exist on loopback only (`PortalSettings`)."""
+    return services_of(request).portal_url.startswith("https:")
+
+
 def cookie_name(request: Request) -> str:
     """Return the name of the session cookie.
 
-    The prefix ``__Host-`` binds it to this host; browsers take such a cookie over https only.
+    The prefix ``__Host-`` binds it to this host; browsers take such a cookie over https only (RFC 6265bis, 4.1.3.2).
     """
-    return "__Host-firstread-session" if request.url.scheme == "https" else "firstread-session"
+    return "__Host-firstread-session" if is_secure(request) else "firstread-session"
 
 
-def actor_of(request: Request, *, background: bool = False) -> Actor | None:
-    """Return who is signed in, or None.
+def session_of(request: Request, *, active: bool | None = None) -> Session | None:
+    """Return the session of the request's cookie, or None.
 
     Parameters
     ----------
-    background
-        Whether the request is made by the page itself, and does not count as activity; else a header says so.
+    active
+        Whether this counts as activity of the reader; without it, every request does that no page made by itself.
     """
     session_id = request.cookies.get(cookie_name(request))
     if not session_id:
         return None
-    active = not background and BACKGROUND_HEADER not in request.headers
-    session = services_of(request).sessions.use(session_id, active=active)
-    return session.actor if session else None
+    counts = BACKGROUND_HEADER not in request.headers if active is None else active
+    session = services_of(request).sessions.use(session_id, active=counts)
+    request.state.session = session
+    return session
 
 
-def require(action: Action, *, background: bool = False) -> Callable[[Request], Access]:
-    """Return the dependency that lets a request pass if its session may do `action`.
+def require(action: Action, *, fresh: bool = False, background: bool = False) -> Callable[[Request], Access]:
+    """Return the dependency that lets a request pass if who asks may do `action`.
 
-    Where the path names a study or an alert, the policy is asked about that study. A study that is not for
-    this reader answers like one that does not exist.
+    Who asks is a program where the request brings a bearer token, and the reader of the session else. Where the path
+    names a study or an alert, the policy is asked about that study. A study that is not for this reader answers like
+    one that does not exist.
 
     Parameters
     ----------
     action
         What the route does.
+    fresh
+        Whether the reader must have shown their credentials within ``FIRSTREAD_FRESH_SECONDS``; else the answer is
+        401 with the type ``reauthentication-required``.
     background
         Whether only a page by itself asks for the route, so that it never counts as activity of the reader.
     """
 
     def allowed(request: Request) -> Access:
-        actor = actor_of(request, background=background)
+        services = services_of(request)
+        token = bearer_of(request.headers)
+        session = session_of(request, active=False if background else None) if token is None else None
+        actor = _machine(request, token) if token is not None else session.actor if session else None
         if actor is None:
             raise NotSignedInError("nobody is signed in")
-        services = services_of(request)
         study, alert = _named(request, services)
         if study is None:
             decision = can(actor, action)
@@ -114,11 +134,20 @@ def require(action: Action, *, background: bool = False) -> Callable[[Request], 
                 raise NotAllowedError(decision.reason)
         elif not can(actor, action, resource_of(study)).allowed:
             raise MissingError("no such study")
+        if fresh and not (session and session.is_fresh(services.clock(), services.fresh)):
+            raise ReauthenticationRequiredError(f"/studies/{study.study_uid}" if study else "/")
         polled = background or BACKGROUND_HEADER in request.headers
         return Access(actor, action, services, study, alert, polled)
 
     allowed.required_action = action  # type: ignore[attr-defined]
     return allowed
+
+
+def _machine(request: Request, token: str) -> Actor | None:
+    if not takes_tokens(request.url.path):
+        raise BearerNotHereError("programs use the API and DICOMweb")
+    gate = services_of(request).gate
+    return gate.machine(token) if gate else None
 
 
 def _named(request: Request, services: Services) -> tuple[Study | None, Alert | None]:

@@ -12,8 +12,12 @@ from pynamodb.exceptions import PynamoDBException
 from starlette.exceptions import HTTPException
 
 from firstread.errors import NotFoundError, TransientError
-from portal.errors import MissingError, NotSignedInError, PortalError
+from portal.errors import MissingError, NotSignedInError, PortalError, ReauthenticationRequiredError
+from portal.identity.tokens import TokenError
+from portal.security import takes_tokens
 from portal.services import templates
+
+REAUTHENTICATION_REQUIRED = "reauthentication-required"
 
 
 def install(app: FastAPI) -> None:
@@ -29,17 +33,30 @@ def install(app: FastAPI) -> None:
 def wants_page(request: Request) -> bool:
     """Return whether a person asked, and not a program or an image element."""
     path = request.url.path
-    return not (path.startswith(("/api/", "/dicomweb")) or path.endswith(".png"))
+    return not (takes_tokens(path) or path.endswith(".png"))
 
 
 def answer(
-    request: Request, status: int, title: str, detail: str = "", members: Mapping[str, object] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str = "",
+    members: Mapping[str, object] | None = None,
+    kind: str = "about:blank",
 ) -> Response:
-    """Return an error as a page or as problem+json with further members, by who asked."""
+    """Return an error as a page or as problem+json, by who asked.
+
+    Parameters
+    ----------
+    members
+        Further members of the problem.
+    kind
+        What a program tells problems apart by (RFC 9457, 3.1.1).
+    """
     if wants_page(request):
         context = {"title": title, "detail": detail, "status": status}
         return templates.TemplateResponse(request, "error.html", context, status_code=status)
-    problem = {**(members or {}), "type": "about:blank", "title": title, "status": status, "detail": detail}
+    problem = {**(members or {}), "type": kind, "title": title, "status": status, "detail": detail}
     return JSONResponse(problem, status_code=status, media_type="application/problem+json")
 
 
@@ -49,7 +66,15 @@ def _portal_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotSignedInError) and wants_page(request):
         target = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/sign-in?" + urlencode({"next": target}), status_code=303)
-    return answer(request, error.status, error.title, str(error), error.members)
+    if isinstance(error, ReauthenticationRequiredError):
+        if wants_page(request):
+            return RedirectResponse(error.sign_in, status_code=303)
+        more = {"sign_in": error.sign_in}
+        return answer(request, error.status, error.title, str(error), more, REAUTHENTICATION_REQUIRED)
+    response = answer(request, error.status, error.title, str(error), error.members)
+    if isinstance(error, TokenError):
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750, section 3
+    return response
 
 
 def _not_found(request: Request, error: Exception) -> Response:

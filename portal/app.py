@@ -1,25 +1,29 @@
 """Makes the application."""
 
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 
+import httpx
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
+from firstread.loopback import LoopbackOnly, is_loopback, is_loopback_url
 from firstread.policy import Actor, Role
 from firstread.records.audit import VaultAudit
+from firstread.records.sessions import AttemptRepository
 from firstread.records.tables import bind
 from firstread.storage import Bucket
 from firstread.vaults import open_rows
 from portal import answers, dicomweb, ohif
 from portal.api import alerts as alerts_api
 from portal.api import audit as audit_api
-from portal.api import identities, images, reviews, studies
+from portal.api import identities, images, reviews, session, studies
 from portal.api import worklist as worklist_api
-from portal.errors import LocalSignInRefusedError
-from portal.local_users import LocalUsers, is_loopback, load
+from portal.errors import IssuerRefusedError
+from portal.identity.people import DEFAULT_GROUPS, Naming
+from portal.identity.provider import Provider, Registration
+from portal.identity.sign_in import Gate
 from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.identity import Identities
 from portal.logic.live import Live
@@ -31,14 +35,17 @@ from portal.pages import alerts as alerts_page
 from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
-from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders
+from portal.security import SameOriginWrites, SecurityHeaders
 from portal.services import STATIC, Services
 from portal.sessions import Sessions
 from portal.settings import PortalSettings
-from portal.throttle import SignInThrottle
 
 
-def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) -> FastAPI:
+def create_app(
+    settings: PortalSettings,
+    clock: Callable[[], datetime] = now,
+    transport: httpx.BaseTransport | None = None,
+) -> FastAPI:
     """Make the portal.
 
     Parameters
@@ -47,16 +54,17 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         Its settings; the tables are bound to the names in them.
     clock
         Says what time it is.
+    transport
+        Carries requests to the identity provider, for tests; else the network.
 
     Raises
     ------
-    LocalSignInRefusedError
-        If local users are given and the portal is not bound to loopback.
-    LocalUsersError
-        If the file of local users cannot be used.
+    IssuerRefusedError
+        If the identity provider is not reached over https, or is this machine's own and the portal is not.
     """
-    users = _local_users(settings)
+    _check_issuer(settings)
     bind(settings)
+    sessions = Sessions(clock)
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
     records = Records()
@@ -74,9 +82,10 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         results_bucket=results,
         dicomweb=DicomWeb.make(records, stored, results, pictures, settings, settings.overlay_policy),
         reading=settings,
-        users=users,
-        sessions=Sessions(clock),
-        throttle=SignInThrottle(clock),
+        sessions=sessions,
+        gate=_gate(settings, sessions, clock, transport),
+        portal_url=settings.portal_url,
+        fresh=timedelta(seconds=settings.fresh_seconds),
         wait_limits=settings.wait_limits,
         live=Live(first_page),
         looks=Looks(records.audit, clock),
@@ -84,7 +93,7 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
         alerting=settings.alerting,
     )
     answers.install(app)
-    for module in (sign_in, worklist_page, study, worklist_api, studies, images, reviews):
+    for module in (sign_in, worklist_page, study, worklist_api, studies, session, images, reviews):
         app.include_router(module.router)
     for module in (alerts_page, alerts_api):
         app.include_router(module.router)
@@ -97,18 +106,48 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)
-    if users is not None:
+    if is_loopback_url(settings.oidc_issuer):
         app.add_middleware(LoopbackOnly)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, secure=settings.portal_url.startswith("https:"))
     return app
 
 
-def _local_users(settings: PortalSettings) -> LocalUsers | None:
-    if not settings.local_users_file:
+def _check_issuer(settings: PortalSettings) -> None:
+    issuer = settings.oidc_issuer
+    if not issuer:
+        return
+    if not is_loopback_url(issuer):
+        if not issuer.startswith("https://"):
+            raise IssuerRefusedError("FIRSTREAD_OIDC_ISSUER must be https, or on this machine")
+        return
+    here = is_loopback(settings.portal_host) and is_loopback_url(settings.portal_url)
+    if not here or settings.trusted_proxies:
+        raise IssuerRefusedError(
+            "the users of an identity provider on this machine may sign in only where FIRSTREAD_PORTAL_HOST and "
+            "FIRSTREAD_PORTAL_URL are loopback, and without FIRSTREAD_TRUSTED_PROXIES"
+        )
+
+
+def _gate(
+    settings: PortalSettings,
+    sessions: Sessions,
+    clock: Callable[[], datetime],
+    transport: httpx.BaseTransport | None,
+) -> Gate | None:
+    if not settings.oidc_issuer:
         return None
-    if not is_loopback(settings.portal_host):
-        raise LocalSignInRefusedError("local users may sign in only where FIRSTREAD_PORTAL_HOST is loopback")
-    return load(Path(settings.local_users_file))
+    registration = Registration(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        redirect_uri=settings.portal_url + sign_in.RETURN_PATH,
+        signed_out_uri=settings.portal_url + sign_in.SIGNED_OUT_PATH,
+    )
+    naming = Naming(
+        settings.oidc_user_claim, settings.oidc_groups_claim, settings.oidc_groups or DEFAULT_GROUPS
+    )
+    provider = Provider(registration, clock, transport)
+    return Gate(provider, naming, settings.machine_clients, AttemptRepository(), sessions, clock)
 
 
 def _healthz() -> dict[str, str]:

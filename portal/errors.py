@@ -1,5 +1,7 @@
 """The portal's own errors."""
 
+from urllib.parse import urlencode
+
 from firstread.errors import FirstReadError
 
 
@@ -18,12 +20,8 @@ class PortalError(FirstReadError):
         self.members = members
 
 
-class LocalSignInRefusedError(PortalError):
-    """Local users, but the portal would be reachable from elsewhere."""
-
-
-class LocalUsersError(PortalError):
-    """The file of local users cannot be used."""
+class IssuerRefusedError(PortalError):
+    """An identity provider that this portal must not trust."""
 
 
 class NotSignedInError(PortalError):
@@ -31,6 +29,30 @@ class NotSignedInError(PortalError):
 
     status = 401
     title = "Sign in first"
+
+
+class BearerNotHereError(PortalError):
+    """A bearer token on a page."""
+
+    status = 401
+    title = "Not with a token"
+
+
+class ReauthenticationRequiredError(PortalError):
+    """The reader must show their credentials again first.
+
+    Parameters
+    ----------
+    target
+        Path to come back to.
+    """
+
+    status = 401
+    title = "Show who you are again"
+
+    def __init__(self, target: str) -> None:
+        super().__init__("this takes a sign-in of the last minutes")
+        self.sign_in = "/sign-in?" + urlencode({"reauthenticate": "1", "next": target})
 
 
 class NotAllowedError(PortalError):

@@ -1,6 +1,5 @@
-"""ASGI layers around every route: headers, cross-site requests, body size, loopback only."""
+"""ASGI layers around every route: headers, cross-site requests, body size."""
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -8,7 +7,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal import ohif
-from portal.local_users import is_loopback
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -17,17 +15,23 @@ CONTENT_SECURITY_POLICY = (
 MAX_BODY_BYTES = 512 * 1024
 """A review with drawn outlines is the largest thing that is written here."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_HSTS = "max-age=31536000"
 
 
 class SecurityHeaders:
     """Adds the security headers to every answer.
 
     Cross-Origin-Opener-Policy stays off: it breaks the pop-ups of identity providers.
+
+    Parameters
+    ----------
+    secure
+        Whether browsers reach the portal over https, and are to keep to it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool = False) -> None:
         self._app = app
+        self._secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -44,6 +48,8 @@ class SecurityHeaders:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
+                if self._secure:
+                    headers["Strict-Transport-Security"] = _HSTS
                 # Static files are the program's and the same for everybody; all else is about patients.
                 headers["Cache-Control"] = "no-cache" if of_ohif else _keeping(scope["path"])
             await send(message)
@@ -60,7 +66,8 @@ def _keeping(path: str) -> str:
 class SameOriginWrites:
     """Refuses writes that another site's page sends with our cookie, and bodies larger than a review.
 
-    Sec-Fetch-Site where the browser sends it, else Origin against Host; one of the two must be there.
+    Sec-Fetch-Site where the browser sends it, else Origin against Host; one of the two must be there. A request with
+    a bearer token is no browser's, and its cookies are not read.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -70,7 +77,8 @@ class SameOriginWrites:
         """Serve one request."""
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
             headers = Headers(scope=scope)
-            if not is_same_origin(headers):
+            by_token = takes_tokens(scope["path"]) and bearer_of(headers) is not None
+            if not by_token and not is_same_origin(headers):
                 refusal = PlainTextResponse("This request came from another site.\n", status_code=403)
                 await refusal(scope, receive, send)
                 return
@@ -94,32 +102,15 @@ def is_same_origin(headers: Headers) -> bool:
         return False
 
 
-class LoopbackOnly:
-    """Refuses whatever does not come from this machine to this machine, while local users may sign in.
+def takes_tokens(path: str) -> bool:
+    """Return whether programs may ask here, with a bearer token."""
+    return path.startswith(("/api/", "/dicomweb/")) or path == "/dicomweb"
 
-    The Host header is checked as well as the peer: a page elsewhere can point its own name at 127.0.0.1 (DNS
-    rebinding). A proxy in front would make everybody look local, so its headers are refused too.
+
+def bearer_of(headers: Headers) -> str | None:
+    """Return the bearer token of a request (RFC 6750, section 2.1), or None.
+
+    A token in the query or a form is never looked for: it would be in logs and histories.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and not _is_local(scope.get("client"), Headers(scope=scope)):
-            refusal = PlainTextResponse("Local users may sign in from this machine only.\n", status_code=403)
-            await refusal(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def _is_local(client: Sequence[object] | None, headers: Headers) -> bool:
-    if client is None or not is_loopback(str(client[0])):
-        return False
-    if any(name in headers for name in _FORWARDED):
-        return False
-    try:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
-    except ValueError:
-        return False
-    return host is not None and is_loopback(host)
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

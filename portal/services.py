@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi import Request
@@ -12,7 +12,7 @@ from firstread.alerting import AlertingPolicy
 from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.assets import asset, is_built
-from portal.local_users import LocalUsers
+from portal.identity.sign_in import Gate
 from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.identity import Identities
 from portal.logic.limits import WaitLimits
@@ -22,12 +22,16 @@ from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
 from portal.settings import ReadingSettings
-from portal.throttle import SignInThrottle
 
 _HERE = Path(__file__).parent
 
-templates = Jinja2Templates(directory=_HERE / "templates")
-"""The pages; Jinja2 escapes every value."""
+
+def _session(request: Request) -> dict[str, object]:
+    return {"session": getattr(request.state, "session", None)}
+
+
+templates = Jinja2Templates(directory=_HERE / "templates", context_processors=[_session])
+"""The pages; Jinja2 escapes every value, and each page knows the session."""
 
 templates.env.globals.update(asset=asset, is_built=is_built)
 
@@ -49,14 +53,18 @@ class Services:
     ----------
     reading
         How studies are read here.
-    users
-        Local users, or None where nobody can sign in locally.
     alerting
         The site's policy of alerts and communications.
     wait_limits
         When a study is overdue.
     live
         Who has the worklist open.
+    gate
+        Where people and programs show who they are, or None where there is no identity provider.
+    portal_url
+        Root of the portal, as browsers reach it.
+    fresh
+        How long ago credentials may have been shown, for what asks for them again.
     """
 
     clock: Callable[[], datetime]
@@ -66,11 +74,12 @@ class Services:
     results_bucket: Bucket
     reading: ReadingSettings
     dicomweb: DicomWeb
-    users: LocalUsers | None
-    sessions: Sessions
-    throttle: SignInThrottle
     wait_limits: WaitLimits
     live: Live
+    sessions: Sessions
+    gate: Gate | None
+    portal_url: str
+    fresh: timedelta
     looks: Looks
     identities: Identities
     alerting: AlertingPolicy

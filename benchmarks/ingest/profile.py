@@ -65,7 +65,7 @@ def running() -> Iterator[System]:
     """Start everything in a directory of its own, and stop it."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        ports = Ports(engine=free_port(), portal=free_port(), ingest=free_port())
+        ports = Ports(engine=free_port(), portal=free_port(), ingest=free_port(), identity=free_port())
         up(home, ports, lambda _text: None)
         try:
             settings = Settings()

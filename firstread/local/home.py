@@ -94,13 +94,23 @@ class Home:
 
     @property
     def users(self) -> Path:
-        """Return the portal's seeded users."""
+        """Return the seeded users of the local identity provider."""
         return self.path / "users.json"
 
     @property
     def ohif(self) -> Path:
         """Return where OHIF is, if it was fetched."""
         return self.path / "ohif"
+
+    @property
+    def clients(self) -> Path:
+        """Return the clients of the local identity provider, with their secrets."""
+        return self.path / "clients.json"
+
+    @property
+    def identity_key(self) -> Path:
+        """Return the signing key of the local identity provider."""
+        return self.path / "identity.key"
 
     @property
     def unclean(self) -> Path:
@@ -140,6 +150,7 @@ class Ports:
     engine: int = 4566
     portal: int = 8080
     ingest: int = 8081
+    identity: int = 8082
 
 
 def endpoint(ports: Ports) -> str:
@@ -155,6 +166,11 @@ def portal_url(ports: Ports) -> str:
 def ingest_url(ports: Ports) -> str:
     """Return the ingest service's URL."""
     return f"http://127.0.0.1:{ports.ingest}"
+
+
+def identity_url(ports: Ports) -> str:
+    """Return the URL of the local identity provider."""
+    return f"http://127.0.0.1:{ports.identity}"
 
 
 def engine_credentials(ports: Ports) -> dict[str, str]:

@@ -25,10 +25,13 @@ from firstread.local.home import (
     activate,
     endpoint,
     engine_credentials,
+    identity_url,
     ingest_url,
     portal_url,
     process_environment,
 )
+from firstread.local.identity.clients import Clients
+from firstread.local.identity.clients import prepare as prepare_identity
 from firstread.local.processes import Component
 from firstread.local.sources import prepare_sources
 from firstread.local.stacks import Deployer
@@ -40,7 +43,8 @@ ENGINE = "engine"
 WORKER = "worker"
 PORTAL = "portal"
 INGEST = "ingest"
-COMPONENTS = (ENGINE, WORKER, PORTAL, INGEST)
+IDENTITY = "identity"
+COMPONENTS = (ENGINE, WORKER, IDENTITY, PORTAL, INGEST)
 """In the order in which they start; they stop in the other."""
 
 _DRAIN_SECONDS = 10.0
@@ -67,9 +71,10 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
         If a port is taken, a component does not start, or a stack cannot be created.
     """
     if len(set(astuple(ports))) < len(astuple(ports)):
-        raise LocalError("engine, portal and ingest service need a port each")
+        raise LocalError("engine, portal, ingest service and identity provider need a port each")
     home.prepare()
     prepare_sources(home)
+    clients = prepare_identity(home)
     ports = _kept_ports(home, ports, say)
     _refuse_taken_ports(home, ports)
     before = home.read("settings.json")
@@ -83,7 +88,7 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     say("stacks " + ", ".join(template.stack for template in found))
     deployer = Deployer()
     outputs = deployer.deploy(found)
-    settings = _settings(home, ports, outputs)
+    settings = _settings(home, ports, clients, outputs)
     home.write("settings.json", settings)
     home.write("ports.json", asdict(ports))
     if deployer.changed:
@@ -93,14 +98,16 @@ def up(home: Home, ports: Ports, say: Say) -> dict[str, str]:
     environment = process_environment(settings)
     if before != settings:
         # The stacks were made anew, and their buckets and tables with them: who knows the old names must go.
-        for name in (INGEST, PORTAL, WORKER):
+        for name in (INGEST, PORTAL, IDENTITY, WORKER):
             processes.stop(home, name)
     say("model service")
     _register_models(environment)
     worker = environment | {"FIRSTREAD_ENGINE_CACHE_DIR": str(home.engine_choices)}
     processes.start(home, Component(WORKER, [sys.executable, "-m", "model_service", "worker"], worker))
+    say(f"identity provider on {identity_url(ports)}")
+    processes.start(home, Component(IDENTITY, _identity_command(home, ports), environment))
+    processes.wait_until_alive(home, IDENTITY, lambda: _answers(f"{identity_url(ports)}/healthz"), 30)
     say(f"portal on {portal_url(ports)}")
-    _seed_users(home, environment)
     processes.start(home, Component(PORTAL, [sys.executable, "-m", "portal"], environment))
     processes.wait_until_alive(home, PORTAL, lambda: _answers(f"{portal_url(ports)}/healthz"), 30)
     say(f"ingest service on {ingest_url(ports)}")
@@ -277,7 +284,7 @@ def env_name(output_id: str) -> str:
     return "FIRSTREAD_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output_id).upper()
 
 
-def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, str]:
+def _settings(home: Home, ports: Ports, clients: Clients, outputs: dict[str, str]) -> dict[str, str]:
     found = {env_name(key): value for key, value in outputs.items() if not key.startswith("Export")}
     del found["FIRSTREAD_REFERENCE_KEY_ID"]  # the key file takes its place, as in the functions
     return {
@@ -290,8 +297,12 @@ def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, st
         "FIRSTREAD_ALERTING": json.dumps(ALERTING),
         "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
         "FIRSTREAD_PORTAL_PORT": str(ports.portal),
-        "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),
         "FIRSTREAD_OHIF_DIR": str(home.ohif) if home.ohif.is_dir() else "",
+        "FIRSTREAD_PORTAL_URL": portal_url(ports),
+        "FIRSTREAD_OIDC_ISSUER": identity_url(ports),
+        "FIRSTREAD_OIDC_CLIENT_ID": clients.portal.client_id,
+        "FIRSTREAD_OIDC_CLIENT_SECRET": clients.portal.client_secret,
+        "FIRSTREAD_MACHINE_CLIENTS": json.dumps({clients.machine.client_id: Role.SERVICE.value}),
         "FIRSTREAD_INGEST_HOST": "127.0.0.1",
         "FIRSTREAD_INGEST_PORT": str(ports.ingest),
         "FIRSTREAD_INGEST_URL": ingest_url(ports),
@@ -304,8 +315,9 @@ def _register_models(environment: dict[str, str]) -> None:
     _run([sys.executable, "-m", "model_service", "register"], environment)
 
 
-def _seed_users(home: Home, environment: dict[str, str]) -> None:
-    _run([sys.executable, "-m", "portal", "seed-users", str(home.users)], environment)
+def _identity_command(home: Home, ports: Ports) -> list[str]:
+    options = ["--home", str(home.path), "--port", str(ports.identity), "--portal-url", portal_url(ports)]
+    return [sys.executable, "-m", "firstread.local.identity", *options]
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
@@ -316,7 +328,7 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def users(home: Home) -> list[dict[str, str]]:
-    """Return the portal's seeded users, with their passwords: they exist on this machine only."""
+    """Return the seeded users, with their passwords: they exist on this machine only."""
     try:
         found: list[dict[str, str]] = json.loads(home.users.read_text())["users"]
     except FileNotFoundError:

@@ -13,6 +13,8 @@ from infra.capabilities.access import acknowledge_own_policy
 from infra.guard import HIPAA, acknowledge
 
 _INSIDE: Final = "Inside"
+_REACHING_OUT: Final = "ReachingOut"
+_OUTSIDE: Final = "Outside"
 # Everything the programs and their hosts talk to besides S3 and DynamoDB, which have gateways.
 _SERVICES: Final = {
     "Ecr": ec2.InterfaceVpcEndpointAwsService.ECR,
@@ -31,10 +33,12 @@ _SERVICES: Final = {
 
 
 class Network(Construct):
-    """A VPC over two availability zones whose programs reach AWS by endpoints, and nothing else at all.
+    """A VPC over two availability zones whose programs reach AWS by endpoints, and all but one nothing else at all.
 
-    There is no NAT gateway: what a program that was taken over could send, it could send to this account's AWS
-    interfaces only. Subnets with a way to the internet exist only where readers come from there.
+    What a program inside that was taken over could send, it could send to this account's AWS interfaces only. The
+    portal alone has a way out, through a NAT gateway in each zone and over HTTPS only: the pages of a Cognito user
+    pool, at which it redeems codes of those who sign in, have no endpoint (Cognito Developer Guide, "Access Amazon
+    Cognito using an interface endpoint").
 
     Parameters
     ----------
@@ -48,12 +52,14 @@ class Network(Construct):
     vpc
         Every connection is in the flow logs.
     inside
-        The subnets that everything runs in.
+        The subnets that everything but the portal runs in.
+    reaching_out
+        The subnets of the portal.
     cluster
         Has container insights, because scaling reads the count of tasks from there.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, public: bool) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
         super().__init__(scope, construct_id)
         flow_logs = logs.LogGroup(
             self,
@@ -66,8 +72,9 @@ class Network(Construct):
             self,
             "Vpc",
             max_azs=2,
-            nat_gateways=0,
-            subnet_configuration=_subnets(public=public),
+            nat_gateways=2,
+            nat_gateway_subnets=ec2.SubnetSelection(subnet_group_name=_OUTSIDE),
+            subnet_configuration=_subnets(),
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
@@ -80,8 +87,9 @@ class Network(Construct):
             },
         )
         self.inside = ec2.SubnetSelection(subnet_group_name=_INSIDE)
+        self.reaching_out = ec2.SubnetSelection(subnet_group_name=_REACHING_OUT)
         self._add_endpoints()
-        self._acknowledge(public=public)
+        self._acknowledge()
         self.cluster = ecs.Cluster(
             self, "Cluster", vpc=self.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
         )
@@ -105,7 +113,7 @@ class Network(Construct):
                 name, service=service, subnets=self.inside, security_groups=[group], open=False
             )
 
-    def _acknowledge(self, *, public: bool) -> None:
+    def _acknowledge(self) -> None:
         acknowledge(
             self.vpc,
             "VPCDefaultSecurityGroupClosed",
@@ -113,27 +121,30 @@ class Network(Construct):
             pack=HIPAA,
         )
         acknowledge_own_policy(self.vpc)
-        if public:
-            acknowledge(
-                self.vpc,
-                "VPCNoUnrestrictedRouteToIGW",
-                reason="The load balancer answers readers over the internet; nothing else is in these subnets.",
-                pack=HIPAA,
-            )
+        acknowledge(
+            self.vpc,
+            "VPCNoUnrestrictedRouteToIGW",
+            reason="Only NAT gateways and, where readers come over the internet, the balancer are in these subnets.",
+            pack=HIPAA,
+        )
 
 
-def _subnets(*, public: bool) -> list[ec2.SubnetConfiguration]:
-    inside = ec2.SubnetConfiguration(name=_INSIDE, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20)
-    outside = ec2.SubnetConfiguration(
-        name="Outside", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
-    )
-    return [outside, inside] if public else [inside]
+def _subnets() -> list[ec2.SubnetConfiguration]:
+    return [
+        ec2.SubnetConfiguration(
+            name=_OUTSIDE, subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
+        ),
+        ec2.SubnetConfiguration(
+            name=_REACHING_OUT, subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=24
+        ),
+        ec2.SubnetConfiguration(name=_INSIDE, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20),
+    ]
 
 
 def outbound_https_only(
     scope: Construct, construct_id: str, *, vpc: ec2.IVpc, description: str
 ) -> ec2.SecurityGroup:
-    """Make a security group that lets nothing in, and out only to AWS interfaces, which all speak HTTPS."""
+    """Make a security group that lets nothing in, and out only over HTTPS."""
     group = ec2.SecurityGroup(scope, construct_id, vpc=vpc, description=description, allow_all_outbound=False)
     group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS interfaces")
     return group

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from firstread.storage import METADATA_PREFIX, REVIEWS_PREFIX
@@ -16,6 +17,7 @@ from infra.capabilities.access import (
     write_objects,
 )
 from infra.capabilities.entrance import Entrance
+from infra.capabilities.identity import Identity
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
 from infra.capabilities.web_service import Web, WebService
@@ -40,6 +42,7 @@ class Portal(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         buckets, tables = store.buckets, store.tables
+        self.identity = Identity(self, "Identity", portal_url=config.portal_url)
         self.web = WebService(
             self,
             "Web",
@@ -65,7 +68,16 @@ class Portal(Construct):
                     "VAULT_TABLE": tables.vault.table_name,
                     "VAULT_KEY_ID": store.keys.vault.key_id,
                     "ALERTING": config.alerting_json,
+                    "PORTAL_URL": config.portal_url,
+                    "OIDC_ISSUER": self.identity.issuer,
+                    "OIDC_CLIENT_ID": self.identity.client_id,
+                    "MACHINE_CLIENTS": self.identity.machine_clients,
+                    # The load balancer, which says that the reader came over https.
+                    "TRUSTED_PROXIES": network.vpc.vpc_cidr_block,
                 },
+                secrets={"OIDC_CLIENT_SECRET": ecs.Secret.from_secrets_manager(self.identity.secret)},
+                # Pages of a user pool have no interface inside the network.
+                reaches_out=True,
             ),
         )
         self._allow(store)

@@ -34,6 +34,8 @@ class Web:
         Settings that come from Secrets Manager.
     disk
         GiB at /tmp.
+    reaches_out
+        Whether it must reach what has no endpoint inside the network.
     farewell
         How long a request may still take when its task is being replaced.
     """
@@ -43,6 +45,7 @@ class Web:
     environment: Mapping[str, str]
     secrets: Mapping[str, ecs.Secret] = field(default_factory=dict)
     disk: int = 21
+    reaches_out: bool = False
     farewell: Duration = field(default_factory=lambda: Duration.seconds(30))
 
 
@@ -98,7 +101,7 @@ class WebService(Construct):
             cluster=network.cluster,
             task_definition=self._task,
             security_groups=[group],
-            vpc_subnets=network.inside,
+            vpc_subnets=network.reaching_out if web.reaches_out else network.inside,
             min_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             health_check_grace_period=Duration.seconds(60),

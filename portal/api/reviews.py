@@ -26,7 +26,7 @@ router = APIRouter()
 _Views = Annotated[Access, Depends(require(Action.REVIEW_VIEW))]
 _Claims = Annotated[Access, Depends(require(Action.STUDY_CLAIM))]
 _Writes = Annotated[Access, Depends(require(Action.REVIEW_WRITE))]
-_Signs = Annotated[Access, Depends(require(Action.REVIEW_SIGN))]
+_Signs = Annotated[Access, Depends(require(Action.REVIEW_SIGN, fresh=True))]
 _Overlays = Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
 _Reports = Annotated[Access, Depends(require(Action.REPORT_VIEW))]
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from firstread.policy import Action
-from portal.access import Access, actor_of, require
+from portal.access import Access, require, session_of
 from portal.logic.live import Change
 from portal.logic.looks import looked
 from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
@@ -48,7 +48,11 @@ async def follow_worklist(
     await to_thread(looked, access, Action.WORKLIST_VIEW, list=ListKind.OPEN.value)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        said = access.services.live.follow(actor.role, lambda: actor_of(request, background=True) == actor)
+        def is_signed_in() -> bool:
+            session = session_of(request, active=False)
+            return session is not None and session.actor == actor
+
+        said = access.services.live.follow(actor.role, is_signed_in)
         async with aclosing(said):
             async for each in said:
                 kind = "change" if isinstance(each, Change) else "trouble"

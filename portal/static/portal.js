@@ -2,6 +2,8 @@
 
 const POLL_SECONDS = 4;
 const IDLE_CHECK_SECONDS = 30;
+const SESSION_CHECK_SECONDS = 15;
+const SESSION_WARNING_SECONDS = 120; // of the 900 without activity
 const KEPT_IMAGES = 96;
 const AHEAD = 3;
 const CINE_FRAMES_PER_SECOND = 15;
@@ -21,12 +23,32 @@ for (const kind of ["keydown", "pointerdown", "wheel"]) {
 async function ask(path) {
   const headers = active ? {} : { "X-FirstRead-Background": "1" };
   active = false;
-  const response = await fetch(path, { headers });
-  if (response.status === 401 || new URL(response.url).pathname === "/sign-in") {
+  // A redirect leads to the sign-in, which is another site's page and not for fetch.
+  const response = await fetch(path, { headers, redirect: "manual" });
+  if (response.status === 401 || response.type === "opaqueredirect") {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
     throw new Error("the session has ended");
   }
   return response;
+}
+
+/** Warn before the session ends; the server decides, and activity in another window counts. */
+function watchSession() {
+  const bar = $("#session-warning");
+  if (!bar) return;
+  async function check() {
+    const response = await ask("/api/session").catch(() => null);
+    if (!response?.ok) return;
+    const left = (await response.json()).seconds_left;
+    const minutes = Math.max(1, Math.ceil(left / 60));
+    if (left <= SESSION_WARNING_SECONDS) {
+      const text = `You will be signed out in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
+      if (bar.querySelector("[data-text]").textContent !== text) bar.querySelector("[data-text]").textContent = text;
+    }
+    bar.hidden = left > SESSION_WARNING_SECONDS;
+  }
+  bar.querySelector("[data-stay]").addEventListener("click", check);
+  setInterval(check, SESSION_CHECK_SECONDS * 1000);
 }
 
 function words(since) {
@@ -429,5 +451,6 @@ async function study() {
   }, IDLE_CHECK_SECONDS * 1000);
 }
 
+watchSession();
 if (document.body.matches(".page-worklist:not(.is-still)")) worklist();
 if (document.body.classList.contains("page-study")) study();

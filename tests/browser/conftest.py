@@ -2,20 +2,29 @@
 
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from starlette.types import ASGIApp
 
 from firstread.clock import now
+from firstread.local.home import Home
+from firstread.local.identity.app import create_app as create_identity
+from firstread.local.identity.clients import prepare
+from firstread.local.identity.state import IdentityState, load
+from firstread.policy import Role
 from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
-from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
+from tests.functional.portal.seeding import Hospital, account, open_session, settings
 
 expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -23,11 +32,18 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @dataclass
 class Served:
-    """A portal that listens, and the studies in it."""
+    """A portal and an identity provider that listen, and the studies in the portal."""
 
     url: str
+    app: FastAPI
     hospital: Hospital
     studies: dict[str, str]
+    identity_url: str
+    identity: IdentityState
+
+    def password(self, user: str) -> str:
+        """Return the password of a user at the identity provider."""
+        return self.identity.users._by_name[user].password
 
 
 @dataclass
@@ -36,6 +52,7 @@ class Reader:
 
     page: Page
     url: str
+    app: FastAPI
     complaints: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
@@ -46,16 +63,15 @@ class Reader:
         self.page.on("request", self._note)
 
     def _note(self, request: Request) -> None:
-        if not request.url.startswith((self.url, f"blob:{self.url}")):
+        here = self.url
+        if not request.url.startswith((here, f"blob:{here}")):
             self.foreign.append(request.url)
 
-    def sign_in(self, name: str = "radiologist") -> None:
-        """Sign in with the keyboard alone."""
+    def sign_in(self, role: Role = Role.RADIOLOGIST) -> None:
+        """Open a session without the way through the identity provider, and the worklist."""
+        name, value = open_session(self.app, role)
+        self.page.context.add_cookies([{"name": name, "value": value, "url": self.url}])
         self.page.goto(self.url + "/")
-        self.page.keyboard.type(name)  # the first field has the focus
-        self.page.keyboard.press("Tab")
-        self.page.keyboard.type(PASSWORD)
-        self.page.keyboard.press("Enter")
         self.page.wait_for_selector("h1:has-text('Worklist')")
 
     def assert_quiet(self) -> None:
@@ -84,29 +100,48 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     with account():
         hospital = Hospital(now())
         studies = busy_morning(hospital)
-        config = uvicorn.Config(
-            create_app(settings(tmp_path)),
-            host="127.0.0.1",
-            port=0,
-            proxy_headers=False,
-            log_level="warning",
-            ws="none",
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(f"http://127.0.0.1:{port}", hospital, studies)
-        server.should_exit = True
-        thread.join(20)
+        with _port() as (listener, url), _port() as (identity_listener, identity_url):
+            home = Home(tmp_path / "state")
+            clients = prepare(home)
+            identity = load(home)
+            app = create_app(
+                settings(
+                    tmp_path,
+                    issuer=identity_url,
+                    url=url,
+                    oidc_client_id=clients.portal.client_id,
+                    oidc_client_secret=clients.portal.client_secret,
+                )
+            )
+            provider = create_identity(identity, identity_url, url)
+            with _serving(provider, identity_listener), _serving(app, listener):
+                yield Served(url, app, hospital, studies, identity_url, identity)
+
+
+@contextmanager
+def _port() -> Iterator[tuple[socket.socket, str]]:
+    """A port of this machine, known before anything listens: portal and provider must know each other's."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, proxy_headers=False, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield
+    server.should_exit = True
+    thread.join(20)
 
 
 def open_reader(context: BrowserContext, served: Served) -> Reader:
     """Open a window that is watched."""
-    reader = Reader(context.new_page(), served.url)
+    reader = Reader(context.new_page(), served.url, served.app)
     reader.watch()
     return reader
 

@@ -46,11 +46,10 @@ def hosted(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         samples = Samples()
         store_analysed(Hospital(clock()), samples)
         configured = settings(tmp_path).model_copy(update={"ohif_dir": str(built)})
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(configured, clock), port=0, log_level="warning", ws="none")
-        )
+        app = create_app(configured, clock)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
         with serving(server) as origin:
-            yield Served(origin, samples)
+            yield Served(origin, app, samples)
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def drawing() -> Iterator[Browser]:
 
 def test_ohif_opens_a_study_and_its_segmentation(drawing: Browser, hosted: Served, tmp_path: Path) -> None:
     page = drawing.new_page(viewport={"width": 1440, "height": 900})
-    reader = Reader(page, hosted.origin)
+    reader = Reader(page, hosted.origin, hosted.app)
     reader.watch()
     reader.sign_in()
     study = hosted.samples.studies["analysed"]

@@ -122,6 +122,46 @@ def test_the_help_opens_and_closes(reader: Reader, served: Served) -> None:
     reader.assert_quiet()
 
 
+def test_the_whole_way_of_signing_in_and_out(reader: Reader, served: Served) -> None:
+    page = reader.page
+    page.goto(f"{served.url}/studies/{served.studies['high']}")
+    page.wait_for_url(f"{served.identity_url}/authorize?**")
+    page.keyboard.type("radiologist")  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(served.password("radiologist"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served.url}/studies/{served.studies['high']}")
+    (cookie,) = [each for each in page.context.cookies(served.url) if each["name"] == "firstread-session"]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{served.url}/signed-out")
+    page.goto(served.url + "/")
+    expect(page.get_by_label("Password")).to_be_visible()  # the provider forgot too
+    assert reader.complaints == []
+    assert all(url.startswith(served.identity_url) for url in reader.foreign)
+
+
+def test_the_page_warns_before_the_session_ends(reader: Reader) -> None:
+    page = reader.page
+    left = {"seconds_left": 100}
+    page.route("**/api/session", lambda route: route.fulfill(json=left))
+    page.clock.install()
+    reader.sign_in()
+    page.clock.run_for(16_000)
+    warning = page.get_by_role("alert")
+    expect(warning).to_contain_text("You will be signed out in 2 minutes.")
+    left["seconds_left"] = 900
+    page.get_by_role("button", name="Stay signed in").click()
+    expect(warning).to_be_hidden()
+
+
+def test_when_the_session_ends_the_list_goes_away(reader: Reader, served: Served) -> None:
+    reader.sign_in()
+    reader.page.context.clear_cookies()
+    reader.page.wait_for_url(f"{served.identity_url}/authorize?**", timeout=15000)
+    expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
+
+
 def test_on_a_phone(phone: Reader, served: Served) -> None:
     page = phone.page
     phone.sign_in()

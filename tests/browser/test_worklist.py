@@ -43,13 +43,6 @@ def test_the_list_updates_by_itself_where_nobody_points(reader: Reader, served: 
     reader.assert_quiet()
 
 
-def test_when_the_session_ends_the_list_goes_away(reader: Reader) -> None:
-    reader.sign_in()
-    reader.page.context.request.post(f"{reader.url}/sign-out", headers={"Sec-Fetch-Site": "same-origin"})
-    reader.page.wait_for_url("**/sign-in?next=%2F", timeout=30000)
-    expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
-
-
 def test_a_filter_is_kept_and_says_what_it_hides(reader: Reader, served: Served) -> None:
     page = reader.page
     reader.sign_in()

@@ -96,6 +96,7 @@ def test_an_image_that_serves_starts_and_answers_its_health_check(tmp_path: Path
     settings = {
         f"{name}_HOST": "127.0.0.1",
         f"{name}_PORT": str(port),
+        "FIRSTREAD_PORTAL_URL": "https://portal.example",
         "FIRSTREAD_SOURCES": '{"sources": []}',
         "FIRSTREAD_HINTS_QUEUE_URL": "http://127.0.0.1:1/0/hints",
         "FIRSTREAD_REFERENCE_KEY_FILE": str(tmp_path / "reference.key"),

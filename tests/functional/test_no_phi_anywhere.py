@@ -19,16 +19,16 @@ from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
 from firstread.dicom.reader import quiet
+from firstread.policy import MACHINES, Actor, Role, can
 from firstread.policy import Action as PolicyAction
-from firstread.policy import Actor, Role, can
 from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
 from model_service.log import logger
 from portal.app import create_app
-from portal.local_users import seed
 from portal.settings import PortalSettings
 from tests.functional.portal.conftest import browser
+from tests.functional.portal.seeding import URL, open_session
 from tests.support import events
 from tests.support.cloud import BUCKETS, Cloud
 from tests.support.dicoms import encode, header
@@ -218,26 +218,23 @@ def feed_messages(mrn: str) -> list[bytes]:
     ]
 
 
-def said_by_portal(folder: Path, study_uids: list[str]) -> tuple[dict[str, bytes], str]:
+def said_by_portal(study_uids: list[str]) -> tuple[dict[str, bytes], str]:
     """Return what the portal says to every role, by role and path; and, apart from it, what it says of identities."""
-    users = folder / "users.json"
-    seed(users)
-    password = {user["role"]: user["password"] for user in json.loads(users.read_text())["users"]}
-    app = create_app(PortalSettings(local_users_file=str(users)))
+    app = create_app(PortalSettings(portal_url=URL))
     places: dict[str, bytes] = {}
     identities = ""
-    for user in json.loads(users.read_text())["users"]:
+    for role in sorted(set(Role) - MACHINES):
         client = browser(app)
-        client.post("/sign-in", data={"name": user["name"], "password": password[user["role"]]})
+        client.cookies.set(*open_session(app, role))
         paths = ["/", "/api/worklist", "/audit", "/api/audit"]
         for uid in study_uids:
             paths += [f"/api/studies/{uid}", f"/api/studies/{uid}/audit"]
             named = [f"/studies/{uid}", f"/api/studies/{uid}/identity"]
-            if can(Actor(user["name"], Role(user["role"])), PolicyAction.IDENTITY_VIEW).allowed:
+            if can(Actor(role.value, role), PolicyAction.IDENTITY_VIEW).allowed:
                 identities += "".join(client.get(path).text for path in named)
             else:
                 paths += named
-        places |= {f"{user['role']} {path}": client.get(path).content.lower() for path in paths}
+        places |= {f"{role.value} {path}": client.get(path).content.lower() for path in paths}
     return places, identities
 
 
@@ -254,7 +251,7 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
     poisoned = events.sqs('{"Quimby": "Theodora"')
     for step in (deidentify, clean_pixels, apply_feed):
         assert len(step.handle(poisoned, events.CONTEXT)["batchItemFailures"]) == 1
-    answers, identities = said_by_portal(tmp_path, [each.study_uid for each in hospital.studies.worklist()])
+    answers, identities = said_by_portal([each.study_uid for each in hospital.studies.worklist()])
     captured = capfd.readouterr()
     everything = Everything(hospital.cloud, log.getvalue() + captured.out + captured.err)
     everything.places |= answers

@@ -77,7 +77,8 @@ def test_what_comes_in_by_the_door_does_not_go_out_again(account: Account) -> No
 
 
 def test_the_sources_are_read_by_the_start_of_one_task(account: Account) -> None:
-    assert account.who_may("secretsmanager:", "") == {"IngestWebTaskExecutionRole"}
+    assert account.who_may("secretsmanager:", "IngestSources") == {"IngestWebTaskExecutionRole"}
+    assert account.who_may("secretsmanager:", "PortalIdentity") == {"PortalWebTaskExecutionRole"}
 
 
 def test_what_sweep_may_do(account: Account) -> None:

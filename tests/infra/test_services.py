@@ -40,6 +40,11 @@ TOLD = {
         "VAULT",
         "VAULT_TABLE",
         "VAULT_KEY_ID",
+        "PORTAL_URL",
+        "OIDC_ISSUER",
+        "OIDC_CLIENT_ID",
+        "MACHINE_CLIENTS",
+        "TRUSTED_PROXIES",
     },
 }
 TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}
@@ -86,6 +91,8 @@ def test_the_program_accepts_what_it_is_told(
     found = pytest.importorskip(module, exc_type=ModuleNotFoundError)
     for name, value in _variables(account, program).items():
         monkeypatch.setenv(name, value)
+    if program == "Portal":
+        monkeypatch.setenv("FIRSTREAD_MACHINE_CLIENTS", "{}")  # its key is a reference
     for secret in _container(account, program).get("Secrets", []):
         monkeypatch.setenv(secret["Name"], "{}")
     assert getattr(importlib.import_module(found.__name__), settings)()
@@ -210,22 +217,26 @@ def test_the_network_is_logged_and_reaches_aws_and_nothing_else(account: Account
         *("s3", "dynamodb", "sqs", "sns", "kms", "logs", "events", "xray", "secretsmanager"),
         *("ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry"),
     }
-    assert not account.properties("AWS::EC2::NatGateway")
-    assert not account.properties("AWS::EC2::InternetGateway")
-    assert not account.properties("AWS::EC2::Route")
-
-
-def test_only_the_load_balancer_is_in_subnets_with_a_way_out(public_account: Account) -> None:
-    assert not public_account.properties("AWS::EC2::NatGateway")
-    for route in public_account.properties("AWS::EC2::Route").values():
-        assert public_account.text(route["RouteTableId"]).startswith("NetworkVpcOutside")
-    for service in public_account.properties(SERVICE).values():
-        where = service["NetworkConfiguration"]["AwsvpcConfiguration"]
-        assert where["AssignPublicIp"] == "DISABLED"
-        assert all(public_account.text(s).startswith("NetworkVpcInside") for s in where["Subnets"])
     assert not any(
-        subnet["MapPublicIpOnLaunch"] for subnet in public_account.properties("AWS::EC2::Subnet").values()
+        subnet["MapPublicIpOnLaunch"] for subnet in account.properties("AWS::EC2::Subnet").values()
     )
+
+
+def test_the_portal_alone_has_a_way_out(account: Account, public_account: Account) -> None:
+    """To the pages of the user pool, through NAT: nothing comes in by it."""
+    for each in (account, public_account):
+        for route in each.properties("AWS::EC2::Route").values():
+            table = each.text(route["RouteTableId"])
+            way = "GatewayId" if table.startswith("NetworkVpcOutside") else "NatGatewayId"
+            assert way in route
+            assert table.startswith(("NetworkVpcOutside", "NetworkVpcReachingOut"))
+        for name, service in each.properties(SERVICE).items():
+            where = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+            assert where["AssignPublicIp"] == "DISABLED"
+            room = "ReachingOut" if name.startswith("PortalWeb") else "Inside"
+            assert all(each.text(s).startswith(f"NetworkVpc{room}") for s in where["Subnets"]), name
+    inside = account.one("AWS::ElasticLoadBalancingV2::LoadBalancer", "EntranceLoadBalancer")
+    assert all(account.text(s).startswith("NetworkVpcInside") for s in inside["Subnets"])
 
 
 @pytest.mark.parametrize("program", ["ingest_service", "model_service", "portal"])

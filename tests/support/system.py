@@ -66,11 +66,12 @@ class Run:
     engine_port: int
     portal_port: int
     ingest_port: int
+    identity_port: int
 
     @classmethod
     def at(cls, home: Path) -> "Run":
         """A run on free ports, with a token for each of `SOURCES`."""
-        found = cls(home, free_port(), free_port(), free_port())
+        found = cls(home, *(free_port() for _ in range(4)))
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         sources = []
         for name in SOURCES:
@@ -106,7 +107,12 @@ class Run:
         return done
 
     def up(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        ports = {"engine": self.engine_port, "portal": self.portal_port, "ingest": self.ingest_port}
+        ports = {
+            "engine": self.engine_port,
+            "portal": self.portal_port,
+            "ingest": self.ingest_port,
+            "identity": self.identity_port,
+        }
         return self.firstread("up", *(f"--{name}-port={port}" for name, port in ports.items()), check=check)
 
     def status(self) -> dict[str, Any]:

@@ -51,6 +51,7 @@ TABLE = {
     Action.QUARANTINE_DISCARD: "-----y----",
     Action.PIPELINE_REPAIR: "-----y-y--",
     Action.MODEL_MANAGE: "-------y--",
+    Action.SESSION_END: "-------y--",
 }
 CELLS = [(role, action, TABLE[action][column]) for action in TABLE for column, role in enumerate(ORDER)]
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from firstread.policy import Role
 from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
-from tests.functional.portal.seeding import PASSWORD, Hospital, account, name_of, settings
+from tests.functional.portal.seeding import URL, Hospital, account, open_session, settings
 
 SignIn = Callable[[Role], TestClient]
 
@@ -64,7 +64,7 @@ def browser(app: FastAPI) -> TestClient:
     """Return a client that looks like a browser on this machine."""
     return TestClient(
         app,
-        base_url="http://127.0.0.1:8080",
+        base_url=URL,
         client=("127.0.0.1", 50000),
         headers={"Sec-Fetch-Site": "same-origin"},
         follow_redirects=False,
@@ -82,8 +82,7 @@ def sign_in(app: FastAPI) -> SignIn:
 
     def as_role(role: Role) -> TestClient:
         client = browser(app)
-        answer = client.post("/sign-in", data={"name": name_of(role), "password": PASSWORD})
-        assert answer.status_code == 303
+        client.cookies.set(*open_session(app, role))
         return client
 
     return as_role

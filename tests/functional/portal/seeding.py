@@ -3,17 +3,18 @@
 import copy
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import boto3
 from botocore.loaders import JSONFileLoader
+from fastapi import FastAPI
 from moto import mock_aws
 from pydicom import Dataset
 
@@ -21,7 +22,7 @@ from firstread import storage
 from firstread.alert import Alert, AlertState, Call
 from firstread.alerting import AlertingPolicy
 from firstread.clock import to_text
-from firstread.policy import Role
+from firstread.policy import Role, group_of
 from firstread.records.alerts import new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.models import ModelRepository
@@ -45,7 +46,7 @@ from firstread.study import (
 from portal.settings import PortalSettings
 
 MODEL = "chest_xray_opacity@0.1.0"
-PASSWORD = "correct-horse-battery"
+URL = "http://127.0.0.1:8080"
 STUDIES = "studies"
 RESULTS = "results"
 
@@ -82,25 +83,29 @@ def account() -> Iterator[None]:
     os.environ.update({name: value for name, value in kept.items() if value is not None})
 
 
-def settings(folder: Path, *, users: bool = True, host: str = "127.0.0.1") -> PortalSettings:
-    """Return the settings of a portal on `account`, with one user per role named as the role."""
-    file = folder / "users.json"
-    if users and not file.exists():
-        listed = [{"name": name_of(role), "role": role.value, "password": PASSWORD} for role in Role]
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({"users": listed}), encoding="utf-8")
-    tables = {name: name for name in PortalSettings.model_fields if name.endswith("_table")}
+def settings(
+    folder: Path,
+    *,
+    issuer: str = "",
+    host: str = "127.0.0.1",
+    url: str = URL,
+    **more: Any,  # noqa: ANN401 - settings of any type
+) -> PortalSettings:
+    """Return the settings of a portal on `account`; without an issuer nobody can sign in but by `open_session`."""
+    tables: dict[str, Any] = {name: name for name in PortalSettings.model_fields if name.endswith("_table")}
     return PortalSettings(
         studies_bucket=STUDIES,
         results_bucket=RESULTS,
         alerting=AlertingPolicy(),
         portal_host=host,
-        local_users_file=str(file) if users else "",
         reference_key_file=str(reference_key(folder)),
+        portal_url=url,
+        oidc_issuer=issuer,
         vault="sqlite",
         vault_path=str(folder / "vault.sqlite"),
         vault_key_file=str(folder / "vault.key"),
-        **tables,  # type: ignore[arg-type]
+        **tables,
+        **more,
     )
 
 
@@ -113,9 +118,18 @@ def reference_key(folder: Path) -> Path:
     return file
 
 
+def open_session(
+    app: FastAPI, role: Role, *, roles: tuple[Role, ...] = (), user: str = ""
+) -> tuple[str, str]:
+    """Open a session without the way through the identity provider; returns name and value of its cookie."""
+    services = app.state.services
+    session_id = services.sessions.open(user or name_of(role), role, roles or (role,), services.clock())
+    return "firstread-session", session_id
+
+
 def name_of(role: Role) -> str:
     """Return the user name of a role."""
-    return role.value.replace(" ", "-")
+    return group_of(role)
 
 
 def uid(*parts: int) -> str:

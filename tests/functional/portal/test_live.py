@@ -19,7 +19,7 @@ from portal.app import create_app
 from portal.logic.live import Live
 from portal.services import Services
 from tests.functional.portal.conftest import Clock
-from tests.functional.portal.seeding import PASSWORD, Hospital, name_of, settings
+from tests.functional.portal.seeding import Hospital, open_session, settings
 
 
 @pytest.fixture
@@ -49,10 +49,9 @@ def url(portal: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def reader(url: str, role: Role = Role.RADIOLOGIST) -> Iterator[httpx.Client]:
+def reader(portal: FastAPI, url: str, role: Role = Role.RADIOLOGIST) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=20) as client:
-        form = {"name": name_of(role), "password": PASSWORD}
-        assert client.post("/sign-in", data=form).status_code == 303
+        client.cookies.set(*open_session(portal, role))
         yield client
 
 
@@ -85,7 +84,7 @@ def wait_until(true: object, seconds: float = 10) -> None:
 def test_a_stream_tells_the_page_and_then_what_changes(
     url: str, portal: FastAPI, hospital: Hospital, morning: dict[str, str]
 ) -> None:
-    with reader(url) as client:
+    with reader(portal, url) as client:
         page = client.get("/api/worklist").json()["rows"]
         stream = events(client)
         kind, first = next(stream)
@@ -119,7 +118,7 @@ def test_many_readers_are_one_poll(
         return real(role)
 
     monkeypatch.setattr(live_of(portal), "_read", read)
-    with reader(url) as one, reader(url) as two, reader(url, Role.STUDENT) as student:
+    with reader(portal, url) as one, reader(portal, url) as two, reader(portal, url, Role.STUDENT) as student:
         streams = [events(client) for client in (one, two, student)]
         firsts = [next(stream)[1]["rows"] for stream in streams]
         assert firsts[0] == firsts[1]
@@ -136,7 +135,7 @@ def test_a_stream_ends_with_its_session_and_does_not_keep_it(
     url: str, portal: FastAPI, clock: Clock, morning: dict[str, str]
 ) -> None:
     assert morning
-    with reader(url) as client:
+    with reader(portal, url) as client:
         stream = events(client)
         next(stream)
         for _ in range(3):
@@ -149,9 +148,9 @@ def test_a_stream_ends_with_its_session_and_does_not_keep_it(
     wait_until(lambda: not live_of(portal).is_running)
 
 
-def test_a_stream_ends_with_signing_out(url: str, morning: dict[str, str]) -> None:
+def test_a_stream_ends_with_signing_out(portal: FastAPI, url: str, morning: dict[str, str]) -> None:
     assert morning
-    with reader(url) as client:
+    with reader(portal, url) as client:
         stream = events(client)
         next(stream)
         cookies = dict(client.cookies)
@@ -161,6 +160,7 @@ def test_a_stream_ends_with_signing_out(url: str, morning: dict[str, str]) -> No
 
 
 def test_trouble_is_said_once_and_its_end_is_the_whole_page(
+    portal: FastAPI,
     url: str,
     morning: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +171,7 @@ def test_trouble_is_said_once_and_its_end_is_the_whole_page(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("Doe^John")
 
-    with reader(url) as client, caplog.at_level(logging.WARNING):
+    with reader(portal, url) as client, caplog.at_level(logging.WARNING):
         stream = events(client)
         next(stream)
         monkeypatch.setattr(StudyRepository, "waiting", fail)
@@ -184,8 +184,10 @@ def test_trouble_is_said_once_and_its_end_is_the_whole_page(
     assert "RuntimeError" in caplog.text and "Doe" not in caplog.text
 
 
-def test_who_may_not_see_the_list_is_not_told_of_it(url: str, morning: dict[str, str]) -> None:
+def test_who_may_not_see_the_list_is_not_told_of_it(
+    portal: FastAPI, url: str, morning: dict[str, str]
+) -> None:
     assert morning
-    with reader(url, Role.REFERRING_CLINICIAN) as client:
+    with reader(portal, url, Role.REFERRING_CLINICIAN) as client:
         assert client.get("/api/worklist/events").status_code == 403
     assert httpx.get(f"{url}/api/worklist/events").status_code == 401

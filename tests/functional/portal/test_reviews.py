@@ -24,7 +24,7 @@ from portal.app import create_app
 from portal.logic.review.overlay import OverlayPolicy
 from tests.functional.portal.conftest import Clock, SignIn, browser
 from tests.functional.portal.reading import consistent, finding, radiograph, tracking
-from tests.functional.portal.seeding import MODEL, PASSWORD, RESULTS, Hospital, settings, uid
+from tests.functional.portal.seeding import MODEL, RESULTS, Hospital, open_session, settings, uid
 
 MASS = {"value": "4147007", "scheme": "SCT"}
 SQUARE = [{"x": x, "y": y} for x, y in ((1.0, 1.0), (5.0, 1.0), (5.0, 5.0), (1.0, 5.0))]
@@ -94,8 +94,7 @@ def rae(study: str, sign_in: SignIn) -> Reader:
 def bob(study: str, app: FastAPI) -> Reader:
     """Another radiologist."""
     client = browser(app)
-    answer = client.post("/sign-in", data={"name": "bob", "password": PASSWORD})
-    assert answer.status_code == 303
+    client.cookies.set(*open_session(app, Role.RADIOLOGIST, user="bob"))
     return Reader(client, study)
 
 
@@ -103,10 +102,6 @@ def bob(study: str, app: FastAPI) -> Reader:
 def app(hospital: Hospital, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest) -> FastAPI:
     assert hospital.moment == clock()
     made = settings(tmp_path)
-    file = tmp_path / "users.json"
-    listed = json.loads(file.read_text())
-    listed["users"].append({"name": "bob", "role": Role.RADIOLOGIST.value, "password": PASSWORD})
-    file.write_text(json.dumps(listed))
     policy = OverlayPolicy(getattr(request, "param", "hidden"))
     return create_app(made.model_copy(update={"overlay_policy": policy}), clock)
 

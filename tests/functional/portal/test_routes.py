@@ -18,8 +18,10 @@ PUBLIC = {
     ("GET", "/static/{path}"),
     ("GET", "/ohif/{path}"),
     ("GET", "/sign-in"),
-    ("POST", "/sign-in"),
+    ("GET", "/sign-in/return"),
     ("POST", "/sign-out"),
+    ("GET", "/signed-out"),
+    ("GET", "/api/session"),
 }
 ENDLESS = {"/api/worklist/events"}  # test_live.py
 
@@ -57,6 +59,7 @@ def filled(path: str, uid: str = "2.25.1") -> str:
         "digest": "0" * 64,
         "alert_id": "a" * 32,
         "number": "1",
+        "user": "somebody",
     }
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", value)

@@ -15,7 +15,7 @@ from firstread.records.tables import StudyRow
 from firstread.study import AnalysisStatus, ReviewStatus, Risk
 from portal.app import create_app
 from tests.functional.portal.conftest import Clock, SignIn, browser
-from tests.functional.portal.seeding import PASSWORD, Hospital, settings
+from tests.functional.portal.seeding import Hospital, open_session, settings
 from tests.functional.portal.test_pages import row_of, words
 
 
@@ -60,8 +60,9 @@ def test_the_limits_are_a_setting(
     monkeypatch.setenv("FIRSTREAD_WAIT_LIMITS", '{"routine": 20}')
     calm = plain(hospital, 30, risk=Risk.NOT_FLAGGED)
     unknown = plain(hospital, 10)
-    client = browser(create_app(settings(tmp_path), clock))
-    client.post("/sign-in", data={"name": "radiologist", "password": PASSWORD})
+    app = create_app(settings(tmp_path), clock)
+    client = browser(app)
+    client.cookies.set(*open_session(app, Role.RADIOLOGIST))
     assert uids(client) == [calm, unknown]
 
 

@@ -17,7 +17,13 @@ class Machine:
         self.engine = True
         self.fails: set[str] = set()
         self.reconciled = 0
-        for name in ("prepare_sources", "_refuse_taken_ports", "_register_models", "_seed_users", "activate"):
+        for name in (
+            "prepare_sources",
+            "prepare_identity",
+            "_refuse_taken_ports",
+            "_register_models",
+            "activate",
+        ):
             patch.setattr(run, name, lambda *_arguments: None)
         patch.setattr(run, "templates", lambda *_arguments: [])
         patch.setattr(run, "Deployer", lambda: SimpleNamespace(deploy=lambda _found: {}, changed=False))
@@ -58,7 +64,7 @@ def test_nothing_is_reconciled_where_nothing_was_lost(machine: Machine) -> None:
     assert machine.reconciled == 0
 
 
-@pytest.mark.parametrize("failing", [run.PORTAL, run.INGEST, "reconcile"])
+@pytest.mark.parametrize("failing", [run.IDENTITY, run.PORTAL, run.INGEST, "reconcile"])
 def test_a_start_that_fails_half_way_after_a_kill_is_made_up_for(machine: Machine, failing: str) -> None:
     machine.engine = False
     machine.fails = {failing}

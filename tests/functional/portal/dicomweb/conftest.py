@@ -10,12 +10,13 @@ import pytest
 import requests
 import uvicorn
 from dicomweb_client.api import DICOMwebClient
+from fastapi import FastAPI
 
 from firstread.policy import Role
 from portal.app import create_app
 from tests.functional.portal.conftest import Clock
 from tests.functional.portal.dicomweb.samples import Samples, store_samples
-from tests.functional.portal.seeding import PASSWORD, Hospital, account, name_of, settings
+from tests.functional.portal.seeding import Hospital, account, open_session, settings
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,14 @@ class Served:
     """A portal on a port, and the studies it has."""
 
     origin: str
+    app: FastAPI
     samples: Samples
 
     def session(self, role: Role = Role.RADIOLOGIST) -> requests.Session:
         """Return a session of somebody who signed in."""
         session = requests.Session()
         session.headers["Sec-Fetch-Site"] = "same-origin"
-        form = {"name": name_of(role), "password": PASSWORD}
-        answer = session.post(f"{self.origin}/sign-in", data=form, allow_redirects=False)
-        assert answer.status_code == 303
+        session.cookies.set(*open_session(self.app, role))
         return session
 
     def client(self, role: Role = Role.RADIOLOGIST) -> DICOMwebClient:
@@ -50,7 +50,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             samples = store_samples(Hospital(clock()))
             app = create_app(settings(tmp_path_factory.mktemp("portal")), clock)
             with serving(uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))) as origin:
-                yield Served(origin, samples)
+                yield Served(origin, app, samples)
 
 
 @contextmanager

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal import throttle
-from portal.throttle import FREE_TRIES, SignInThrottle
+from firstread.local.identity import throttle
+from firstread.local.identity.throttle import FREE_TRIES, SignInThrottle
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

@@ -1,11 +1,7 @@
-"""Users of one machine, for trying FirstRead out: a file with a random password per role.
-
-Allowed only while the portal is bound to loopback; hospitals sign in through their identity provider.
-"""
+"""Users of one machine, for trying FirstRead out: a file with a random password per role."""
 
 import hashlib
 import hmac
-import ipaddress
 import json
 import os
 import secrets
@@ -14,10 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firstread.policy import MACHINES, Actor, Role
-from portal.errors import LocalUsersError
-
-_NAMED_LOOPBACK = "localhost"
+from firstread.local.home import LocalError
+from firstread.policy import MACHINES, Role, group_of
 
 
 class LocalUser(BaseModel):
@@ -48,12 +42,12 @@ class LocalUsers:
     def __init__(self, users: Iterable[LocalUser]) -> None:
         self._by_name = {user.name: user for user in users}
 
-    def check(self, name: str, password: str) -> Actor | None:
+    def check(self, name: str, password: str) -> LocalUser | None:
         """Return who signs in, or None; takes as long for an unknown name as for a wrong password."""
         user = self._by_name.get(name)
         expected = user.password if user else secrets.token_urlsafe(16)
         right = hmac.compare_digest(_digest(expected), _digest(password))
-        return Actor(user.name, user.role) if user and right else None
+        return user if right else None
 
 
 def _digest(text: str) -> bytes:
@@ -66,21 +60,15 @@ def load(path: Path) -> LocalUsers:
 
     Raises
     ------
-    LocalUsersError
+    LocalError
         If it is missing, readable for others, or malformed.
     """
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        raise LocalUsersError("the file of local users cannot be read") from None
-    if mode & 0o077:
-        raise LocalUsersError("the file of local users must be readable for its owner only (mode 0600)")
+    text = read_private(path, "the file of local users")
     try:
         return LocalUsers(_File.model_validate_json(text).users)
     except ValidationError:
         # Not chained: pydantic's text quotes the input, which holds passwords.
-        raise LocalUsersError("the file of local users is malformed") from None
+        raise LocalError("the file of local users is malformed") from None
 
 
 def seed(path: Path) -> bool:
@@ -97,11 +85,15 @@ def seed(path: Path) -> bool:
         Whether the file was created.
     """
     users = [
-        LocalUser(name=role.value.replace(" ", "-"), role=role, password=secrets.token_urlsafe(12))
+        LocalUser(name=group_of(role), role=role, password=secrets.token_urlsafe(12))
         for role in Role
         if role not in MACHINES
     ]
-    text = json.dumps({"users": [user.model_dump(mode="json") for user in users]}, indent=2)
+    return write_once(path, json.dumps({"users": [user.model_dump(mode="json") for user in users]}, indent=2))
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Create a file that only its owner can read; False where there is one already, which stays as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -112,11 +104,19 @@ def seed(path: Path) -> bool:
     return True
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address, without port, is this machine and only this machine."""
-    if host.lower().rstrip(".") == _NAMED_LOOPBACK:
-        return True
+def read_private(path: Path, what: str) -> str:
+    """Return a file that only its owner can read.
+
+    Raises
+    ------
+    LocalError
+        If it is missing, or readable for others.
+    """
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        raise LocalError(f"{what} cannot be read") from None
+    if mode & 0o077:
+        raise LocalError(f"{what} must be readable for its owner only (mode 0600)")
+    return text
