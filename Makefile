@@ -2,6 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+VIEWER := portal/viewer
+APP := portal/static/app/manifest.json
+# npm and what it starts find the Node.js of the environment.
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(VIEWER)
 ARGS ?=
 TORCH := torch==2.13.0
 # Where pip finds PyTorch; on Linux without a GPU, name the CPU builds: TORCH_INDEX="--index-url URL".
@@ -13,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## Show the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready  ## Make the environment in .venv.
+setup: $(VENV)/.ready $(APP)  ## Make the environment in .venv and build the portal's scripts.
 
 # By content of the lock file: a changed lock installs anew, an unchanged one costs nothing.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -24,6 +28,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	$(BIN)/python -m compileall -q firstread functions model_service portal infra
+	touch $@
+
+$(VIEWER)/node_modules/.ready: $(VIEWER)/package-lock.json | $(VENV)/.ready
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+$(APP): $(VIEWER)/node_modules/.ready $(VIEWER)/vite.config.ts $(shell find $(VIEWER)/src -type f)
+	$(NPM) run --silent build -- --logLevel warn
 	touch $@
 
 demo: setup  ## Run the main job on real DICOM; ARGS=--once ends by itself.
@@ -39,10 +51,12 @@ status: setup  ## Say what runs, waits and is stuck.
 	$(BIN)/firstread status $(ARGS)
 
 test: setup lint type  ## Lint, types and all tests, with the coverage floor.
+	$(NPM) run --silent test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not browser" --cov --cov-report= --cov-fail-under=0 $(ARGS)
 	$(BIN)/python -m pytest -m "engine or browser" --cov --cov-append --cov-report=term $(ARGS)
 
 test-fast: setup  ## The tests that need no engine and no browser.
+	$(NPM) run --silent test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not engine and not browser" $(ARGS)
 
 lint: setup  ## Ruff: rules and format.
@@ -53,8 +67,9 @@ format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-type: setup  ## mypy, strict.
+type: setup  ## mypy and TypeScript, strict.
 	$(BIN)/mypy
+	$(NPM) run --silent types
 
 chaos: setup  ## Kill whatever can be killed under load, then account for everything; ARGS="--minutes 10".
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -71,4 +86,4 @@ lock: setup  ## Compile requirements.lock anew from pyproject.toml.
 	  $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} --python-version 3.11 --output-file requirements.lock --quiet
 
 clean:  ## Remove the environment and the local state.
-	rm -rf $(VENV) .firstread cdk.out build
+	rm -rf $(VENV) .firstread cdk.out build $(VIEWER)/node_modules portal/static/app

@@ -41,11 +41,16 @@ class SecurityHeaders:
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 # Static files are the program's and the same for everybody; all else is about patients.
-                static = scope["path"].startswith("/static/")
-                headers["Cache-Control"] = "no-cache" if static else "no-store"
+                headers["Cache-Control"] = _keeping(scope["path"])
             await send(message)
 
         await self._app(scope, receive, add)
+
+
+def _keeping(path: str) -> str:
+    if path.startswith("/static/app/assets/"):
+        return "public, max-age=31536000, immutable"  # the name holds the hash of what is in the file
+    return "no-cache" if path.startswith("/static/") else "no-store"
 
 
 class SameOriginWrites:

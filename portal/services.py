@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from firstread.storage import Bucket
+from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
@@ -19,6 +20,8 @@ _HERE = Path(__file__).parent
 
 templates = Jinja2Templates(directory=_HERE / "templates")
 """The pages; Jinja2 escapes every value."""
+
+templates.env.globals.update(asset=asset, is_built=is_built)
 
 STATIC = _HERE / "static"
 

@@ -1,0 +1,74 @@
+// What every page of the portal shares: asking the server, saying, keys, waiting clocks, the help.
+
+import { waiting } from "./words.ts";
+
+/** Return the one element of a selector; a page without it is not the page this script was written for. */
+export function $<E extends HTMLElement = HTMLElement>(selector: string, within: ParentNode = document): E {
+  const found = within.querySelector<E>(selector);
+  if (!found) throw new Error(`the page has no ${selector}`);
+  return found;
+}
+
+export const all = <E extends HTMLElement = HTMLElement>(selector: string): E[] => [
+  ...document.querySelectorAll<E>(selector),
+];
+
+/** Say something to a screen reader. */
+export function announce(text: string): void {
+  $("#announce").textContent = text;
+}
+
+let active = false; // whether the reader did something since the last request that counts
+for (const kind of ["keydown", "pointerdown", "wheel"]) {
+  addEventListener(kind, () => { active = true; }, { passive: true });
+}
+
+/** Return the headers of a request: one that the page makes by itself must not keep a session alive. */
+export function headers(): Record<string, string> {
+  const mark: Record<string, string> = active ? {} : { "X-FirstRead-Background": "1" };
+  active = false;
+  return mark;
+}
+
+/** Lead to the sign-in, and back here afterwards. */
+export function signIn(): never {
+  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+  throw new Error("the session has ended");
+}
+
+/** Fetch a path of the portal. */
+export async function ask(path: string, options: RequestInit = {}): Promise<Response> {
+  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  if (response.status === 401 || new URL(response.url).pathname === "/sign-in") signIn();
+  return response;
+}
+
+function tick(): void {
+  for (const time of all<HTMLTimeElement>("time[data-since]")) time.textContent = waiting(time.dateTime);
+}
+
+/** A key's act; one that returns false leaves the key to the browser. */
+export type KeyAct = (event: KeyboardEvent) => unknown;
+
+/** Bind keys that act wherever the reader is not typing. */
+export function onKeys(bindings: Record<string, KeyAct>): void {
+  addEventListener("keydown", (event) => {
+    const act = bindings[event.key];
+    const target = event.target instanceof Element ? event.target : document.body;
+    const typing = target.closest("input:not([type=range]), select, textarea, [contenteditable]");
+    if (!act || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (act(event) !== false) event.preventDefault();
+  });
+}
+
+export function openHelp(): void {
+  document.querySelector<HTMLDialogElement>("#help")?.showModal();
+}
+
+/** Start what every page has. */
+export function startPage(): void {
+  document.querySelector("[data-open-help]")?.addEventListener("click", openHelp);
+  onKeys({ "?": openHelp });
+  setInterval(tick, 10_000);
+}
