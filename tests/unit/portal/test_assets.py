@@ -32,7 +32,8 @@ def test_an_entry_loads_its_styles_its_chunks_and_itself(folder: Path) -> None:
     ]
 
 
-def test_nothing_is_loaded_where_nothing_is_built(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_loaded_where_nothing_is_built() -> None:
     assert not assets.is_built()
     assert assets.asset("study") == ""
 

@@ -1,0 +1,148 @@
+// Where studies come from: the portal's own view of a study, and DICOMweb for all that is DICOM.
+
+import { ask } from "../shared/page.ts";
+import type { Dataset } from "./dicom.ts";
+import { text } from "./dicom.ts";
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+export interface Finding {
+  label: string;
+  sop_uid: string;
+  frame: number;
+  region: Box | null;
+  overlay_url: string;
+  segment_number: number | null;
+}
+
+export interface ImageEntry {
+  sop_uid: string;
+  frames: number;
+}
+
+export interface SeriesEntry {
+  study_uid?: string;
+  series_uid: string;
+  modality: string;
+  view: string;
+  description: string;
+  images: ImageEntry[];
+}
+
+export interface StudyEntry {
+  series: SeriesEntry[];
+  models: { title: string; model_id: string; findings: Finding[] }[];
+}
+
+/** A study of the same patient. */
+export interface Prior {
+  study_uid: string;
+  date: string;
+  description: string;
+  modalities: string;
+}
+
+const ROOT = "/dicomweb/studies";
+
+/** Never a picture of something else: what cannot be had is said. */
+export class UnavailableError extends Error {}
+
+async function json<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await ask(path, { headers: { Accept: "application/dicom+json, application/json" }, signal: signal ?? null });
+  if (response.status === 204) return [] as T;
+  if (!response.ok) throw new UnavailableError(await problemOf(response));
+  return (await response.json()) as T;
+}
+
+async function problemOf(response: Response): Promise<string> {
+  const problem = (await response.json().catch(() => ({}))) as { title?: string };
+  return problem.title ?? "The image cannot be loaded";
+}
+
+export const readStudy = (study: string): Promise<StudyEntry> => json(`/api/studies/${study}`);
+
+export const readSeries = (study: string, series: string): Promise<Dataset[]> =>
+  json(`${ROOT}/${study}/series/${series}/metadata`);
+
+export const frameUrl = (study: string, series: string, sop: string, frame: number): string =>
+  `${ROOT}/${study}/series/${series}/instances/${sop}/frames/${frame}`;
+
+/** Return the segmentations of a study, all their attributes. */
+export async function readSegmentations(study: string): Promise<Dataset[]> {
+  const found = await json<Dataset[]>(`${ROOT}/${study}/series?Modality=SEG`);
+  const sets = await Promise.all(found.map((set) => readSeries(study, text(set, "0020000E"))));
+  return sets.flat();
+}
+
+/** Return the other studies of the patient, the latest first. */
+export async function readPriors(study: string): Promise<Prior[]> {
+  const [own] = await json<Dataset[]>(`${ROOT}?StudyInstanceUID=${study}`);
+  const patient = own ? text(own, "00100020") : "";
+  if (!patient) return [];
+  const found = await json<Dataset[]>(`${ROOT}?PatientID=${encodeURIComponent(patient)}`);
+  return found
+    .map((set) => ({
+      study_uid: text(set, "0020000D"),
+      date: text(set, "00080020"),
+      description: text(set, "00081030"),
+      modalities: (set["00080061"]?.Value ?? []).join(", "),
+    }))
+    .filter((each) => each.study_uid !== study)
+    .sort((one, other) => other.date.localeCompare(one.date));
+}
+
+/** The bytes of a frame, and how they are encoded. */
+export interface Encoded {
+  bytes: Uint8Array<ArrayBuffer>;
+  transferSyntax: string;
+}
+
+const EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1";
+const ANY = 'multipart/related; type="application/octet-stream"; transfer-syntax=*';
+
+/** Fetch one frame (PS3.18 10.4), in the transfer syntax that it is stored in unless told. */
+export async function readFrame(url: string, signal: AbortSignal, accept = ANY): Promise<Encoded> {
+  const response = await ask(url, { headers: { Accept: accept }, signal });
+  if (!response.ok) throw new UnavailableError(await problemOf(response));
+  return onlyPart(new Uint8Array(await response.arrayBuffer()), response.headers.get("Content-Type") ?? "");
+}
+
+/** Return the one part of a multipart answer. */
+export function onlyPart(body: Uint8Array<ArrayBuffer>, contentType: string): Encoded {
+  const syntaxIn = (value: string): string | undefined => /transfer-syntax="?([0-9.]+)/i.exec(value)?.[1];
+  const boundary = /boundary="?([^";]+)/i.exec(contentType)?.[1];
+  if (!boundary) return { bytes: body, transferSyntax: syntaxIn(contentType) ?? EXPLICIT_LITTLE_ENDIAN };
+  const begin = find(body, "\r\n\r\n", 0);
+  const head = new TextDecoder("latin1").decode(body.subarray(0, Math.max(0, begin)));
+  // From the end: the bytes of an image may hold anything, a delimiter too.
+  const end = findLast(body, `\r\n--${boundary}`);
+  if (begin < 0 || end < begin + 4) throw new UnavailableError("The image came incomplete");
+  return { bytes: body.slice(begin + 4, end), transferSyntax: syntaxIn(head) ?? syntaxIn(contentType) ?? EXPLICIT_LITTLE_ENDIAN };
+}
+
+const matches = (body: Uint8Array, wanted: string, at: number): boolean => {
+  for (let index = 0; index < wanted.length; index++) if (body[at + index] !== wanted.charCodeAt(index)) return false;
+  return true;
+};
+
+function find(body: Uint8Array, wanted: string, from: number): number {
+  for (let at = from; at <= body.length - wanted.length; at++) if (matches(body, wanted, at)) return at;
+  return -1;
+}
+
+function findLast(body: Uint8Array, wanted: string): number {
+  for (let at = body.length - wanted.length; at >= 0; at--) if (matches(body, wanted, at)) return at;
+  return -1;
+}
+
+/** Fetch a picture as an object URL: answers are no-store, and what was just shown must not be asked for again. */
+export async function readPicture(url: string): Promise<string> {
+  const response = await ask(url);
+  if (!response.ok) throw new UnavailableError(await problemOf(response));
+  return URL.createObjectURL(await response.blob());
+}
