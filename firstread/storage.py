@@ -33,6 +33,8 @@ FEED_PREFIX = "feed/"
 """Below it, in the incoming bucket, are messages of the hospital's feeds."""
 STUDIES_PREFIX = "studies/"
 """Below it, in the studies bucket, are de-identified instances, a folder per study."""
+METADATA_PREFIX = "metadata/"
+"""Below it, in the results bucket, is the metadata of series as DICOMweb serves it; it can be made anew."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -64,6 +66,11 @@ def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> 
 def result_key(study_uid: str, sha256: str, suffix: str) -> str:
     """Return the content-addressed key of a part of a study's results, such as an overlay (suffix ``png``)."""
     return f"results/{study_uid}/{sha256}.{suffix}"
+
+
+def metadata_key(study_uid: str, name: str) -> str:
+    """Return the key of a series' metadata in the results bucket; `name` says what it was made of."""
+    return f"{METADATA_PREFIX}{study_uid}/{name}.json.gz"
 
 
 def bundle_key(sha256: str) -> str:
@@ -104,6 +111,22 @@ class StoredObject:
 def checksum_of(sha256: str) -> str:
     """Return a hexadecimal SHA-256 as S3 writes it: Base64."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes of an object.
+
+    Parameters
+    ----------
+    body
+        The bytes; fewer than asked for where the object ends.
+    size
+        Of the whole object, in bytes.
+    """
+
+    body: bytes
+    size: int
 
 
 @dataclass(frozen=True)
@@ -298,6 +321,32 @@ class Bucket:
         """
         with self.open(key) as file:
             return file.read()
+
+    def piece(self, key: str, start: int, length: int) -> Piece:
+        """Return some bytes of an object that is not empty.
+
+        Parameters
+        ----------
+        key
+            The object.
+        start, length
+            Offset in bytes, which must lie inside the object, and how many bytes.
+
+        Raises
+        ------
+        NotFoundError
+            If the object is not there.
+        """
+        try:
+            found = client().get_object(
+                Bucket=self.name, Key=key, Range=f"bytes={start}-{start + length - 1}"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NotFoundError("no such object") from None
+            raise
+        with closing(found["Body"]) as body:
+            return Piece(body.read(), int(found["ContentRange"].rpartition("/")[2]))
 
     @contextmanager
     def open(self, key: str, version_id: str | None = None) -> Iterator[IO[bytes]]:

@@ -248,6 +248,8 @@ class StudyGathering(Value):
         The batch that brought its first object.
     stored_count, held_count, withdrawn_count, arrived_count
         Instances that were passed on, that are held, that a rejection note withdraws, and all that were recorded.
+    series_count
+        Series of the instances that were passed on; 0 where it was not counted.
     unread_count
         Objects in quarantine that a door knows to be of the study, and of which no instance could be recorded; as
         they were when a version was closed.
@@ -274,6 +276,7 @@ class StudyGathering(Value):
     withdrawn_count: int = 0
     unread_count: int = 0
     arrived_count: int = 0
+    series_count: int = 0
     expected_count: int | None = None
     fingerprint: str = ""
     first_arrival: str

@@ -28,7 +28,7 @@ def install(app: FastAPI) -> None:
 def wants_page(request: Request) -> bool:
     """Return whether a person asked, and not a program or an image element."""
     path = request.url.path
-    return not (path.startswith("/api/") or path.endswith(".png"))
+    return not (path.startswith(("/api/", "/dicomweb")) or path.endswith(".png"))
 
 
 def answer(request: Request, status: int, title: str, detail: str = "") -> Response:

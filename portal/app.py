@@ -13,8 +13,10 @@ from firstread.storage import Bucket
 from portal import answers
 from portal.api import images, studies
 from portal.api import worklist as worklist_api
+from portal.dicomweb import router as dicomweb
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
+from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.pages import sign_in, study
@@ -47,11 +49,15 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     bind(settings)
     # No generated documentation pages: they load their scripts from a third party.
     app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
+    records = Records()
+    stored, results = Bucket(settings.studies_bucket), Bucket(settings.results_bucket)
+    pictures = Pictures(stored)
     app.state.services = Services(
         clock=clock,
-        records=Records(),
-        pictures=Pictures(Bucket(settings.studies_bucket)),
-        results_bucket=Bucket(settings.results_bucket),
+        records=records,
+        pictures=pictures,
+        results_bucket=results,
+        dicomweb=DicomWeb.make(records, stored, results, pictures, settings, clock),
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
@@ -59,6 +65,7 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, images):
         app.include_router(module.router)
+    app.include_router(dicomweb)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the outermost.

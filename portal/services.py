@@ -11,6 +11,7 @@ from fastapi.templating import Jinja2Templates
 from firstread.storage import Bucket
 from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
+from portal.logic.dicomweb.service import DicomWeb
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
@@ -40,6 +41,7 @@ class Services:
     records: Records
     pictures: Pictures
     results_bucket: Bucket
+    dicomweb: DicomWeb
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle

@@ -7,6 +7,8 @@ from firstread.environment import (
     AuditSettings,
     InstancesSettings,
     ModelsSettings,
+    OrdersSettings,
+    ReferenceSettings,
     ResultsBucketSettings,
     ResultsSettings,
     ReviewsSettings,
@@ -27,6 +29,8 @@ class PortalSettings(
     AuditSettings,
     ReviewsSettings,
     SessionsSettings,
+    OrdersSettings,
+    ReferenceSettings,
 ):
     """What the portal needs to know; it knows neither the incoming bucket nor the vault (design.md §2.3)."""
 

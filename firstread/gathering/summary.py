@@ -72,6 +72,7 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
         held_count=sum(each.state is InstanceState.HELD for each in here),
         withdrawn_count=sum(each.sop_uid in gone for each in everything),
         arrived_count=len(everything),
+        series_count=len({each.facts.series_uid for each in here if each.state is InstanceState.STORED}),
         expected_count=expected(everything),
         fingerprint=fingerprint(everything),
         first_arrival=everything[0].received_at,

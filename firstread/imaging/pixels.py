@@ -33,6 +33,7 @@ class PixelReason(StrEnum):
     UNSUPPORTED_PHOTOMETRIC = "unsupported_photometric_interpretation"
     BAD_LOOKUP_TABLE = "bad_lookup_table"
     BAD_WINDOW = "bad_window"
+    NO_SUCH_REGION = "no_such_region"
 
 
 class PixelError(FirstReadError):

@@ -1,6 +1,7 @@
 """From stored values to what is shown: Modality LUT, VOI LUT, polarity, PNG (PS3.3 C.11.1 and C.11.2)."""
 
 import io
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -127,16 +128,75 @@ def to_png(
     PixelError
         If the frame cannot be rendered.
     """
+    buffer = io.BytesIO()
+    _square(_picture(dataset, frame, window), _pixel_shape(dataset, frame), (max_side, max_side)).save(
+        buffer, "PNG", compress_level=1
+    )
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How a frame is rendered (PS3.18 8.3.5).
+
+    Parameters
+    ----------
+    window
+        As for `to_png`.
+    size
+        Columns and rows that the picture has to fit into; its proportions stay.
+    region
+        Left, top, width and height, in pixels of the frame, of what is shown; None for all of it.
+    quality
+        Of a JPEG, 1 to 100; None for a PNG.
+    """
+
+    window: Window | Literal["voi", "full"] = "voi"
+    size: tuple[int, int] = (4096, 4096)
+    region: tuple[float, float, float, float] | None = None
+    quality: int | None = None
+
+
+def render(dataset: Dataset, frame: int, how: Rendering) -> bytes:
+    """Return one frame as a PNG or JPEG; colour stays colour, pixels become square.
+
+    Parameters
+    ----------
+    dataset
+        An image with its file meta information.
+    frame
+        Index of the frame, 0 first.
+    how
+        Window, size, region and format.
+
+    Raises
+    ------
+    PixelError
+        If the frame cannot be rendered, or the region is none of it.
+    """
+    image = _picture(dataset, frame, how.window)
+    if how.region is not None:
+        left, top, width, height = how.region
+        box = tuple(round(each) for each in (left, top, left + width, top + height))
+        if not (0 <= box[0] < box[2] <= image.width and 0 <= box[1] < box[3] <= image.height):
+            raise PixelError(PixelReason.NO_SUCH_REGION)
+        image = image.crop((box[0], box[1], box[2], box[3]))
+    image = _square(image, _pixel_shape(dataset, frame), how.size)
+    buffer = io.BytesIO()
+    if how.quality is None:
+        image.save(buffer, "PNG", compress_level=1)
+    else:
+        image.save(buffer, "JPEG", quality=how.quality)
+    return buffer.getvalue()
+
+
+def _picture(dataset: Dataset, frame: int, window: Window | Literal["voi", "full"]) -> Image.Image:
     decoded = decode(dataset, frame)
     if decoded.is_colour:
         scaled = decoded.stored.astype(np.float32) * (255.0 / decoded.white)
-        image = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-    else:
-        shown = _shown(dataset, frame, decoded, window)
-        image = Image.fromarray(np.rint(shown * 255.0).astype(np.uint8))
-    buffer = io.BytesIO()
-    _square(image, _pixel_shape(dataset, frame), max_side).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+        return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    shown = _shown(dataset, frame, decoded, window)
+    return Image.fromarray(np.rint(shown * 255.0).astype(np.uint8))
 
 
 def _shown(dataset: Dataset, frame: int, decoded: Frame, window: Window | Literal["voi", "full"]) -> Gray:
@@ -257,11 +317,11 @@ def _pixel_shape(dataset: Dataset, frame: int) -> float:
     return 1.0
 
 
-def _square(image: Image.Image, shape: float, max_side: int) -> Image.Image:
-    """Stretch the axis with the larger pixels, so that no sample is lost, then reduce to `max_side`."""
+def _square(image: Image.Image, shape: float, fits: tuple[int, int]) -> Image.Image:
+    """Stretch the axis with the larger pixels, so that no sample is lost, then reduce to what fits."""
     width = image.width * max(1.0, 1.0 / shape)
     height = image.height * max(1.0, shape)
-    scale = min(1.0, max_side / max(width, height))
+    scale = min(1.0, fits[0] / width, fits[1] / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == image.size:
         return image

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from firstread.imaging.pixels import PixelError
-from firstread.imaging.render import to_png
+from firstread.imaging.render import Rendering, render
 from portal.errors import CannotRenderError
 
 _CACHED_BYTES = 512 * 1024 * 1024
@@ -72,10 +72,14 @@ class Pictures:
         CannotRenderError
             If its pixels cannot be shown.
         """
+        return self.rendered(key, number, Rendering(window, (max_side, max_side)))
+
+    def rendered(self, key: str, number: int, how: Rendering) -> bytes:
+        """Return one frame of an instance as PNG or JPEG; parameters and errors as for `frame`."""
         loaded = self._load(key)
         try:
             with loaded.lock:  # pydicom converts values on access; two threads must not do so at once
-                return to_png(loaded.dataset, number - 1, max_side, window)
+                return render(loaded.dataset, number - 1, how)
         except PixelError as error:
             raise CannotRenderError(error.reason.value) from None
 

@@ -1,5 +1,6 @@
 """A small hospital in moto: tables, buckets, and studies put where the pipeline would put them."""
 
+import copy
 import hashlib
 import io
 import json
@@ -93,8 +94,18 @@ def settings(folder: Path, *, users: bool = True, host: str = "127.0.0.1") -> Po
         results_bucket=RESULTS,
         portal_host=host,
         local_users_file=str(file) if users else "",
+        reference_key_file=str(reference_key(folder)),
         **tables,  # type: ignore[arg-type]
     )
+
+
+def reference_key(folder: Path) -> Path:
+    """Return the key file of references, made where it is not there."""
+    file = folder / "reference.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_bytes(bytes(range(32)))
+    return file
 
 
 def name_of(role: Role) -> str:
@@ -182,6 +193,12 @@ class Hospital:
         series = int(dataset.get("SeriesNumber") or 1)
         series_uid, sop_uid = f"{study_uid}.{series}", f"{study_uid}.{series}.{index}"
         key = storage.instance_key(study_uid, series_uid, sop_uid, f"{index:064d}")
+        dataset = copy.copy(dataset)
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
+            study_uid,
+            series_uid,
+            sop_uid,
+        )
         buffer = io.BytesIO()
         dataset.save_as(buffer)
         storage.Bucket(STUDIES).put(key, buffer.getvalue(), "application/dicom")
@@ -198,6 +215,7 @@ class Hospital:
             instance_number=index,
             series_description=dataset.get("SeriesDescription", "") or description,
             simulated=simulated,
+            transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
         )
         self._add(study_uid, sop_uid, arrived, facts, InstanceState.STORED, "", key)
 

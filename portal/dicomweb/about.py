@@ -1,0 +1,39 @@
+"""What this DICOMweb service is, and what it is not."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from firstread.policy import Action
+from portal.access import Access, require
+from portal.dicomweb.asked import only
+from portal.logic.dicomweb.errors import NotServedError
+from portal.logic.dicomweb.query import INSTANCE_KEYS, MAX_OFFSET, MAX_STUDIES, SERIES_KEYS, STUDY_KEYS
+
+router = APIRouter()
+Reader = Annotated[Access, Depends(require(Action.STUDY_VIEW))]
+
+
+@router.get("/", dependencies=[Depends(only())])
+def get_capabilities(_: Reader) -> dict[str, object]:
+    """Return what can be asked here."""
+    return {
+        "service": "FirstRead DICOMweb, research use only",
+        "identifiers": "pseudonymous UIDs and PatientID; dates are shifted",
+        "qido-rs": {
+            "studies": list(STUDY_KEYS),
+            "series": list(SERIES_KEYS),
+            "instances": [*SERIES_KEYS, *INSTANCE_KEYS],
+            "most_studies": MAX_STUDIES,
+            "furthest_offset": MAX_OFFSET,
+        },
+        "wado-rs": ["study", "series", "instance", "metadata", "frames", "rendered", "thumbnail", "bulkdata"],
+        "stow-rs": "not here: objects with their original UIDs go to /ingest/studies",
+    }
+
+
+@router.post("/studies")
+@router.post("/studies/{study_uid}")
+def store(_: Reader) -> None:
+    """Refuse to store: what is served here is pseudonymous, and what arrives is not."""
+    raise NotServedError("nothing is stored here; send objects with their original UIDs to /ingest/studies")

@@ -1,0 +1,52 @@
+"""Metadata of studies, series and instances (PS3.18 10.4.1.1.2)."""
+
+import gzip
+import json
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from portal.dicomweb.asked import Images, accepted, one_series, only, whole_study
+from portal.errors import MissingError
+from portal.logic.dicomweb.documents import compressed
+from portal.logic.dicomweb.media import JSON, check_json
+from portal.logic.dicomweb.objects import by_series
+
+router = APIRouter(dependencies=[Depends(only("includefield"))])
+
+
+def _answer(request: Request, zipped: bytes) -> Response:
+    headers = {"Vary": "Accept, Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(gzip.decompress(zipped), media_type=JSON, headers=headers)
+    return Response(zipped, media_type=JSON, headers={**headers, "Content-Encoding": "gzip"})
+
+
+@router.get("/studies/{study_uid}/metadata")
+def get_study_metadata(request: Request, access: Images) -> Response:
+    """Return the metadata of all instances of a study."""
+    check_json(accepted(request))
+    documents = access.services.dicomweb.documents
+    arrays = [
+        gzip.decompress(documents.series(members)).strip()[1:-1]
+        for members in by_series(whole_study(access)).values()
+    ]
+    return _answer(request, compressed(b"[" + b",".join(arrays) + b"]"))
+
+
+@router.get("/studies/{study_uid}/series/{series_uid}/metadata")
+def get_series_metadata(request: Request, access: Images, series_uid: str) -> Response:
+    """Return the metadata of the instances of a series."""
+    check_json(accepted(request))
+    return _answer(request, access.services.dicomweb.documents.series(one_series(access, series_uid)))
+
+
+@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/metadata")
+def get_instance_metadata(request: Request, access: Images, series_uid: str, sop_uid: str) -> Response:
+    """Return the metadata of one instance."""
+    check_json(accepted(request))
+    datasets = access.services.dicomweb.documents.datasets(one_series(access, series_uid))
+    found = [each for each in datasets if each["00080018"]["Value"] == [sop_uid]]
+    if not found:
+        raise MissingError("no such instance")
+    return _answer(request, compressed(json.dumps(found).encode()))

@@ -1,0 +1,66 @@
+"""QIDO-RS: search for studies, series and instances."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+
+from firstread.policy import Action
+from portal.access import Access, require
+from portal.dicomweb.asked import Images, accepted
+from portal.logic.dicomweb.media import JSON, check_json
+from portal.logic.dicomweb.query import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Kind, Query, parse_query
+from portal.logic.dicomweb.search import MAX_EXAMINED, Found
+
+router = APIRouter()
+
+
+def _query(request: Request, keys: Mapping[str, Kind]) -> Query:
+    check_json(accepted(request))
+    return parse_query(request.query_params.multi_items(), keys)
+
+
+def _answer(found: Found) -> Response:
+    headers = {}
+    if found.unsearched:  # RFC 7234 5.5, which PS3.18 8.3.4.4 refers to
+        headers["Warning"] = (
+            f'299 - "only the newest {MAX_EXAMINED} studies were searched; narrow the search"'
+        )
+    elif found.more:
+        headers["Warning"] = '299 - "there are additional results that can be requested"'
+    return JSONResponse(found.rows, media_type=JSON, headers=headers)
+
+
+@router.get("/studies")
+def search_studies(
+    request: Request, access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]
+) -> Response:
+    """Search for studies."""
+    query = _query(request, STUDY_KEYS)
+    dicomweb = access.services.dicomweb
+    found, studies = dicomweb.search.studies(access.actor, query)
+    if "AccessionNumber" in query.exact:
+        dicomweb.openings.searched(access.actor, [study.study_uid for study in studies])
+    return _answer(found)
+
+
+@router.get("/studies/{study_uid}/series")
+def search_series(request: Request, access: Images) -> Response:
+    """Search for series of a study."""
+    query = _query(request, SERIES_KEYS)
+    return _answer(access.services.dicomweb.search.series(access.study, access.actor, query))
+
+
+@router.get("/studies/{study_uid}/instances")
+def search_instances_of_study(request: Request, access: Images) -> Response:
+    """Search for instances of a study."""
+    query = _query(request, {**SERIES_KEYS, **INSTANCE_KEYS})
+    return _answer(access.services.dicomweb.search.instances(access.study, access.actor, query))
+
+
+@router.get("/studies/{study_uid}/series/{series_uid}/instances")
+def search_instances(request: Request, access: Images, series_uid: str) -> Response:
+    """Search for instances of a series."""
+    query = _query(request, INSTANCE_KEYS)
+    return _answer(access.services.dicomweb.search.instances(access.study, access.actor, query, series_uid))

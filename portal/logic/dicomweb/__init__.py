@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18): what is asked, what matches, what is answered. No FastAPI here."""

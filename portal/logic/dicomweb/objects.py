@@ -1,0 +1,135 @@
+"""Which objects of a study a reader may have: its images, and the results on its current version."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from firstread.gathering.summary import present
+from firstread.policy import Action, Actor, can
+from firstread.result import ResultObject
+from firstread.study import InstanceFacts, InstanceState, Study
+from portal.errors import MissingError
+from portal.logic.records import Records, resource_of
+
+
+class Place(Enum):
+    """Which bucket an object is in."""
+
+    STUDIES = "studies"
+    RESULTS = "results"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One DICOM object that a reader may have.
+
+    Parameters
+    ----------
+    key
+        In its bucket; names the content, so what is made of it can be kept.
+    facts
+        What is known of an image; None for an object of a result.
+    """
+
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class_uid: str
+    place: Place
+    key: str
+    facts: InstanceFacts | None = None
+
+
+def objects_of(records: Records, study: Study, actor: Actor) -> list[Held]:
+    """Return the objects of a study, images first, each series in the order of its instances.
+
+    Left out is what is held, withdrawn or discarded, what a model in shadow says, and what the role may not see.
+
+    Parameters
+    ----------
+    records, study
+        Where the objects are named, and of which study.
+    actor
+        The reader.
+    """
+    resource = resource_of(study)
+    found: list[Held] = []
+    if can(actor, Action.IMAGE_VIEW, resource).allowed:
+        found += _images(records, study)
+    if can(actor, Action.OVERLAY_VIEW, resource).allowed and study.version > 0:
+        for result in records.results.of_version(study.study_uid, study.version):
+            if not result.shadow:
+                found += _results(study, result.objects)
+    return found
+
+
+def one_object(records: Records, study: Study, actor: Actor, series_uid: str, sop_uid: str) -> Held:
+    """Return one object of a study.
+
+    Raises
+    ------
+    MissingError
+        If it is not there, or not for this reader.
+    """
+    instance = records.instances.get(study.study_uid, sop_uid)
+    if instance is not None and not instance.studies_key:
+        raise MissingError("no such instance")
+    # A rejection note may withdraw any image: all of the study have to be asked.
+    for each in objects_of(records, study, actor):
+        if each.sop_uid == sop_uid and each.series_uid == series_uid:
+            return each
+    raise MissingError("no such instance")
+
+
+def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:
+    """Return the objects of one series.
+
+    Raises
+    ------
+    MissingError
+        If there are none.
+    """
+    found = [each for each in objects if each.series_uid == series_uid]
+    if not found:
+        raise MissingError("no such series")
+    return found
+
+
+def by_series(objects: Iterable[Held]) -> dict[str, list[Held]]:
+    """Return the objects by series, in the order in which the series come."""
+    found: dict[str, list[Held]] = {}
+    for each in objects:
+        found.setdefault(each.series_uid, []).append(each)
+    return found
+
+
+def _images(records: Records, study: Study) -> list[Held]:
+    found = [
+        Held(
+            study_uid=study.study_uid,
+            series_uid=each.facts.series_uid,
+            sop_uid=each.sop_uid,
+            sop_class_uid=each.facts.sop_class_uid,
+            place=Place.STUDIES,
+            key=each.studies_key,
+            facts=each.facts,
+        )
+        for each in present(records.instances.of_study(study.study_uid))
+        if each.state is InstanceState.STORED and each.studies_key
+    ]
+    return sorted(found, key=_order)
+
+
+def _order(held: Held) -> tuple[int, str, int, str]:
+    facts = held.facts
+    series = facts.series_number if facts else None
+    number = facts.instance_number if facts else None
+    return (series or 0, held.series_uid, number or 0, held.sop_uid)
+
+
+def _results(study: Study, objects: Iterable[ResultObject]) -> list[Held]:
+    return [
+        Held(study.study_uid, each.series_uid, each.sop_uid, each.sop_class_uid, Place.RESULTS, each.key)
+        for each in objects
+        if each.sop_class_uid and each.sop_uid and each.series_uid
+    ]
