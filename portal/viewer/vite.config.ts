@@ -7,7 +7,6 @@ export default defineConfig({
   publicDir: false,
   // vtk.js imports Node's `events`; without this the build passes and the page dies.
   resolve: { alias: { events: "events/" } },
-  worker: { format: "es" },
   build: {
     outDir: "../static/app",
     emptyOutDir: true,

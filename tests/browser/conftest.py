@@ -18,6 +18,7 @@ from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
 
 expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
+FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -70,7 +71,7 @@ def chromium() -> Iterator[Browser]:
     if not found:
         pytest.skip("NO CHROMIUM: the browser tests did not run; apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
 

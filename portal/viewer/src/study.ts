@@ -10,6 +10,9 @@ const path = `/api/studies/${main.dataset.study}`;
 // At once: the way back must not wait for images.
 onKeys({ w: () => location.assign("/"), r: () => location.reload() });
 
+const viewer = document.querySelector<HTMLElement>("#viewer");
+if (viewer) void openViewer(viewer);
+
 const pill = $("#changes");
 pill.addEventListener("click", () => location.reload());
 setInterval(async () => {
@@ -20,3 +23,22 @@ setInterval(async () => {
   pill.hidden = false;
   announce(pill.textContent);
 }, CHECK_SECONDS * 1000);
+
+/** Open the viewer; where its pixels cannot be drawn, the first image comes as the server draws it. */
+async function openViewer(root: HTMLElement): Promise<void> {
+  try {
+    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2.");
+    const { Viewer } = await import("./viewer/viewer.ts");
+    await Viewer.open(root, main.dataset.study ?? "");
+  } catch (error) {
+    const words = error instanceof Error ? error.message : "The viewer cannot be opened.";
+    const note = $("#viewer-note");
+    note.textContent = `${words} Only the first image is shown, as the server draws it.`;
+    note.hidden = false;
+    const fallback = new Image();
+    fallback.className = "fallback";
+    fallback.src = root.dataset.fallback ?? "";
+    fallback.alt = "First image";
+    $("#panes").append(fallback);
+  }
+}

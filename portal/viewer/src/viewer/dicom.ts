@@ -3,6 +3,8 @@
 export interface Element {
   vr: string;
   Value?: unknown[];
+  InlineBinary?: string;
+  BulkDataURI?: string;
 }
 
 export type Dataset = Record<string, Element>;

@@ -70,15 +70,13 @@ function adjust(viewer: Viewer, x: number, y: number): boolean {
 /** Set a point where the keyboard points; while a region is drawn, an Enter without a move finishes it. */
 function enter(viewer: Viewer): boolean {
   const { cursor, active } = viewer;
-  if (viewer.drawing && !cursor) {
+  if (viewer.drawing && !viewer.hasMoved) {
     viewer.finishDrawing();
     return true;
   }
   if (!cursor) return false;
   viewer.press(active, cursor);
-  if (viewer.drawing) {
-    viewer.drawing.release();
-    viewer.cursor = null; // a second Enter in the same place finishes
-  }
+  viewer.drawing?.release();
+  viewer.hasMoved = false; // a second Enter in the same place finishes
   return true;
 }

@@ -7,7 +7,6 @@ import { type Finding, frameUrl, readFrame, readPicture, readSegmentations } fro
 import { svg } from "./svg.ts";
 
 const COLOURS = ["#ffc400", "#5fd0ff", "#ff8fd0", "#9be564", "#ff9d5c", "#c9a7ff"];
-const AS_STORED = 'multipart/related; type="application/octet-stream"; transfer-syntax=1.2.840.10008.1.2.1';
 
 /** One frame of a segmentation that lies on one frame of an image. */
 interface SegmentFrame {
@@ -118,7 +117,7 @@ export function placed(instances: Dataset[]): Map<string, SegmentFrame[]> {
 
 async function outlineOf(study: string, { instance, index, number: segment }: SegmentFrame): Promise<string> {
   const url = frameUrl(study, text(instance, "0020000E"), text(instance, "00080018"), index + 1);
-  const { bytes } = await readFrame(url, new AbortController().signal, AS_STORED);
+  const bytes = await readFrame(url, new AbortController().signal);
   const [rows, columns] = [number(instance, "00280010", 0), number(instance, "00280011", 0)];
   const isPacked = number(instance, "00280100", 8) === 1;
   const isLabelmap = text(instance, "00620001") === "LABELMAP";

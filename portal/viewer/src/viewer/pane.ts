@@ -32,6 +32,9 @@ export class Pane {
   preset: Preset | null = null;
   /** Called after whatever changes what is seen. */
   onChange: () => void = () => undefined;
+  /** Called after the image has moved under the marks. */
+  onMove: () => void = () => undefined;
+  #transform = "";
   #viewport: StackViewport;
   #engine: RenderingEngine;
   #id: string;
@@ -121,6 +124,7 @@ export class Pane {
     this.#reflectPlace();
     try {
       const image = await fetchImage(id);
+      this.#ahead.go();
       if (turn !== this.#turn) return; // the reader is already elsewhere
       await display();
       if (turn !== this.#turn) return;
@@ -249,7 +253,12 @@ export class Pane {
     const affine = this.toCanvas;
     if (!affine || !this.#loaded) return;
     const { a, b, c, d, e, f } = affine;
-    this.marks.setAttribute("transform", `matrix(${a} ${b} ${c} ${d} ${e} ${f})`);
+    const transform = `matrix(${a} ${b} ${c} ${d} ${e} ${f})`;
+    if (transform !== this.#transform) {
+      this.#transform = transform;
+      this.marks.setAttribute("transform", transform);
+      this.onMove();
+    }
     for (const [name, letter] of Object.entries(edges(this.#loaded, affine))) {
       this.part(`[data-edge="${name}"]`).textContent = letter;
     }

@@ -1,7 +1,7 @@
 // Where studies come from: the portal's own view of a study, and DICOMweb for all that is DICOM.
 
 import { ask } from "../shared/page.ts";
-import type { Dataset } from "./dicom.ts";
+import type { Dataset, Element } from "./dicom.ts";
 import { text } from "./dicom.ts";
 
 export interface Box {
@@ -96,33 +96,31 @@ export async function readPriors(study: string): Promise<Prior[]> {
     .sort((one, other) => other.date.localeCompare(one.date));
 }
 
-/** The bytes of a frame, and how they are encoded. */
-export interface Encoded {
-  bytes: Uint8Array<ArrayBuffer>;
-  transferSyntax: string;
-}
+const NATIVE = 'multipart/related; type="application/octet-stream"; transfer-syntax=1.2.840.10008.1.2.1';
 
-const EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1";
-const ANY = 'multipart/related; type="application/octet-stream"; transfer-syntax=*';
-
-/** Fetch one frame (PS3.18 10.4), in the transfer syntax that it is stored in unless told. */
-export async function readFrame(url: string, signal: AbortSignal, accept = ANY): Promise<Encoded> {
-  const response = await ask(url, { headers: { Accept: accept }, signal });
+/** Fetch the pixels of one frame (PS3.18 10.4), decoded by the server: no codec runs in the browser. */
+export async function readFrame(url: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await ask(url, { headers: { Accept: NATIVE }, signal });
   if (!response.ok) throw new UnavailableError(await problemOf(response));
   return onlyPart(new Uint8Array(await response.arrayBuffer()), response.headers.get("Content-Type") ?? "");
 }
 
+/** Return the bytes of an element that metadata hold in base64 or refer to; empty where there are none. */
+export async function readBulk(element: Element | undefined, signal: AbortSignal): Promise<Uint8Array> {
+  if (element?.InlineBinary) return Uint8Array.from(atob(element.InlineBinary), (each) => each.charCodeAt(0));
+  const path = element?.BulkDataURI && new URL(element.BulkDataURI, location.href).pathname;
+  return path ? readFrame(path, signal) : new Uint8Array();
+}
+
 /** Return the one part of a multipart answer. */
-export function onlyPart(body: Uint8Array<ArrayBuffer>, contentType: string): Encoded {
-  const syntaxIn = (value: string): string | undefined => /transfer-syntax="?([0-9.]+)/i.exec(value)?.[1];
+export function onlyPart(body: Uint8Array<ArrayBuffer>, contentType: string): Uint8Array<ArrayBuffer> {
   const boundary = /boundary="?([^";]+)/i.exec(contentType)?.[1];
-  if (!boundary) return { bytes: body, transferSyntax: syntaxIn(contentType) ?? EXPLICIT_LITTLE_ENDIAN };
+  if (!boundary) return body;
   const begin = find(body, "\r\n\r\n", 0);
-  const head = new TextDecoder("latin1").decode(body.subarray(0, Math.max(0, begin)));
   // From the end: the bytes of an image may hold anything, a delimiter too.
   const end = findLast(body, `\r\n--${boundary}`);
   if (begin < 0 || end < begin + 4) throw new UnavailableError("The image came incomplete");
-  return { bytes: body.slice(begin + 4, end), transferSyntax: syntaxIn(head) ?? syntaxIn(contentType) ?? EXPLICIT_LITTLE_ENDIAN };
+  return body.slice(begin + 4, end);
 }
 
 const matches = (body: Uint8Array, wanted: string, at: number): boolean => {

@@ -45,6 +45,8 @@ export class Viewer {
   drawing: Drawing | null = null;
   /** Where the keyboard points, while a tool sets points. */
   cursor: Point | null = null;
+  /** Whether it was moved since it last set a point. */
+  hasMoved = false;
   #series: SeriesEntry[];
   #engine: RenderingEngine;
   #panes: HTMLElement;
@@ -107,7 +109,7 @@ export class Viewer {
     const surface = new Surface(pane);
     this.#surfaces.set(pane, surface);
     pane.onChange = () => this.#changed(pane);
-    pane.element.addEventListener("transform", () => this.draw());
+    pane.onMove = () => this.draw();
     wire(pane, this.#hand());
     return pane;
   }
@@ -438,6 +440,7 @@ export class Viewer {
     if (!frame || !(this.drawing || isShape(this.tool))) return false;
     const from = this.cursor ?? { x: frame.columns / 2, y: frame.rows / 2 };
     this.cursor = { x: Math.min(Math.max(0, from.x + x), frame.columns), y: Math.min(Math.max(0, from.y + y), frame.rows) };
+    this.hasMoved = true;
     if (!this.drawing) this.measurements.hover(this.cursor, frame, this.active.values);
     announce(`Column ${Math.round(this.cursor.x)}, row ${Math.round(this.cursor.y)}`);
     this.draw();
