@@ -18,7 +18,13 @@ from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
 
 expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
-FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -29,7 +29,10 @@ async function openViewer(root: HTMLElement): Promise<void> {
   try {
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2.");
     const { Viewer } = await import("./viewer/viewer.ts");
-    await Viewer.open(root, main.dataset.study ?? "");
+    const viewer = await Viewer.open(root, main.dataset.study ?? "");
+    // Where other scripts of this page find it.
+    Object.assign(root, { viewer });
+    root.dispatchEvent(new Event("viewer-open"));
   } catch (error) {
     const words = error instanceof Error ? error.message : "The viewer cannot be opened.";
     const note = $("#viewer-note");

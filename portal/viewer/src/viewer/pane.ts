@@ -61,10 +61,7 @@ export class Pane {
     for (const kind of [Enums.Events.CAMERA_MODIFIED, Enums.Events.IMAGE_RENDERED]) {
       pixels.addEventListener(kind, () => this.#reflect());
     }
-    this.#resized = new ResizeObserver(() => {
-      this.#engine.resize(true, true);
-      this.#reflect();
-    });
+    this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(this.element);
   }
 
@@ -91,6 +88,14 @@ export class Pane {
     this.#ahead.stop();
     this.#engine.disableElement(this.#id);
     this.element.remove();
+  }
+
+  /** What fits before still fits afterwards; what the reader has moved or enlarged stays where it is. */
+  #resize(): void {
+    const isFitted = Math.abs(this.zoom - 1) < 0.01 && Math.hypot(...this.#viewport.getPan()) < 1;
+    this.#engine.resize(true, true);
+    if (isFitted && this.#loaded) this.fit();
+    this.#reflect();
   }
 
   /** Show a stack from one of its frames on. */
@@ -211,8 +216,13 @@ export class Pane {
     this.#viewport.render();
   }
 
+  /** Show the whole image, turned as it is. */
   fit(): void {
+    const { rotation = 0 } = this.#viewport.getViewPresentation();
+    const { flipHorizontal = false } = this.#viewport.getCamera();
     this.#viewport.resetCamera({ resetPan: true, resetZoom: true, resetToCenter: true });
+    if (flipHorizontal) this.#viewport.setCamera({ flipHorizontal });
+    if (rotation) this.#viewport.setViewPresentation({ rotation });
     this.#viewport.render();
   }
 

@@ -33,6 +33,7 @@ export interface Place {
 }
 
 const CINE_FRAMES_PER_SECOND = 15;
+const NOTE_SECONDS = 10;
 const isShape = (tool: Tool): tool is Shape => tool in POINTS;
 
 export class Viewer {
@@ -451,7 +452,11 @@ export class Viewer {
     const note = $("#viewer-note");
     note.textContent = words;
     note.hidden = !words;
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => { note.hidden = true; }, NOTE_SECONDS * 1000);
   }
+
+  #saying: ReturnType<typeof setTimeout> | undefined;
 
   #changed(pane: Pane): void {
     if (pane === this.main && this.place) for (const listener of this.#listeners) listener(this.place);
