@@ -3,6 +3,7 @@
 import sys
 
 from benchmarks import burned_in, deid, inference, ingest, stow, way, worker
+from benchmarks.portal import viewer
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
@@ -10,6 +11,7 @@ BENCHMARKS = {
     "inference": inference.run,
     "ingest": ingest.run,
     "stow": stow.run,
+    "viewer": viewer.run,
     "way": way.run,
     "worker": worker.run,
 }

@@ -1,22 +1,13 @@
 // What models have drawn: outlines of segments, heat maps, boxes. Off until the reader asks.
 
-import type { Dataset, Frame } from "./dicom.ts";
-import { items, number, text } from "./dicom.ts";
+import type { Frame } from "./dicom.ts";
+import { number, text } from "./dicom.ts";
+import { keyOf, placed, type SegmentFrame, unpack } from "./segments.ts";
 import { outlinesOf, pathOf } from "./outlines.ts";
 import { type Finding, frameUrl, readFrame, readPicture, readSegmentations } from "./source.ts";
 import { svg } from "./svg.ts";
 
 const COLOURS = ["#ffc400", "#5fd0ff", "#ff8fd0", "#9be564", "#ff9d5c", "#c9a7ff"];
-
-/** One frame of a segmentation that lies on one frame of an image. */
-interface SegmentFrame {
-  instance: Dataset;
-  index: number;
-  number: number;
-  label: string;
-}
-
-const keyOf = (sop: string, frame: number): string => `${sop}#${frame}`;
 
 export class Layers {
   isShown = false;
@@ -95,26 +86,6 @@ export class Layers {
   }
 }
 
-/** Return the frames of segmentations by the frame of the image that they lie on (PS3.3 A.51, C.8.20). */
-export function placed(instances: Dataset[]): Map<string, SegmentFrame[]> {
-  const found = new Map<string, SegmentFrame[]>();
-  for (const instance of instances) {
-    const labels = new Map(items(instance, "00620002").map((each) => [number(each, "00620004", 0), text(each, "00620005")]));
-    items(instance, "52009230").forEach((group, index) => {
-      const shared = items(instance, "52009229")[0];
-      const segment = number((items(group, "0062000A")[0] ?? items(shared, "0062000A")[0]) ?? {}, "0062000B", 0);
-      for (const derivation of items(group, "00089124")) {
-        for (const source of items(derivation, "00082112")) {
-          const key = keyOf(text(source, "00081155"), number(source, "00081160", 1));
-          const entry = { instance, index, number: segment, label: labels.get(segment) ?? "" };
-          found.set(key, [...(found.get(key) ?? []), entry]);
-        }
-      }
-    });
-  }
-  return found;
-}
-
 async function outlineOf(study: string, { instance, index, number: segment }: SegmentFrame): Promise<string> {
   const url = frameUrl(study, text(instance, "0020000E"), text(instance, "00080018"), index + 1);
   const bytes = await readFrame(url, new AbortController().signal);
@@ -123,11 +94,4 @@ async function outlineOf(study: string, { instance, index, number: segment }: Se
   const isLabelmap = text(instance, "00620001") === "LABELMAP";
   const data = isPacked ? unpack(bytes, rows * columns) : bytes.map((each) => Number(isLabelmap ? each === segment : each > 0));
   return outlinesOf({ rows, columns, data }).map(pathOf).join("");
-}
-
-/** Return single bits as bytes, the lowest bit first (PS3.5 8.1.1). */
-export function unpack(bytes: Uint8Array, count: number): Uint8Array {
-  const data = new Uint8Array(count);
-  for (let index = 0; index < count; index++) data[index] = ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1;
-  return data;
 }

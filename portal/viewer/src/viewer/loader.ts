@@ -145,6 +145,20 @@ function imageOf(id: string, frame: Frame, photometric: string, pixels: Pixels):
 /** Load a frame; the same promise for whoever asks while it is on its way. */
 export const fetchImage = (id: string): Promise<Types.IImage> => imageLoader.loadAndCacheImage(id);
 
+/** Load many frames, a few at once; tells which part of them is there. */
+export async function fetchAll(ids: readonly string[], progress: (part: number) => void): Promise<void> {
+  const waiting = [...ids];
+  let done = 0;
+  const work = async (): Promise<void> => {
+    for (let id = waiting.shift(); id; id = waiting.shift()) {
+      await fetchImage(id);
+      done += 1;
+      progress(done / ids.length);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
 /** Keeps the neighbours of the frame that is looked at, and lets go of requests for what was passed. */
 export class Ahead {
   #wanted: string[] = [];

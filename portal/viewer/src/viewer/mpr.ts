@@ -5,6 +5,7 @@ import { cache, Enums, type RenderingEngine, setVolumesForViewports, type Types,
 import { $ } from "../shared/page.ts";
 import type { Vector, Window } from "./dicom.ts";
 import { along, cross, dot, letters, minus, opposite, volumeOf } from "./geometry.ts";
+import { fetchAll } from "./loader.ts";
 import type { Stack } from "./stack.ts";
 import { svg } from "./svg.ts";
 
@@ -46,18 +47,11 @@ export class Planes {
   }
 
   async #load(ids: string[], progress: (part: number) => void): Promise<void> {
+    await fetchAll(ids, progress);
     const volume = await volumeLoader.createAndCacheVolume(this.#volumeId, { imageIds: ids });
     this.#faces = PLANES.map((name) => this.#face(name));
     await setVolumesForViewports(this.#engine, [{ volumeId: this.#volumeId }], this.#faces.map(({ viewport }) => viewport.id));
-    let loaded = 0;
-    await new Promise<void>((resolve, reject) => {
-      (volume as unknown as { load: (callback: (event: { success?: boolean; error?: unknown }) => void) => void }).load((event) => {
-        if (event.error) reject(new Error("An image of the volume cannot be loaded."));
-        loaded += 1;
-        progress(Math.min(1, loaded / ids.length));
-        if (loaded >= ids.length) resolve();
-      });
-    });
+    volume.load(() => undefined);
     this.#point = [...this.#faces[0]!.viewport.getCamera().focalPoint!] as Vector;
     this.setWindow(this.window);
     this.#faces[0]?.element.focus();
