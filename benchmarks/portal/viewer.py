@@ -19,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.page import table, write
 from firstread.clock import now
 from portal.app import create_app
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import FLAGS, find_chromium
 from tests.browser.phantoms import ct
 from tests.functional.portal.seeding import PASSWORD, Hospital, account, settings
 
@@ -48,8 +48,10 @@ SCROLL = """async () => {
 def served() -> Iterator[tuple[str, str]]:
     """Serve a portal with the CT; gives its address and the study's UID."""
     os.environ.update(
-        AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing",
-        AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",  # noqa: S106 - moto's
+        AWS_REGION="us-east-1",
+        AWS_DEFAULT_REGION="us-east-1",
     )
     with account(), tempfile.TemporaryDirectory() as folder:
         study = Hospital(now()).study(ct(SLICES, SIDE, step=1, noise=40), modality="CT", description="CT")
@@ -87,7 +89,7 @@ def measure(page: Page, url: str, study: str) -> tuple[list[float], list[float],
 def run() -> None:
     """Measure and write."""
     with served() as (url, study), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         firsts, fresh, again = measure(page, url, study)
         browser.close()
@@ -102,9 +104,9 @@ def run() -> None:
     print(body)
     write(
         "Viewer",
-        f"A synthetic CT of {SLICES} slices, {SIDE} x {SIDE}, noisy, not compressed; Chromium draws in software, server and "
-        "browser share this machine, tables and buckets are moto in the server's process. From the start of the "
-        f"navigation to the drawn image, and from one image to the next drawn one. Milliseconds.\n\n{body}",
+        f"A synthetic CT of {SLICES} slices, {SIDE} x {SIDE}, noisy, not compressed; Chromium draws in software, "
+        "server and browser share this machine, tables and buckets are moto in the server's process. From the start "
+        f"of the navigation to the drawn image, and from one image to the next drawn one. Milliseconds.\n\n{body}",
     )
 
 

@@ -59,7 +59,8 @@ class Reader:
     def sign_in(self, name: str = "radiologist") -> None:
         """Sign in with the keyboard alone."""
         self.page.goto(self.url + "/")
-        self.page.keyboard.type(name)  # the first field has the focus
+        expect(self.page.locator("#name")).to_be_focused()
+        self.page.keyboard.type(name)
         self.page.keyboard.press("Tab")
         self.page.keyboard.type(PASSWORD)
         self.page.keyboard.press("Enter")
@@ -71,9 +72,14 @@ class Reader:
         assert self.foreign == []
 
 
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on this machine."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    found = find_chromium()
     if not found:
         pytest.skip("NO CHROMIUM: the browser tests did not run; apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:

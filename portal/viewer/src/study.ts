@@ -1,6 +1,7 @@
 // The page of a study.
 
 import { $, announce, ask, onKeys, startPage } from "./shared/page.ts";
+import { begin } from "./viewer/source.ts";
 
 const CHECK_SECONDS = 30;
 
@@ -28,6 +29,8 @@ setInterval(async () => {
 async function openViewer(root: HTMLElement): Promise<void> {
   try {
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2.");
+    const { series = "", sop = "" } = root.dataset;
+    begin(main.dataset.study ?? "", series, sop);
     const { Viewer } = await import("./viewer/viewer.ts");
     const viewer = await Viewer.open(root, main.dataset.study ?? "");
     // Where other scripts of this page find it.

@@ -53,8 +53,32 @@ const ROOT = "/dicomweb/studies";
 /** Never a picture of something else: what cannot be had is said. */
 export class UnavailableError extends Error {}
 
-async function json<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const response = await ask(path, { headers: { Accept: "application/dicom+json, application/json" }, signal: signal ?? null });
+const JSON_TYPES = "application/dicom+json, application/json";
+const early = new Map<string, Promise<Response>>();
+
+/** Ask for what the first image needs, all at once, while the viewer itself is still on its way. */
+export function begin(study: string, series: string, sop: string): void {
+  const asked: [string, string][] = [
+    [`/api/studies/${study}`, JSON_TYPES],
+    [`${ROOT}/${study}/series/${series}/metadata`, JSON_TYPES],
+    [frameUrl(study, series, sop, 1), NATIVE],
+  ];
+  for (const [path, accept] of asked) {
+    const answer = ask(path, { headers: { Accept: accept } });
+    answer.catch(() => early.delete(path));
+    early.set(path, answer);
+  }
+}
+
+/** Return an answer that was asked for early, once, or ask now. */
+function request(path: string, accept: string, signal?: AbortSignal): Promise<Response> {
+  const begun = early.get(path);
+  early.delete(path);
+  return begun ?? ask(path, { headers: { Accept: accept }, signal: signal ?? null });
+}
+
+async function json<T>(path: string): Promise<T> {
+  const response = await request(path, JSON_TYPES);
   if (response.status === 204) return [] as T;
   if (!response.ok) throw new UnavailableError(await problemOf(response));
   return (await response.json()) as T;
@@ -101,7 +125,7 @@ const NATIVE = 'multipart/related; type="application/octet-stream"; transfer-syn
 
 /** Fetch the pixels of one frame (PS3.18 10.4), decoded by the server: no codec runs in the browser. */
 export async function readFrame(url: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await ask(url, { headers: { Accept: NATIVE }, signal });
+  const response = await request(url, NATIVE, signal);
   if (!response.ok) throw new UnavailableError(await problemOf(response));
   return onlyPart(new Uint8Array(await response.arrayBuffer()), response.headers.get("Content-Type") ?? "");
 }

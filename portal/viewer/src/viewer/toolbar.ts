@@ -52,7 +52,7 @@ export class Toolbar {
 
   /** Mark the series that is shown. */
   mark(series: string): void {
-    for (const button of find(this.#root, "[data-series]")) {
+    for (const button of find(this.#root, "button[data-series]")) {
       if (button.dataset.series === series) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }

@@ -136,7 +136,7 @@ export class Viewer {
     $("#brush-size").addEventListener("input", (event) => {
       if (this.drawing) this.drawing.radius = Number((event.target as HTMLInputElement).value);
     });
-    for (const button of root.querySelectorAll<HTMLElement>("[data-series]")) {
+    for (const button of root.querySelectorAll<HTMLElement>("button[data-series]")) {
       button.addEventListener("click", () => void this.openSeries(button.dataset.series!));
     }
     for (const button of document.querySelectorAll<HTMLElement>("[data-overlay]")) {
