@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import burned_in, deid, inference, ingest, stow, way, worker
+from benchmarks import burned_in, deid, inference, ingest, portal, stow, way, worker
 from benchmarks.portal import viewer
 
 BENCHMARKS = {
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "deid": deid.run,
     "inference": inference.run,
     "ingest": ingest.run,
+    "portal": portal.run,
     "stow": stow.run,
     "viewer": viewer.run,
     "way": way.run,

@@ -26,6 +26,8 @@ from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
 from firstread.local.status import Status, component_states, status
 from firstread.model_cli import app as model
+from firstread.ohif_cli import ohif
+from firstread.operations.audit_commands import app as audit
 from firstread.operations.commands import ledger, reconcile, trace
 from firstread.operations.dead_letter_commands import app as dead_letters
 from firstread.operations.quarantine_commands import app as quarantine
@@ -46,7 +48,8 @@ app.add_typer(gateway, name="gateway")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(dead_letters, name="dlq")
 app.add_typer(model, name="model")
-for command in (deid, ledger, reconcile, restore_drill, trace):
+app.add_typer(audit, name="audit")
+for command in (deid, ledger, ohif, reconcile, restore_drill, trace):
     app.command()(command)
 console = terminal.console()
 errors = terminal.console(stderr=True)

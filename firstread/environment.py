@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from firstread.alerting import AlertingPolicy
 from firstread.gathering.completeness import CompletenessPolicy
 
 PREFIX = "FIRSTREAD_"
@@ -21,7 +22,8 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(defer_build=True, env_prefix=PREFIX, frozen=True, extra="ignore")
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over
+def parse_json(value: Any) -> Any:  # noqa: ANN401 - whatever the environment or a test hands over
+    """Return what a JSON text says; anything else as it is."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -79,6 +81,36 @@ class AlertsSettings(Environment):
     alerts_table: str = Field(description="Table of alerts and their states.")
 
 
+class AlertingSettings(Environment):
+    """When and whom alerts call."""
+
+    alerting: Annotated[AlertingPolicy, NoDecode, BeforeValidator(parse_json)] = Field(
+        description="Whom alerts call and how long they have, by patient class and hours, as JSON."
+    )
+
+
+class NoticesSettings(AlertsSettings, AlertingSettings):
+    """What notices of alerts are made of."""
+
+    alert_topic_arn: str = Field(description="Topic that alert notices are published to.")
+    portal_url: str = Field(description="Root of the portal that notices link to.")
+
+
+class EscalationsQueueSettings(Environment):
+    """Where looks at alerts are asked for."""
+
+    escalations_queue_url: str = Field(description="Queue of alerts to be looked at.")
+
+
+class SchedulesSettings(Environment):
+    """What EventBridge Scheduler is told of each deadline of an alert."""
+
+    escalation_schedule_group: str = Field(description="Schedule group of the deadlines of alerts.")
+    escalation_schedule_role_arn: str = Field(description="Role under which a deadline sends its message.")
+    escalations_queue_arn: str = Field(description="Queue that a deadline sends its message to.")
+    escalations_dlq_arn: str = Field(description="Where a message goes that could not be sent.")
+
+
 class OutboxSettings(Environment):
     """The outbox table."""
 
@@ -107,6 +139,12 @@ class AuditSettings(Environment):
     """The audit table."""
 
     audit_table: str = Field(description="Append-only table of who did what.")
+
+
+class AuditBucketSettings(Environment):
+    """The bucket of the audit trail's daily exports."""
+
+    audit_bucket: str = Field(description="Bucket of the audit trail's daily exports, under an object lock.")
 
 
 class VaultSettings(Environment):
@@ -176,7 +214,7 @@ class FeedSettings(Environment):
     """How messages of the hospital's feeds are applied."""
 
     quiet_timer_queue_url: str = Field(description="Queue of studies to be looked at again.")
-    feed_issuers: Annotated[dict[str, str], NoDecode, BeforeValidator(_json)] = Field(
+    feed_issuers: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_json)] = Field(
         {},
         description='Assigning authority -> Issuer of Patient ID (0010,0021), as JSON; "*" is every other one.',
     )
@@ -242,6 +280,6 @@ class CompletenessSettings(Environment):
     """When a study counts as complete."""
 
     quiet_timer_queue_url: str = Field(description="Queue of delayed looks at studies that wait.")
-    completeness: Annotated[CompletenessPolicy, NoDecode, BeforeValidator(_json)] = Field(
+    completeness: Annotated[CompletenessPolicy, NoDecode, BeforeValidator(parse_json)] = Field(
         description="Quiet times per modality and source, and their bounds, as JSON."
     )

@@ -93,13 +93,34 @@ class ResultRecorded(Message):
     result_id: str
 
 
+class AlertLook(Message):
+    """Asks `escalate` to look at an alert: a deadline is over, or its study has been dealt with.
+
+    Parameters
+    ----------
+    level
+        The level to be called if nobody has acknowledged; 0 asks only whether the alert is still needed.
+    """
+
+    alert_id: str
+    level: int = Field(0, ge=0)
+
+
 class AlertNotice(Message):
-    """What a subscriber of the alert topic receives: an opaque link and no patient data."""
+    """What a subscriber of the alert topic receives: an opaque link and no patient data.
+
+    Parameters
+    ----------
+    group, level
+        Who is called, and at which level of escalation: 0 for the first call.
+    """
 
     alert_id: str
     risk: str
     model: str
     simulated: bool
+    group: str = ""
+    level: int = Field(0, ge=0)
     link: str
     notice: str = "Research use only. Unconfirmed finding of an AI model."
 

@@ -32,6 +32,9 @@ class Metric(Enum):
     OUTBOX_UNDELIVERED_OLDEST = "OutboxUndeliveredOldestSeconds", "Seconds"
     LEDGER_IMBALANCE = "LedgerImbalance", "Count"
     STUDIES_OVERDUE = "StudiesOverdue", "Count"
+    ALERTS_CREATED = "AlertsCreated", "Count"
+    ALERTS_ESCALATED = "AlertsEscalated", "Count"
+    ALERTS_ACKNOWLEDGED_LATE = "AlertsAcknowledgedLate", "Count"
 
     @property
     def title(self) -> str:

@@ -1,6 +1,7 @@
 """SQS, SNS and EventBridge: how messages leave a program."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -240,6 +241,31 @@ class Topic:
     def __init__(self, arn: str) -> None:
         self._arn = arn
 
-    def publish(self, message: Message, subject: str) -> None:
-        """Publish a message; the subject is for e-mail subscribers and carries no patient data."""
-        _sns().publish(TopicArn=self._arn, Message=message.model_dump_json(), Subject=subject)
+    def publish(self, message: Message, subject: str, text: str, attributes: Mapping[str, str | int]) -> None:
+        """Publish a message; nothing of it carries patient data.
+
+        Parameters
+        ----------
+        message
+            What programs receive, as JSON.
+        subject
+            Of an e-mail; at most 100 ASCII characters.
+        text
+            What people receive, by e-mail or text message.
+        attributes
+            What subscribers choose by (filter policies).
+        """
+        by_protocol = {"default": message.model_dump_json(), "email": text, "sms": text}
+        _sns().publish(
+            TopicArn=self._arn,
+            Message=json.dumps(by_protocol),
+            MessageStructure="json",
+            Subject=subject,
+            MessageAttributes={
+                name: {
+                    "DataType": "Number" if isinstance(value, int) else "String",
+                    "StringValue": str(value),
+                }
+                for name, value in attributes.items()
+            },
+        )

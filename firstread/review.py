@@ -93,6 +93,22 @@ class ReviewedFinding(Value):
     note: str = Field("", max_length=500)
 
 
+class FirstRead(Value):
+    """What a reader had said before any result of a model was shown to them.
+
+    Parameters
+    ----------
+    at
+        When (`firstread.clock` text).
+    findings, impression
+        What they had found by then, in their own words.
+    """
+
+    at: str
+    findings: tuple[ReviewedFinding, ...] = ()
+    impression: str = ""
+
+
 class Review(Value):
     """One review: the first of a study version, or an addendum to a signed one.
 
@@ -100,22 +116,27 @@ class Review(Value):
     ----------
     number
         Counts the reviews of a study; 1 first. One with `amends` > 0 is an addendum to that one.
+    revision
+        Counts how often it was written; 0 for one that never was. No part of what is written.
     version
         The study version that it is about.
     author, author_role
         Who wrote the draft: a radiologist, or a resident whose work an attending signs.
-    first_read_at
-        When the author said what they saw before any AI result was shown; "" where they did not.
+    first_read
+        What the author said before any AI result was shown; None where they did not.
     submitted_by, submitted_at
         The resident who handed it in for signing.
     signed_by, signed_at
         The attending who answers for it.
     objects
         The VERIFIED report and the segmentations of a signed review.
+    discarded_at
+        When its author gave it up; what it said is gone, its number stays.
     """
 
     study_uid: str
     number: int = Field(ge=1)
+    revision: int = Field(0, ge=0, exclude=True)
     version: int = Field(ge=1)
     status: ReviewStatus = ReviewStatus.IN_PROGRESS
     amends: int = 0
@@ -125,9 +146,88 @@ class Review(Value):
     impression: str = Field("", max_length=MAX_TEXT)
     started_at: str
     saved_at: str
-    first_read_at: str = ""
+    first_read: FirstRead | None = None
     submitted_by: str = ""
     submitted_at: str = ""
     signed_by: str = ""
     signed_at: str = ""
     objects: tuple[ResultObject, ...] = ()
+    discarded_at: str = ""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether an attending answers for it; it never changes again."""
+        return self.status is ReviewStatus.SIGNED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody works on it, or it waits to be signed."""
+        return not self.is_signed and not self.discarded_at
+
+    @property
+    def first_read_at(self) -> str:
+        """Return when the author said what they saw before any AI result was shown; "" where they did not."""
+        return self.first_read.at if self.first_read else ""
+
+
+class FeedbackLabel(Value):
+    """What a signed review says of one finding of a model, or of one that was missed: a label to learn from.
+
+    Parameters
+    ----------
+    review, version
+        The review that says it, and the study version it is of.
+    model_id, result_id, label
+        What named the finding; "" for what was missed.
+    proposed, code, site
+        What the model said it was, None for what was missed; what it is.
+    flagged
+        Whether the model's probability was at or above its operating point; None where it had none.
+    drawn
+        Whether the reader has drawn where it is; the regions are in the review.
+    """
+
+    study_uid: str
+    review: int
+    version: int
+    finding_id: str
+    model_id: str = ""
+    result_id: str = ""
+    label: str = ""
+    proposed: Code | None = None
+    code: Code
+    site: Code | None = None
+    verdict: Verdict
+    rejection: Rejection | None = None
+    probability: float | None = None
+    flagged: bool | None = None
+    drawn: bool = False
+    signed_by: str
+    signed_at: str
+    simulated: bool = False
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the reader agrees that the finding is there."""
+        return self.verdict in (Verdict.ACCEPTED, Verdict.MODIFIED)
+
+
+class LocalCount(Value):
+    """How often readers here agreed with what a model flagged under one label.
+
+    Parameters
+    ----------
+    flagged, confirmed
+        Signed findings at or above the operating point, and those among them that readers accepted or modified.
+    """
+
+    flagged: int = Field(0, ge=0)
+    confirmed: int = Field(0, ge=0)
+
+
+class LocalCounts(Value):
+    """`LocalCount` of each label of one model version; simulated studies do not count."""
+
+    model_id: str
+    labels: dict[str, LocalCount] = Field(default_factory=dict)
+    revision: int = Field(0, ge=0, exclude=True)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from firstread.dicom.objects import SECONDARY_CAPTURES
 from firstread.expression import holds, parse
+from firstread.result import Code
 from firstread.study import Instance, InstanceFacts, InstanceState
 
 _FACTS = frozenset({*InstanceFacts.model_fields, "field_of_view_mm"})
@@ -182,6 +183,8 @@ class RegisteredModel(BaseModel):
         Digest of the bundle's files, so that a result names exactly what made it.
     bundle_key
         Key of the bundle's archive in the models bucket; "" for a bundle that every worker brings.
+    concepts, sites
+        Codes of what it can find, and of where in the body.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -194,6 +197,8 @@ class RegisteredModel(BaseModel):
     bundle_key: str = ""
     role: ModelRole = ModelRole.FINDING
     state: ModelState = ModelState.ON
+    concepts: tuple[Code, ...] = ()
+    sites: tuple[Code, ...] = ()
 
     @property
     def name(self) -> str:

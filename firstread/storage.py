@@ -35,6 +35,10 @@ STUDIES_PREFIX = "studies/"
 """Below it, in the studies bucket, are de-identified instances, a folder per study."""
 METADATA_PREFIX = "metadata/"
 """Below it, in the results bucket, is the metadata of series as DICOMweb serves it; it can be made anew."""
+AUDIT_PREFIX = "audit/"
+"""Below it, in the audit bucket, are the daily exports of the audit trail."""
+REVIEWS_PREFIX = "reviews/"
+"""Below it, in the results bucket, are the objects of signed reviews."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -66,6 +70,11 @@ def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> 
 def result_key(study_uid: str, sha256: str, suffix: str) -> str:
     """Return the content-addressed key of a part of a study's results, such as an overlay (suffix ``png``)."""
     return f"results/{study_uid}/{sha256}.{suffix}"
+
+
+def review_key(study_uid: str, sha256: str) -> str:
+    """Return the content-addressed key of a DICOM object of a signed review."""
+    return f"{REVIEWS_PREFIX}{study_uid}/{sha256}.dcm"
 
 
 def metadata_key(study_uid: str, name: str) -> str:

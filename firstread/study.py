@@ -263,6 +263,8 @@ class StudyGathering(Value):
         Whether a header or a source asks for haste.
     study_date
         The shifted Study Date (0008,0020), as ``YYYYMMDD``; "" where unknown.
+    is_live
+        Whether anything of it came in a lane that somebody waits for; priors and backfill come in bulk.
     """
 
     study_uid: str
@@ -290,6 +292,7 @@ class StudyGathering(Value):
     simulated: bool
     stat: bool = False
     study_date: str = ""
+    is_live: bool = True
 
     @property
     def count(self) -> int:
@@ -316,8 +319,9 @@ class Study(Value):
         Model id -> why it does not apply.
     review
         Where the reading stands (`firstread.review`).
-    reader, claimed_until
-        Who holds or last held the study for reading, and until when nobody else should take it; "" for nobody.
+    reader, claimed_at, claimed_until
+        Who holds or last held the study for reading, since when, and until when nobody else should take it; "" for
+        nobody.
     signed_at
         When the signed version was signed.
     priority, patient_class, location, read_elsewhere_at
@@ -338,6 +342,7 @@ class Study(Value):
     signed_at: str = ""
     review: ReviewStatus = ReviewStatus.UNREAD
     reader: str = ""
+    claimed_at: str = ""
     claimed_until: str = ""
     priority: Priority = Priority.ROUTINE
     patient_class: str = ""

@@ -46,7 +46,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     """
     app = App(context={**_cdk_json_context(), **(context or {})}, outdir=outdir, analytics_reporting=False)
     config = Config.from_context(app.node)
-    store = DataStack(app, DATA_STACK).store
+    store = DataStack(app, DATA_STACK, config=config).store
     pipeline = PipelineStack(app, PIPELINE_STACK, store=store, config=config)
     if app.node.try_get_context("stacks") != "local":
         network = NetworkStack(app, NETWORK_STACK, store=store, config=config).network

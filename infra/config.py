@@ -10,6 +10,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from constructs import Node
+from pydantic import ValidationError
+
+from firstread.alerting import AlertingPolicy
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -21,10 +24,19 @@ DEFAULT_COMPLETENESS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 LONGEST_WAIT_SECONDS: Final = 24 * 3600
+_MOST_YEARS: Final = 100  # of S3's object lock
 _DAY_MINUTES: Final = 24 * 60
 
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_GROUP = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_ENDPOINTS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        "email": _EMAIL,
+        "sms": re.compile(r"\+[1-9]\d{6,14}"),  # E.164
+        "https": re.compile(r"https://[^\s]+"),
+    }
+)
 _CIDR = re.compile(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
 
 
@@ -47,6 +59,25 @@ class WorkerDevice(StrEnum):
 
 
 @dataclass(frozen=True)
+class Subscriber:
+    """Somebody who is called by alerts.
+
+    Parameters
+    ----------
+    protocol
+        ``email``, ``sms`` or ``https``.
+    endpoint
+        Address, telephone number with ``+`` and country code, or URL.
+    groups
+        On-call groups that it is called for; none for every one.
+    """
+
+    protocol: str
+    endpoint: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Config:
     """The choices of one deployment.
 
@@ -57,6 +88,10 @@ class Config:
     completeness
         When a study counts as complete: ``quiet_seconds`` (modality to seconds without a new image; ``*`` is the
         default), what differs by source in ``sources``, ``after_hint_seconds`` and ``max_seconds``.
+    alerting
+        Whom alerts call and how long they have (`firstread.alerting.AlertingPolicy`); what is left out has a default.
+    alert_subscribers
+        Who is called: e-mail, text message, webhook.
     feed_issuers
         Assigning authority of a feed's patient identifiers to the Issuer of Patient ID in DICOM; ``*`` is every other.
     portal_url
@@ -71,12 +106,16 @@ class Config:
         ``gpu``: ECS Managed Instances with one GPU each; ``cpu``: Fargate.
     operations_email
         Who is told of alarms, besides whoever subscribes to the topic.
+    audit_years
+        How long nobody can delete an export of the audit trail.
     expect_arrivals_minutes
         Minutes without a single object after which somebody is told; None where that is no news.
     """
 
     lambda_assets: LambdaAssets = LambdaAssets.PACKAGE
     completeness: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_COMPLETENESS)
+    alerting: Mapping[str, Any] = field(default_factory=dict)
+    alert_subscribers: tuple[Subscriber, ...] = ()
     feed_issuers: Mapping[str, str] = field(default_factory=dict)
     portal_url: str = "https://firstread.invalid"
     certificate_arn: str | None = None
@@ -85,6 +124,7 @@ class Config:
     worker_device: WorkerDevice = WorkerDevice.GPU
     operations_email: str | None = None
     expect_arrivals_minutes: int | None = None
+    audit_years: int = 6
 
     @classmethod
     def from_context(cls, node: Node) -> "Config":
@@ -92,6 +132,8 @@ class Config:
         return cls(
             lambda_assets=_lambda_assets(node.try_get_context("lambda_assets")),
             completeness=_completeness(node.try_get_context("completeness")),
+            alerting=_alerting(node.try_get_context("alerting")),
+            alert_subscribers=_subscribers(node.try_get_context("alert_subscribers")),
             feed_issuers=_issuers(node.try_get_context("feed_issuers")),
             portal_url=_portal_url(node.try_get_context("portal_url")),
             certificate_arn=_certificate(node.try_get_context("certificate_arn")),
@@ -100,6 +142,7 @@ class Config:
             worker_device=_worker_device(node.try_get_context("worker_device")),
             operations_email=_email(node.try_get_context("operations_email")),
             expect_arrivals_minutes=_arrivals(node.try_get_context("expect_arrivals_minutes")),
+            audit_years=_years(node.try_get_context("audit_years")),
         )
 
     def __post_init__(self) -> None:
@@ -111,6 +154,11 @@ class Config:
     def completeness_json(self) -> str:
         """The rule of completeness as the functions read it."""
         return json.dumps(dict(self.completeness), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def alerting_json(self) -> str:
+        """The policy of alerts as the programs read it."""
+        return json.dumps(dict(self.alerting), sort_keys=True, separators=(",", ":"))
 
     @property
     def feed_issuers_json(self) -> str:
@@ -190,6 +238,46 @@ def _seconds(where: str, value: object) -> int | float:
     return int(value) if value == int(value) else value
 
 
+def _alerting(value: object) -> Mapping[str, Any]:
+    given = _parsed(value) if value is not None else {}
+    try:
+        policy = AlertingPolicy.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = f"alerting.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise ConfigError(message) from error
+    # Through the model: jsii hands every number of cdk.json over as a float.
+    dumped: dict[str, Any] = policy.model_dump(mode="json", exclude_unset=True)
+    return dumped
+
+
+def _subscribers(value: object) -> tuple[Subscriber, ...]:
+    listed = _parsed(value) if value is not None else []
+    if not isinstance(listed, list):
+        message = "alert_subscribers is a list of protocol, endpoint and groups"
+        raise ConfigError(message)
+    return tuple(_subscriber(each) for each in listed)
+
+
+def _subscriber(value: object) -> Subscriber:
+    # Neither address nor number in what is said: it ends in a log.
+    if not isinstance(value, dict) or not {"protocol", "endpoint"} <= set(value) <= {
+        "protocol",
+        "endpoint",
+        "groups",
+    }:
+        message = "a subscriber of alert_subscribers has protocol, endpoint and groups"
+        raise ConfigError(message)
+    protocol, groups = str(value["protocol"]), value.get("groups", [])
+    if protocol not in _ENDPOINTS or not _ENDPOINTS[protocol].fullmatch(str(value["endpoint"])):
+        message = "the endpoint of a subscriber of alert_subscribers fits its protocol: email, sms or https"
+        raise ConfigError(message)
+    if not isinstance(groups, list) or not all(_GROUP.fullmatch(str(each)) for each in groups):
+        message = "groups of alert_subscribers are names such as on-call"
+        raise ConfigError(message)
+    return Subscriber(protocol, str(value["endpoint"]), tuple(str(each) for each in groups))
+
+
 def _issuers(value: object) -> Mapping[str, str]:
     if value is None:
         return {}
@@ -260,5 +348,15 @@ def _arrivals(value: object) -> int | None:
     # CloudWatch looks back by a day at most.
     if not text.isdecimal() or not 5 <= int(text) <= _DAY_MINUTES or int(text) % 5:
         message = f"expect_arrivals_minutes is a multiple of 5, at most {_DAY_MINUTES}, not {value!r}"
+        raise ConfigError(message)
+    return int(text)
+
+
+def _years(value: object) -> int:
+    if value is None:
+        return Config.audit_years
+    text = str(value).removesuffix(".0")
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_YEARS:
+        message = f"audit_years is a number from 1 to {_MOST_YEARS}, not {value!r}"
         raise ConfigError(message)
     return int(text)

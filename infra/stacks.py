@@ -7,6 +7,8 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.capabilities.alerting import Alerting
+from infra.capabilities.audit_export import AuditExport
 from infra.capabilities.backups import Backups
 from infra.capabilities.buckets import Buckets
 from infra.capabilities.entrance import Entrance
@@ -18,7 +20,7 @@ from infra.capabilities.ingest_service import IngestService
 from infra.capabilities.keys import Keys
 from infra.capabilities.lambda_code import lambda_code
 from infra.capabilities.network import Network
-from infra.capabilities.outcome import Alerting, Delivery
+from infra.capabilities.outcome import Delivery
 from infra.capabilities.portal import Portal
 from infra.capabilities.store import Store
 from infra.capabilities.tables import Tables
@@ -42,12 +44,12 @@ LOCAL_STACKS: Final = (DATA_STACK, PIPELINE_STACK)
 class DataStack(Stack):
     """Everything that must outlive everything else: keys, buckets, tables."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(
             scope, construct_id, description="FirstRead: keys, buckets, tables", termination_protection=True
         )
         keys = Keys(self, "Keys")
-        buckets = Buckets(self, "Buckets", keys=keys)
+        buckets = Buckets(self, "Buckets", keys=keys, audit_years=config.audit_years)
         tables = Tables(self, "Tables", keys=keys)
         self.store = Store(keys=keys, buckets=buckets, tables=tables)
         _publish(
@@ -57,6 +59,7 @@ class DataStack(Stack):
                 Setting.STUDIES_BUCKET: buckets.studies.bucket_name,
                 Setting.RESULTS_BUCKET: buckets.results.bucket_name,
                 Setting.MODELS_BUCKET: buckets.models.bucket_name,
+                Setting.AUDIT_BUCKET: buckets.audit.bucket_name,
                 Setting.LEDGER_TABLE: tables.ledger.table_name,
                 Setting.INSTANCES_TABLE: tables.instances.table_name,
                 Setting.STUDIES_TABLE: tables.studies.table_name,
@@ -93,10 +96,12 @@ class PipelineStack(Stack):
         super().__init__(scope, construct_id, description="FirstRead: the way of a study")
         code = lambda_code(config.lambda_assets)
         arrivals = Arrivals(self, "Arrivals", store=store, code=code)
-        gathering = Gathering(self, "Gathering", store=store, code=code, config=config)
-        feeds = Feeds(self, "Feeds", store=store, code=code, looks=gathering.quiet_timer.queue, config=config)
         delivery = Delivery(self, "Delivery", store=store, code=code)
         alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
+        gathering = Gathering(
+            self, "Gathering", store=store, code=code, alerts=alerting.looks.queue, config=config
+        )
+        feeds = Feeds(self, "Feeds", store=store, code=code, looks=gathering.quiet_timer.queue, config=config)
         self.analyze: tuple[sqs.IQueue, ...] = (delivery.analyze_urgent.queue, delivery.analyze.queue)
         repairable = {
             "INGEST_URGENT": arrivals.lanes["urgent"],
@@ -115,11 +120,13 @@ class PipelineStack(Stack):
             queues={f"{name}_QUEUE_URL": work.queue for name, work in repairable.items()},
             bus=delivery.bus,
         )
+        AuditExport(self, "AuditExport", store=store, code=code)
         work = {
             **repairable,
             "CLEAN_PIXELS": arrivals.pixels,
             "HINTS": gathering.hints,
             "RESULTS": alerting.results,
+            "ESCALATIONS": alerting.looks,
         }
         self.hints: sqs.IQueue = gathering.hints.queue
         self.watched = Watched(
@@ -192,7 +199,7 @@ class PortalStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, description="FirstRead: portal and ingest service")
         self.entrance = Entrance(self, "Entrance", store=store, network=network, config=config)
-        Portal(self, "Portal", store=store, network=network, entrance=self.entrance)
+        Portal(self, "Portal", store=store, network=network, entrance=self.entrance, config=config)
         ingest = IngestService(
             self, "Ingest", store=store, network=network, entrance=self.entrance, hints=hints
         )

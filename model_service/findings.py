@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.imaging.volume import SourceFrame, Volume
+from firstread.objects.sources import Placing, Sources
 from firstread.result import Code, Finding, Measurement, OperatingPoint, Region
 from firstread.study import Risk
 from model_service.manifest import (
@@ -19,8 +20,7 @@ from model_service.manifest import (
 from model_service.manifest.base import OperatingPoint as MeasuredPoint
 from model_service.objects.identity import uid
 from model_service.objects.said import Remark, Said
-from model_service.objects.sources import Sources
-from model_service.objects.stacks import Placing, Stack, stacks
+from model_service.objects.stacks import Stack, stacks
 from model_service.prediction import Box, Classified, Detected, Segmented
 
 MAX_BOXES = 50

@@ -1,11 +1,22 @@
 """The bundles that this service brings, and what the pipeline is told of them."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from firstread.result import Code
 from firstread.routing import ModelRole, RegisteredModel
-from model_service.manifest import BundleManifest, Recognition, load_manifest
+from model_service.manifest import (
+    BundleManifest,
+    Classification,
+    CodedConcept,
+    Detection,
+    Recognition,
+    Segmentation,
+    load_manifest,
+)
+from model_service.manifest.outputs import ModelOutput
 
 BUNDLES = Path(__file__).parent / "bundles"
 
@@ -33,6 +44,7 @@ def registration(folder: Path, bundle_key: str = "") -> RegisteredModel:
         Where its archive is in the models bucket; "" for a bundle that comes with the program.
     """
     manifest = load_manifest(folder)
+    named = _named(manifest.output)
     return RegisteredModel(
         model_id=model_id(manifest),
         title=manifest.title,
@@ -41,7 +53,27 @@ def registration(folder: Path, bundle_key: str = "") -> RegisteredModel:
         bundle_sha256=digest(folder),
         bundle_key=bundle_key,
         role=ModelRole.AID if isinstance(manifest.output, Recognition) else ModelRole.FINDING,
+        concepts=_codes(concept for concept, _ in named),
+        sites=_codes(site for _, site in named if site is not None),
     )
+
+
+def _named(output: ModelOutput) -> list[tuple[CodedConcept, CodedConcept | None]]:
+    """Return what a model can find, each with its place."""
+    match output:
+        case Classification():
+            return [(each.finding.concept, each.finding.site) for each in output.classes]
+        case Detection():
+            return [(output.finding.concept, output.finding.site)]
+        case Segmentation():
+            return [(each.concept, each.site) for each in output.segments]
+        case Recognition():
+            return []
+
+
+def _codes(concepts: Iterable[CodedConcept]) -> tuple[Code, ...]:
+    codes = (Code(value=each.value, scheme=each.scheme, meaning=each.meaning) for each in concepts)
+    return tuple(dict.fromkeys(codes))
 
 
 def files(folder: Path) -> list[Path]:

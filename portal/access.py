@@ -11,6 +11,7 @@ from firstread.policy import Action, Actor, can
 from firstread.study import Study
 from portal.errors import MissingError, NotAllowedError, NotSignedInError
 from portal.logic.records import resource_of
+from portal.logic.review.overlay import is_kept_back
 from portal.services import Services, services_of
 
 BACKGROUND_HEADER = "X-FirstRead-Background"
@@ -30,6 +31,8 @@ class Access:
         The reader.
     action
         What was allowed.
+    polled
+        Whether a page asks by itself, which is no new look of the reader.
     """
 
     actor: Actor
@@ -37,6 +40,7 @@ class Access:
     services: Services
     found_study: Study | None = None
     found_alert: Alert | None = None
+    polled: bool = False
 
     @property
     def study(self) -> Study:
@@ -44,6 +48,13 @@ class Access:
         if self.found_study is None:
             raise MissingError("no such study")
         return self.found_study
+
+    @property
+    def keeps_back(self) -> bool:
+        """Return whether what models say of the study is to be kept from the reader for now."""
+        services = self.services
+        policy = services.reading.overlay_policy
+        return is_kept_back(policy, self.study, self.actor, services.records.reviews)
 
     @property
     def alert(self) -> Alert:
@@ -61,25 +72,38 @@ def cookie_name(request: Request) -> str:
     return "__Host-firstread-session" if request.url.scheme == "https" else "firstread-session"
 
 
-def actor_of(request: Request) -> Actor | None:
-    """Return who is signed in, or None."""
+def actor_of(request: Request, *, background: bool = False) -> Actor | None:
+    """Return who is signed in, or None.
+
+    Parameters
+    ----------
+    background
+        Whether the request is made by the page itself, and does not count as activity; else a header says so.
+    """
     session_id = request.cookies.get(cookie_name(request))
     if not session_id:
         return None
-    active = BACKGROUND_HEADER not in request.headers
+    active = not background and BACKGROUND_HEADER not in request.headers
     session = services_of(request).sessions.use(session_id, active=active)
     return session.actor if session else None
 
 
-def require(action: Action) -> Callable[[Request], Access]:
+def require(action: Action, *, background: bool = False) -> Callable[[Request], Access]:
     """Return the dependency that lets a request pass if its session may do `action`.
 
     Where the path names a study or an alert, the policy is asked about that study. A study that is not for
     this reader answers like one that does not exist.
+
+    Parameters
+    ----------
+    action
+        What the route does.
+    background
+        Whether only a page by itself asks for the route, so that it never counts as activity of the reader.
     """
 
     def allowed(request: Request) -> Access:
-        actor = actor_of(request)
+        actor = actor_of(request, background=background)
         if actor is None:
             raise NotSignedInError("nobody is signed in")
         services = services_of(request)
@@ -90,7 +114,8 @@ def require(action: Action) -> Callable[[Request], Access]:
                 raise NotAllowedError(decision.reason)
         elif not can(actor, action, resource_of(study)).allowed:
             raise MissingError("no such study")
-        return Access(actor, action, services, study, alert)
+        polled = background or BACKGROUND_HEADER in request.headers
+        return Access(actor, action, services, study, alert, polled)
 
     allowed.required_action = action  # type: ignore[attr-defined]
     return allowed

@@ -1,5 +1,6 @@
 """Answers when something is wrong: a page for people, problem+json for programs (RFC 9457)."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -31,12 +32,14 @@ def wants_page(request: Request) -> bool:
     return not (path.startswith(("/api/", "/dicomweb")) or path.endswith(".png"))
 
 
-def answer(request: Request, status: int, title: str, detail: str = "") -> Response:
-    """Return an error as a page or as problem+json, by who asked."""
+def answer(
+    request: Request, status: int, title: str, detail: str = "", members: Mapping[str, object] | None = None
+) -> Response:
+    """Return an error as a page or as problem+json with further members, by who asked."""
     if wants_page(request):
         context = {"title": title, "detail": detail, "status": status}
         return templates.TemplateResponse(request, "error.html", context, status_code=status)
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    problem = {**(members or {}), "type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(problem, status_code=status, media_type="application/problem+json")
 
 
@@ -46,7 +49,7 @@ def _portal_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotSignedInError) and wants_page(request):
         target = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/sign-in?" + urlencode({"next": target}), status_code=303)
-    return answer(request, error.status, error.title, str(error))
+    return answer(request, error.status, error.title, str(error), error.members)
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -8,17 +8,27 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
+from firstread.policy import Actor, Role
+from firstread.records.audit import VaultAudit
 from firstread.records.tables import bind
 from firstread.storage import Bucket
-from portal import answers
-from portal.api import images, studies
+from firstread.vaults import open_rows
+from portal import answers, dicomweb, ohif
+from portal.api import alerts as alerts_api
+from portal.api import audit as audit_api
+from portal.api import identities, images, reviews, studies
 from portal.api import worklist as worklist_api
-from portal.dicomweb import router as dicomweb
 from portal.errors import LocalSignInRefusedError
 from portal.local_users import LocalUsers, is_loopback, load
 from portal.logic.dicomweb.service import DicomWeb
+from portal.logic.identity import Identities
+from portal.logic.live import Live
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.logic.worklist import Worklist, read_worklist
+from portal.pages import alerts as alerts_page
+from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
 from portal.pages import worklist as worklist_page
 from portal.security import LoopbackOnly, SameOriginWrites, SecurityHeaders
@@ -52,22 +62,39 @@ def create_app(settings: PortalSettings, clock: Callable[[], datetime] = now) ->
     records = Records()
     stored, results = Bucket(settings.studies_bucket), Bucket(settings.results_bucket)
     pictures = Pictures(stored)
+
+    def first_page(role: Role) -> Worklist:
+        return read_worklist(records, Actor("", role), clock(), limits=settings.wait_limits)
+
     app.state.services = Services(
         clock=clock,
         records=records,
         pictures=pictures,
+        studies_bucket=stored,
         results_bucket=results,
-        dicomweb=DicomWeb.make(records, stored, results, pictures, settings, clock),
+        dicomweb=DicomWeb.make(records, stored, results, pictures, settings, settings.overlay_policy),
+        reading=settings,
         users=users,
         sessions=Sessions(clock),
         throttle=SignInThrottle(clock),
+        wait_limits=settings.wait_limits,
+        live=Live(first_page),
+        looks=Looks(records.audit, clock),
+        identities=Identities(lambda: open_rows(settings), VaultAudit()),
+        alerting=settings.alerting,
     )
     answers.install(app)
-    for module in (sign_in, worklist_page, study, worklist_api, studies, images):
+    for module in (sign_in, worklist_page, study, worklist_api, studies, images, reviews):
         app.include_router(module.router)
-    app.include_router(dicomweb)
+    for module in (alerts_page, alerts_api):
+        app.include_router(module.router)
+    for router in dicomweb.ROUTERS:
+        app.include_router(router)
+    for module in (audit_page, audit_api, identities):
+        app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)
     if users is not None:

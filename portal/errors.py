@@ -4,10 +4,18 @@ from firstread.errors import FirstReadError
 
 
 class PortalError(FirstReadError):
-    """Base of the portal's errors; `status` is the HTTP status it answers with."""
+    """Base of the portal's errors; `status` is the HTTP status it answers with.
+
+    `members` are further members of the problem (RFC 9457 3.2); they are for the reader who asked, and are part of no
+    text that is logged.
+    """
 
     status = 500
     title = "Something went wrong"
+
+    def __init__(self, detail: str = "", **members: object) -> None:
+        super().__init__(detail)
+        self.members = members
 
 
 class LocalSignInRefusedError(PortalError):
@@ -39,8 +47,43 @@ class MissingError(PortalError):
     title = "Not found"
 
 
+class NotNowError(PortalError):
+    """What is asked for does not fit the state of things."""
+
+    status = 409
+    title = "Not now"
+
+
+class NotUnderstoodError(PortalError):
+    """What was asked makes no sense; the text says why, and repeats nothing."""
+
+    status = 422
+    title = "Not understood"
+
+
 class CannotRenderError(PortalError):
     """An image whose pixels cannot be shown."""
 
     status = 422
     title = "The image cannot be shown"
+
+
+class ConflictError(PortalError):
+    """Somebody else was faster, or holds it; `reason` says which, the other members who and since when."""
+
+    status = 409
+    title = "Somebody was faster"
+
+
+class RefusedError(PortalError):
+    """A review that does not hold together; the text names no value."""
+
+    status = 422
+    title = "Not understood"
+
+
+class TooLargeError(PortalError):
+    """More than a record can hold."""
+
+    status = 413
+    title = "Too large"

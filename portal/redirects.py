@@ -2,8 +2,18 @@
 
 from urllib.parse import urlsplit
 
+from firstread.policy import Action, Actor, can
+
 HOME = "/"
+AUDIT = "/audit"
 _LONGEST = 512
+
+
+def home_of(actor: Actor) -> str:
+    """Return where somebody's work is: the worklist, or the audit trail for who may see only that."""
+    if can(actor, Action.WORKLIST_VIEW).allowed or not can(actor, Action.AUDIT_VIEW).allowed:
+        return HOME
+    return AUDIT
 
 
 def safe_next(target: str) -> str:

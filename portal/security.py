@@ -7,13 +7,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portal import ohif
 from portal.local_users import is_loopback
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 512 * 1024
+"""A review with drawn outlines is the largest thing that is written here."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
@@ -36,12 +38,14 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                of_ohif = scope["path"].startswith(f"{ohif.PATH}/")
+                policy = ohif.CONTENT_SECURITY_POLICY if of_ohif else CONTENT_SECURITY_POLICY
+                headers["Content-Security-Policy"] = policy
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 # Static files are the program's and the same for everybody; all else is about patients.
-                headers["Cache-Control"] = _keeping(scope["path"])
+                headers["Cache-Control"] = "no-cache" if of_ohif else _keeping(scope["path"])
             await send(message)
 
         await self._app(scope, receive, add)
@@ -54,7 +58,7 @@ def _keeping(path: str) -> str:
 
 
 class SameOriginWrites:
-    """Refuses writes that another site's page sends with our cookie, and bodies larger than a form.
+    """Refuses writes that another site's page sends with our cookie, and bodies larger than a review.
 
     Sec-Fetch-Site where the browser sends it, else Origin against Host; one of the two must be there.
     """

@@ -8,13 +8,20 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
+from firstread.alerting import AlertingPolicy
+from firstread.policy import Action, Actor, can
 from firstread.storage import Bucket
 from portal.assets import asset, is_built
 from portal.local_users import LocalUsers
 from portal.logic.dicomweb.service import DicomWeb
+from portal.logic.identity import Identities
+from portal.logic.limits import WaitLimits
+from portal.logic.live import Live
+from portal.logic.looks import Looks
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
 from portal.sessions import Sessions
+from portal.settings import ReadingSettings
 from portal.throttle import SignInThrottle
 
 _HERE = Path(__file__).parent
@@ -23,6 +30,13 @@ templates = Jinja2Templates(directory=_HERE / "templates")
 """The pages; Jinja2 escapes every value."""
 
 templates.env.globals.update(asset=asset, is_built=is_built)
+
+
+def _may(actor: Actor, action: str) -> bool:
+    return can(actor, Action(action)).allowed
+
+
+templates.env.globals["may"] = _may
 
 STATIC = _HERE / "static"
 
@@ -33,18 +47,33 @@ class Services:
 
     Parameters
     ----------
+    reading
+        How studies are read here.
     users
         Local users, or None where nobody can sign in locally.
+    alerting
+        The site's policy of alerts and communications.
+    wait_limits
+        When a study is overdue.
+    live
+        Who has the worklist open.
     """
 
     clock: Callable[[], datetime]
     records: Records
     pictures: Pictures
+    studies_bucket: Bucket
     results_bucket: Bucket
+    reading: ReadingSettings
     dicomweb: DicomWeb
     users: LocalUsers | None
     sessions: Sessions
     throttle: SignInThrottle
+    wait_limits: WaitLimits
+    live: Live
+    looks: Looks
+    identities: Identities
+    alerting: AlertingPolicy
 
 
 def services_of(request: Request) -> Services:

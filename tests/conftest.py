@@ -1,9 +1,11 @@
 """What every test stands on: no network, and nothing of this machine's AWS settings."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from firstread import queues, refs, storage
@@ -42,6 +44,10 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
     ),
 )
 
+# A loaded machine is slow, not wrong.
+settings.register_profile("firstread", deadline=None)
+settings.load_profile("firstread")
+
 
 def forget() -> None:
     """Forget what a process keeps: its clients and its wiring."""
@@ -52,6 +58,15 @@ def forget() -> None:
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_log_level() -> Iterator[None]:
+    """A command that lowers the voice of the model service does so for its own process, which here is everybody's."""
+    logger = logging.getLogger("model_service")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -172,7 +172,8 @@ def _show_alerts(console: Console, subscriber: Subscriber, ways: Sequence[Way]) 
     received: list[dict[str, Any]] = []
     deadline = time.monotonic() + 20
     while len(received) < expected and time.monotonic() < deadline:
-        received += subscriber.receive(wait_seconds=1)
+        # Further levels may be of alerts of before.
+        received += [each for each in subscriber.receive(wait_seconds=1) if not each["Message"]["level"]]
     for envelope in received:
         shown = {key: envelope[key] for key in ("Type", "Subject", "Message", "Timestamp") if key in envelope}
         console.print(

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
+from firstread.alert import closing_of
 from firstread.clock import from_text, now, to_text
 from firstread.gathering.completeness import Batch, Closing, CompletenessPolicy, Look, Seen, decide
 from firstread.gathering.requests import requests
 from firstread.gathering.summary import gathering, present, single_image
-from firstread.messages import QuietTimer
+from firstread.messages import AlertLook, QuietTimer
 from firstread.order import Order, Priority
 from firstread.queues import MAX_DELAY_SECONDS, Queue
 from firstread.records.batches import BatchRepository, EndedBatch
@@ -24,7 +25,16 @@ from firstread.records.orders import OrderRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.transactions import Addition
 from firstread.routing import Route, route
-from firstread.study import AnalysisStatus, Instance, Outcome, Risk, Study, StudyGathering, StudyVersion
+from firstread.study import (
+    AnalysisStatus,
+    Instance,
+    Outcome,
+    ReviewStatus,
+    Risk,
+    Study,
+    StudyGathering,
+    StudyVersion,
+)
 
 _NOTHING = Look(None, None)
 
@@ -39,6 +49,8 @@ class GatherStudy:
         The records.
     timers
         Queue of delayed looks.
+    alerts
+        Queue of alerts to be looked at, as their study was read elsewhere or withdrawn.
     policy
         When a study counts as complete.
     clock
@@ -54,6 +66,7 @@ class GatherStudy:
     batches: BatchRepository
     orders: OrderRepository
     timers: Queue
+    alerts: Queue
     policy: CompletenessPolicy
     clock: Callable[[], datetime] = now
     closed: Callable[[Study], None] = lambda _study: None
@@ -94,6 +107,10 @@ class GatherStudy:
         # Also where nothing was written: a process that died between the two writes sent no timer.
         if study is not None and look.again is not None:
             self._wake(study, look.again)
+        if study is not None and study.alert_id and closing_of(study) is not None:
+            self.alerts.send(
+                AlertLook(alert_id=study.alert_id, correlation_id=study.gathering.correlation_id)
+            )
         return study
 
     def is_last(self, study_uid: str, last_arrival: str) -> bool:
@@ -258,6 +275,8 @@ def next_version(head: Study, instances: list[Instance], chosen: Route, at: str,
             "models": chosen.models,
             "beside": chosen.beside,
             "not_applicable": chosen.not_applicable,
+            # What was signed stays signed; this version has not been read.
+            "review": ReviewStatus.UNREAD if head.review is ReviewStatus.SIGNED else head.review,
         }
     )
 

@@ -8,6 +8,7 @@ from firstread.arrival import PREFIX, Lane
 from firstread.study import Instance, InstanceFacts, InstanceState, StudyGathering, mark_of
 
 _URGENT = f"{PREFIX}{Lane.URGENT.value}/"
+_BULK = f"{PREFIX}{Lane.BULK.value}/"
 _MOST_ORDERS = 100
 """Orders of one study that are followed; the record of a study has its limit."""
 _Fact = TypeVar("_Fact")
@@ -91,6 +92,8 @@ def gathering(study_uid: str, instances: Iterable[Instance]) -> StudyGathering:
         study_date=next((fact.study_date for fact in facts if fact.study_date), ""),
         stat=any(fact.stat for fact in facts)
         or any(each.object_key.startswith(_URGENT) for each in everything),
+        # The first images of a live study never come in bulk (`firstread.arrival.lane_of`).
+        is_live=not all(each.object_key.startswith(_BULK) for each in everything),
     )
 
 

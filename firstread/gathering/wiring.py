@@ -4,6 +4,7 @@ from firstread.correlation import correlated
 from firstread.environment import (
     BatchesSettings,
     CompletenessSettings,
+    EscalationsQueueSettings,
     InstancesSettings,
     LedgerSettings,
     ModelsSettings,
@@ -33,6 +34,7 @@ class GatheringSettings(
     BatchesSettings,
     OrdersSettings,
     CompletenessSettings,
+    EscalationsQueueSettings,
 ):
     """What a `GatherStudy` is made of."""
 
@@ -48,6 +50,7 @@ def open_gathering(settings: GatheringSettings) -> GatherStudy:
         batches=BatchRepository(),
         orders=OrderRepository(),
         timers=Queue(settings.quiet_timer_queue_url),
+        alerts=Queue(settings.escalations_queue_url),
         policy=settings.completeness,
         closed=_closed,
     )

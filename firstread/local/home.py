@@ -98,6 +98,11 @@ class Home:
         return self.path / "users.json"
 
     @property
+    def ohif(self) -> Path:
+        """Return where OHIF is, if it was fetched."""
+        return self.path / "ohif"
+
+    @property
     def unclean(self) -> Path:
         """Return the mark that exists while the engine runs; found without an engine, it was killed."""
         return self.path / "engine.running"

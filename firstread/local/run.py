@@ -32,7 +32,7 @@ from firstread.local.home import (
 from firstread.local.processes import Component
 from firstread.local.sources import prepare_sources
 from firstread.local.stacks import Deployer
-from firstread.local.template import templates
+from firstread.local.template import ALERTING, templates
 from firstread.operations.dead_letters import LINES
 from firstread.policy import Actor, Role
 
@@ -284,9 +284,14 @@ def _settings(home: Home, ports: Ports, outputs: dict[str, str]) -> dict[str, st
         **engine_credentials(ports),
         **found,
         "FIRSTREAD_REFERENCE_KEY_FILE": str(home.reference_key),
+        "FIRSTREAD_VAULT": "sqlite",
+        "FIRSTREAD_VAULT_PATH": str(home.vault),
+        "FIRSTREAD_VAULT_KEY_FILE": str(home.vault_key),
+        "FIRSTREAD_ALERTING": json.dumps(ALERTING),
         "FIRSTREAD_PORTAL_HOST": "127.0.0.1",
         "FIRSTREAD_PORTAL_PORT": str(ports.portal),
         "FIRSTREAD_LOCAL_USERS_FILE": str(home.users),
+        "FIRSTREAD_OHIF_DIR": str(home.ohif) if home.ohif.is_dir() else "",
         "FIRSTREAD_INGEST_HOST": "127.0.0.1",
         "FIRSTREAD_INGEST_PORT": str(ports.ingest),
         "FIRSTREAD_INGEST_URL": ingest_url(ports),

@@ -18,6 +18,19 @@ COMPLETENESS = {
     "max_seconds": 120,
 }
 """When a study counts as complete in a local run: somebody is watching."""
+ALERTING = {
+    "plans": {
+        "*": {
+            "working": [
+                {"group": "reading-room", "within_minutes": 2},
+                {"group": "on-call", "within_minutes": 2},
+                {"group": "supervisor", "within_minutes": 5},
+            ]
+        }
+    },
+    "repeat_last": 1,
+}
+"""Whom an alert calls in a local run: soon enough that somebody who watches sees it."""
 _TIMES_SMALLER = 50
 
 
@@ -88,6 +101,7 @@ def _overridden(body: dict[str, Any], home: Home, ports: Ports) -> dict[str, Any
         "FIRSTREAD_VAULT_PATH": str(home.vault),
         "FIRSTREAD_VAULT_KEY_FILE": str(home.vault_key),
         "FIRSTREAD_COMPLETENESS": json.dumps(COMPLETENESS),
+        "FIRSTREAD_ALERTING": json.dumps(ALERTING),
         "FIRSTREAD_PORTAL_URL": portal_url(ports),
     }
     _run_images_from_here(body)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from firstread.delivery import Delivery
 from firstread.errors import NotFoundError
 from firstread.messages import (
+    AlertLook,
     AnalyzeRequest,
     BatchEnded,
     CleanPixelsRequest,
@@ -72,6 +73,7 @@ LINES = (
     Line("analyze urgent", AnalyzeRequest, "ANALYZE_URGENT"),
     Line("analyze", AnalyzeRequest, "ANALYZE"),
     Line("results", ResultRecordedEvent, "RESULTS"),
+    Line("escalations", AlertLook, "ESCALATIONS"),
 )
 """In the order of the way of a study."""
 

@@ -146,9 +146,13 @@ class Tracer:
         for alert in self.alerts.of_study(study_uid):
             yield Step(alert.created_at, "alert created", f"{alert.alert_id}: {alert.risk.value}")
             yield Step(alert.delivered_at, "alert delivered", alert.alert_id)
+            for call in alert.calls[1:]:
+                yield Step(call.at, "alert escalated", f"{alert.alert_id}: level {call.level}, {call.group}")
             yield Step(
                 alert.acknowledged_at, "alert acknowledged", f"{alert.alert_id} by {alert.acknowledged_by}"
             )
+            if alert.closing is not None:
+                yield Step(alert.closed_at, "alert closed", f"{alert.alert_id}: {alert.closing.value}")
         for event in self.audit.of(f"study#{study_uid}"):
             yield Step(str(event.get("at", "")), "audit", f"{event.get('action')} by {event.get('actor')}")
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from firstread.audit.export import Exports
 from firstread.delivery import DeliverySettings, open_delivery
 from firstread.environment import (
     AlertsSettings,
+    AuditBucketSettings,
     AuditSettings,
     BatchesSettings,
     IncomingSettings,
@@ -20,6 +22,7 @@ from firstread.environment import (
     StudiesSettings,
 )
 from firstread.operations.arrivals import Lanes, open_lanes
+from firstread.operations.auditing import Auditing
 from firstread.operations.dead_letters import DeadLetterOffice
 from firstread.operations.ledger import Ledger
 from firstread.operations.models import Models
@@ -39,7 +42,7 @@ from firstread.records.quarantine import QuarantineRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.records.sweeping import Arrivals, Waiting
-from firstread.storage import Inventory
+from firstread.storage import Bucket, Inventory
 
 
 class OperationsSettings(
@@ -52,6 +55,7 @@ class OperationsSettings(
     AlertsSettings,
     BatchesSettings,
     AuditSettings,
+    AuditBucketSettings,
     ModelsSettings,
     IngestQueuesSettings,
     QuietTimerSettings,
@@ -142,6 +146,12 @@ class Operations:
     def models(self) -> Models:
         """Return what decides which models are used."""
         return Models(operator=self.operator, models=ModelRepository(), trail=AuditTrail())
+
+    @property
+    def auditing(self) -> Auditing:
+        """Return what looks into the audit trail."""
+        trail = AuditTrail()
+        return Auditing(self.operator, trail, Exports(trail, Bucket(self.settings.audit_bucket)))
 
     @property
     def _lanes(self) -> Lanes:

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from pynamodb.pagination import ResultIterator
 from pynamodb.transactions import TransactWrite
 
 from firstread.errors import TransientError
@@ -14,8 +17,10 @@ from firstread.records.transactions import Addition, ConditionFailedError, commi
 
 Detail = str | int | bool
 _Done = TypeVar("_Done")
-_TRIES = 12
-_FIRST = "0" * 64  # what the first event of a subject names as the one before it
+_TRIES = 16
+_MOST = 999_999_999  # numbers begin with 0, whatever else has ever been in the table does not
+FIRST = "0" * 64
+"""What the first event of a subject names as the one before it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,78 @@ class AuditEvent:
             "at": self.at,
         }
         return {**self.details, **said}
+
+
+class Place(NamedTuple):
+    """Where an event is among others, to go on behind it."""
+
+    at: str
+    subject: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event as it is written down.
+
+    Parameters
+    ----------
+    subject, number
+        Its key: the number of the event on its subject, 1 first.
+    digest
+        Its own, which the next event names.
+    body
+        Everything that the digest is over, besides subject and number.
+    listed
+        Day, actor and time as the indexes have them; they repeat the body.
+    """
+
+    subject: str
+    number: int
+    digest: str
+    body: Mapping[str, Detail]
+    listed: tuple[str, str, str]
+
+    @property
+    def at(self) -> str:
+        """Return when it happened (`firstread.clock` text)."""
+        return self._said("at")
+
+    @property
+    def actor(self) -> str:
+        """Return who did it."""
+        return self._said("actor")
+
+    @property
+    def role(self) -> str:
+        """Return as what."""
+        return self._said("role")
+
+    @property
+    def action(self) -> str:
+        """Return what was done."""
+        return self._said("action")
+
+    @property
+    def previous(self) -> str:
+        """Return the digest of the event before it on the same subject."""
+        return self._said("previous")
+
+    @property
+    def place(self) -> Place:
+        """Return where it is."""
+        return Place(self.at, self.subject, self.number)
+
+    @property
+    def details(self) -> dict[str, Detail]:
+        """Return what else is to be known."""
+        return {name: value for name, value in self.body.items() if name not in _SAID}
+
+    def _said(self, name: str) -> str:
+        return str(self.body.get(name, ""))
+
+
+_SAID = frozenset({"action", "actor", "role", "at", "number", "previous"})
 
 
 def digest_of(subject: str, number: int, previous: str, body: Mapping[str, object]) -> str:
@@ -97,13 +174,14 @@ class AuditTrail:
             If others kept writing events on the subject.
         """
         entry = audited(event)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             number, _ = _tail(event.subject)
             try:
                 return act(entry)
             except ConditionFailedError:
                 if _tail(event.subject)[0] == number:
                     raise
+            time.sleep(random.uniform(0.0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, not a secret
         raise TransientError("others kept writing about the same subject")
 
     def record(self, event: AuditEvent) -> None:
@@ -112,19 +190,67 @@ class AuditTrail:
 
     def of(self, subject: str) -> list[dict[str, Detail]]:
         """Return the events about a subject, oldest first."""
-        rows = AuditRow.query(subject, AuditRow.event_id.startswith("0"), consistent_read=True)
-        return [dict(row.body) for row in rows]
+        return [dict(entry.body) for entry in self.entries(subject)]
+
+    def entries(self, subject: str, first: int = 1, last: int = _MOST) -> Iterator[Entry]:
+        """Yield what is written down about a subject, oldest first.
+
+        Parameters
+        ----------
+        subject
+            The subject.
+        first, last
+            Numbers of the first and the last event that is asked for.
+        """
+        numbers = AuditRow.event_id.between(_event_id(first), _event_id(last))
+        yield from map(_entry, AuditRow.query(subject, numbers, consistent_read=True))
+
+    def newest(self, subject: str, before: Place | None = None) -> Iterator[Entry]:
+        """Yield what is written down about a subject, newest first; those behind a place, where one is given."""
+        last = _MOST if before is None else before.number - 1
+        numbers = AuditRow.event_id.between(_event_id(1), _event_id(max(1, last)))
+        if last:
+            yield from map(
+                _entry, AuditRow.query(subject, numbers, consistent_read=True, scan_index_forward=False)
+            )
+
+    def of_day(self, day: str, before: Place | None = None, *, oldest_first: bool = False) -> Iterator[Entry]:
+        """Yield the events of a day (UTC), newest first; those behind a place, where one is given.
+
+        From an index, which is some moments late.
+        """
+        start = {"day": {"S": day}, **_key(before)} if before else None
+        rows = AuditRow.by_day.query(day, last_evaluated_key=start, scan_index_forward=oldest_first)
+        yield from _known(rows)
+
+    def by(self, actor: str, day: str = "", before: Place | None = None) -> Iterator[Entry]:
+        """Yield what somebody did, on a day or ever, newest first; those behind a place, where one is given.
+
+        From an index, which is some moments late.
+        """
+        start = {"actor": {"S": actor}, **_key(before)} if before else None
+        rows = AuditRow.by_actor.query(
+            actor,
+            AuditRow.at.startswith(day) if day else None,
+            last_evaluated_key=start,
+            scan_index_forward=False,
+        )
+        yield from _known(rows)
 
 
 class VaultAudit:
     """Where the identity vault writes down who asked it what (`firstread.deid.vault.audit.AuditSink`)."""
 
     def record(self, event: Mapping[str, str | bool]) -> None:
-        """Append an event about the identity vault."""
+        """Append an event about the identity vault.
+
+        Whose a study is, is looked up as part of reading it, so that is an event of the study.
+        """
         said = dict(event)
+        kind = "study" if "patient" in said else "identity"
         AuditTrail().record(
             AuditEvent(
-                subject=f"identity#{said.pop('subject')}",
+                subject=f"{kind}#{said.pop('subject')}",
                 action=str(said.pop("action")),
                 actor=str(said.pop("actor")),
                 role=str(said.pop("role")),
@@ -136,22 +262,47 @@ class VaultAudit:
 
 def _tail(subject: str) -> tuple[int, str]:
     """Return number and digest of the last event on a subject."""
-    # Numbered events begin with 0 until there are ten thousand million of them.
-    rows = AuditRow.query(
-        subject, AuditRow.event_id.startswith("0"), consistent_read=True, scan_index_forward=False, limit=1
-    )
+    numbers = AuditRow.event_id.between(_event_id(1), _event_id(_MOST))
+    rows = AuditRow.query(subject, numbers, consistent_read=True, scan_index_forward=False, limit=1)
     last = next(iter(rows), None)
-    return (int(last.event_id), str(last.digest)) if last is not None else (0, _FIRST)
+    return (int(last.event_id), str(last.digest)) if last is not None else (0, FIRST)
 
 
 def _row(event: AuditEvent, number: int, previous: str) -> AuditRow:
     body: dict[str, Any] = {**event.body(), "number": number, "previous": previous}
     return AuditRow(
         subject=event.subject,
-        event_id=f"{number:010d}",
+        event_id=_event_id(number),
         day=event.at[:10],
         actor=event.actor,
         at=event.at,
         digest=digest_of(event.subject, number, previous, body),
         body=body,
     )
+
+
+def _event_id(number: int) -> str:
+    return f"{number:010d}"
+
+
+def _entry(row: AuditRow) -> Entry:
+    return Entry(
+        subject=row.subject,
+        number=int(row.event_id),
+        digest=row.digest or "",
+        body=dict(row.body),
+        listed=(row.day or "", row.actor or "", row.at or ""),
+    )
+
+
+def _known(rows: ResultIterator[AuditRow]) -> Iterator[Entry]:
+    return (_entry(row) for row in rows if row.event_id.isdecimal())
+
+
+def _key(place: Place) -> dict[str, dict[str, str]]:
+    """Return the key of an event as far as the indexes agree."""
+    return {
+        "at": {"S": place.at},
+        "subject": {"S": place.subject},
+        "event_id": {"S": _event_id(place.number)},
+    }

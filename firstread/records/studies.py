@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from pynamodb.transactions import TransactWrite
 
@@ -11,13 +12,17 @@ from firstread.order import Priority
 from firstread.records import outbox
 from firstread.records.tables import StudyRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit
-from firstread.study import Study, StudyVersion
+from firstread.study import Risk, Study, StudyVersion
 
 OPEN = "open"
 CLOSED = "closed"
 """Worklist of studies that were read elsewhere."""
 SIGNED = "signed"
 """Worklist of studies whose version was signed here."""
+URGENT_BAND = "00"
+"""Band of the studies that are STAT or at high risk."""
+DONE_BAND = "done"
+"""The one band of each list that is not open."""
 SHARDS = 8
 """Of the index of studies that wait: one partition would be hot."""
 LISTED = "study"
@@ -25,12 +30,38 @@ LISTED = "study"
 _UNDATED = "00000000"  # sorts as the oldest
 _HEAD = "head"
 _TRIES = 8
+# Parsing the attributes that only keys and conditions need would take most of the time of a page.
+_BODY = ["body"]
+_AFTER_SEPARATOR = chr(ord("#") + 1)
+
+
+class Position(NamedTuple):
+    """Where a reader of a list is: the moment (`moment_of`) and UID of the last study that was looked at."""
+
+    moment: str = ""
+    study_uid: str = ""
+
+
+START = Position()
+
+
+def band_of(risk: Risk, priority: Priority) -> str:
+    """Return the band of the open list: `URGENT_BAND`, else the orders of risk and priority, such as ``12``."""
+    if priority is Priority.STAT or risk is Risk.HIGH:
+        return URGENT_BAND
+    return f"{risk.order}{priority.order}"
+
+
+def moment_of(study: Study) -> str:
+    """Return what a study is sorted by within its band: since when it waits, or when it was done with."""
+    if study.is_signed:
+        return study.signed_at
+    return study.read_elsewhere_at if study.is_closed else study.gathering.first_arrival
 
 
 def _rank(study: Study) -> str:
-    # Ascending: STAT and the highest risk first, then the longest wait (design.md §2.8; overdue comes later).
-    order = 0 if study.priority is Priority.STAT else study.risk.order
-    return f"{order}#{study.gathering.first_arrival}#{study.study_uid}"
+    band = band_of(study.risk, study.priority) if _list_of(study) == OPEN else DONE_BAND
+    return f"{band}#{moment_of(study)}#{study.study_uid}"
 
 
 def _list_of(study: Study) -> str:
@@ -140,9 +171,39 @@ class StudyRepository:
         return StudyVersion.model_validate(row.body)
 
     def worklist(self, limit: int = 200, which: str = OPEN) -> list[Study]:
-        """Return studies: highest risk first, then longest wait; the open ones, or those that were read elsewhere."""
+        """Return the first studies of a list by band, and in each band by moment."""
         rows: Iterator[StudyRow] = StudyRow.by_worklist.query(which, limit=limit)
         return [Study.model_validate(row.body) for row in rows]
+
+    def waiting(self, band: str, size: int, after: Position = START, *, since: str = "") -> Iterator[Study]:
+        """Return the open studies of a band, longest wait first.
+
+        Parameters
+        ----------
+        band
+            From `band_of`.
+        size
+            How many rows to read at a time; the next ones are read when they are asked for.
+        after
+            Only what comes after this position.
+        since
+            Only what arrived at that moment or later (`firstread.clock` text); "" for all.
+        """
+        moment, study_uid = after
+        # A blank sorts before all that follows a UID in a longer one: the first rank after that of the position.
+        low = max(f"{band}#{since}", f"{band}#{moment}#{study_uid} " if study_uid else "")
+        within = StudyRow.rank.between(low, f"{band}{_AFTER_SEPARATOR}")
+        rows = StudyRow.by_worklist.query(OPEN, within, page_size=size, attributes_to_get=_BODY)
+        return (Study.model_validate(row.body) for row in rows)
+
+    def done(self, which: str, size: int, after: Position = START) -> Iterator[Study]:
+        """Return the studies of a list that is not open, those that were last done with first; see `waiting`."""
+        moment, study_uid = after
+        below = StudyRow.rank < f"{DONE_BAND}#{moment}#{study_uid}" if study_uid else None
+        rows = StudyRow.by_worklist.query(
+            which, below, scan_index_forward=False, page_size=size, attributes_to_get=_BODY
+        )
+        return (Study.model_validate(row.body) for row in rows)
 
 
 def _version_item(version: int) -> str:

@@ -184,6 +184,7 @@ class AlertRow(Model):
     created_day = UnicodeAttribute(null=True)
     open = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
+    revision = NumberAttribute(default=0)
     body = JSONAttribute()
 
 

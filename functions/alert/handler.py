@@ -6,19 +6,21 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
 from firstread.environment import (
-    AlertsSettings,
+    AuditSettings,
     InstancesSettings,
     ModelsSettings,
+    NoticesSettings,
     OutboxSettings,
     ResultsSettings,
+    SchedulesSettings,
     StudiesSettings,
 )
 from firstread.handling import Event, batch, logger, meter
 from firstread.messages import ResultRecordedEvent
-from firstread.metrics import Stage
+from firstread.metrics import Metric, Stage
+from firstread.notices import Notices
 from firstread.queues import Topic
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
@@ -26,16 +28,21 @@ from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
+from firstread.schedules import Schedules
 from functions.alert.logic import RankAndAlert
 
 
 class Settings(
-    StudiesSettings, ResultsSettings, AlertsSettings, InstancesSettings, ModelsSettings, OutboxSettings
+    StudiesSettings,
+    ResultsSettings,
+    InstancesSettings,
+    ModelsSettings,
+    OutboxSettings,
+    AuditSettings,
+    NoticesSettings,
+    SchedulesSettings,
 ):
     """The environment of `alert`."""
-
-    alert_topic_arn: str = Field(description="Topic that alert notices are published to.")
-    portal_url: str = Field(description="Root of the portal that notices link to.")
 
 
 @lru_cache(maxsize=1)
@@ -49,8 +56,15 @@ def bootstrap() -> RankAndAlert:
         alerts=AlertRepository(),
         instances=InstanceRepository(),
         models=ModelRepository(),
-        topic=Topic(settings.alert_topic_arn),
-        portal_url=settings.portal_url.rstrip("/"),
+        notices=Notices(Topic(settings.alert_topic_arn), settings.portal_url.rstrip("/")),
+        deadlines=Schedules(
+            settings.escalation_schedule_group,
+            settings.escalations_queue_arn,
+            settings.escalations_dlq_arn,
+            settings.escalation_schedule_role_arn,
+        ),
+        policy=settings.alerting,
+        created=lambda _alert: meter.add(Metric.ALERTS_CREATED),
     )
 
 

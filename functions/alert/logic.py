@@ -2,28 +2,34 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from firstread.alert import Alert, AlertState
+from firstread.alert import Alert, AlertState, Call, Closing, closing_of, covered, high_findings
+from firstread.alerting import AlertingPolicy, patient_class_of
 from firstread.clock import now, to_text
+from firstread.errors import TransientError
 from firstread.gathering.requests import requests
 from firstread.gathering.summary import present
-from firstread.messages import AlertNotice, ResultRecorded
-from firstread.queues import Topic
+from firstread.messages import AlertLook, ResultRecorded
+from firstread.notices import Notices
+from firstread.policy import Actor, Role
 from firstread.recognition import completed, recognised
-from firstread.records.alerts import AlertRepository, new_alert
+from firstread.records.alerts import AlertRepository, creation, new_alert
+from firstread.records.audit import audited
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.outbox import posted
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.records.transactions import Addition
+from firstread.records.transactions import Addition, ConditionFailedError
 from firstread.result import Result, ResultStatus
 from firstread.routing import RegisteredModel, route
+from firstread.schedules import Schedules
 from firstread.study import AnalysisStatus, Instance, Risk, Study
 
-_SUBJECT = "FirstRead: a study needs to be read first"
+_ACTOR = Actor("alert", Role.SERVICE)
+_TRIES = 5
 
 
 def ranked(study: Study, results: Sequence[Result]) -> Study:
@@ -96,11 +102,30 @@ def widened(
     )
 
 
-def alert_for(study: Study, results: Sequence[Result], at: str) -> Alert | None:
-    """Return the alert a study needs, or None; only recent studies alert (design.md §2.7)."""
-    high = [result for result in results if result.risk is Risk.HIGH and not result.beside]
-    if not high or study.alert_id or not study.gathering.is_recent:
+def alert_for(
+    study: Study, results: Sequence[Result], last: Alert | None, policy: AlertingPolicy, at: datetime
+) -> Alert | None:
+    """Return the new alert that a study needs, or None.
+
+    Parameters
+    ----------
+    study
+        The head; `results` are those on its current version.
+    last
+        The study's last alert. While it is open it also stands for what is new; afterwards only findings that it did
+        not call for make another alert.
+    policy
+        Which studies alert at all.
+    at
+        The present moment.
+    """
+    found = high_findings(results)
+    if not found or closing_of(study) is not None or not policy.may_alert(study, at):
         return None
+    known = covered(last)
+    if (last is not None and last.is_open) or found <= known:
+        return None
+    high = [result for result in results if high_findings([result]) - known]
     first = min(high, key=lambda result: result.model_id)
     return Alert(
         alert_id=uuid.uuid4().hex,
@@ -110,7 +135,10 @@ def alert_for(study: Study, results: Sequence[Result], at: str) -> Alert | None:
         model_id=first.model_id,
         simulated=study.gathering.simulated,
         state=AlertState.CREATED,
-        created_at=at,
+        created_at=to_text(at),
+        version=study.version,
+        findings=tuple(sorted(found | known)),
+        patient_class=patient_class_of(study.patient_class).value,
     )
 
 
@@ -122,10 +150,14 @@ class RankAndAlert:
     ----------
     studies, results, alerts, instances, models
         The records.
-    topic
-        Where notices are published.
-    portal_url
-        Root of the portal, without a slash at the end.
+    notices
+        Calls people.
+    deadlines
+        Where looks at alerts are scheduled.
+    policy
+        When, whom and how an alert calls.
+    created
+        Told of an alert that was created.
     clock
         The present moment.
     """
@@ -135,8 +167,10 @@ class RankAndAlert:
     alerts: AlertRepository
     instances: InstanceRepository
     models: ModelRepository
-    topic: Topic
-    portal_url: str
+    notices: Notices
+    deadlines: Schedules
+    policy: AlertingPolicy = field(default_factory=AlertingPolicy)
+    created: Callable[[Alert], None] = lambda _alert: None
     clock: Callable[[], datetime] = now
 
     def result(self, event: ResultRecorded) -> Alert | None:
@@ -146,9 +180,31 @@ class RankAndAlert:
         -------
         Alert or None
             The alert whose notice was published because of this event.
-        """
-        alert: Alert | None = None
 
+        Raises
+        ------
+        TransientError
+            If others kept changing the study or writing about it.
+        """
+        self._rank(event)
+        study = self.studies.get(event.study_uid)
+        if study is None or not study.alert_id:
+            return None
+        if study.version == event.version:
+            self._follow(study)
+        return self._deliver(study, event.correlation_id)
+
+    def _rank(self, event: ResultRecorded) -> None:
+        for _ in range(_TRIES):
+            try:
+                self._ranked(event)
+            except ConditionFailedError:
+                continue  # somebody else wrote about the study in its audit trail
+            return
+        raise TransientError("others kept writing about the study")
+
+    def _ranked(self, event: ResultRecorded) -> None:
+        alert: Alert | None = None
         before: set[str] = set()
 
         def decide(study: Study | None) -> Study | None:
@@ -160,19 +216,20 @@ class RankAndAlert:
             # After the study: whoever overtakes this look has changed the study, and the write fails.
             results = self.results.of_version(event.study_uid, event.version)
             changed = ranked(self._widened(study, results), results)
-            alert = alert_for(changed, results, to_text(self.clock()))
+            last = self.alerts.get(study.alert_id) if study.alert_id else None
+            alert = alert_for(changed, results, last, self.policy, self.clock())
             if alert is not None:
                 changed = changed.model_copy(update={"alert_id": alert.alert_id})
             return None if changed == study else changed
 
         def also(changed: Study) -> list[Addition]:
             more = set(changed.models) | set(changed.beside)
-            asked = posted(requests(changed, sorted(more - before))) if more - before else None
-            return [each for each in (asked, new_alert(alert) if alert else None) if each is not None]
+            found = [posted(requests(changed, sorted(more - before)))] if more - before else []
+            return found + ([new_alert(alert), audited(creation(alert, _ACTOR))] if alert else [])
 
-        self.studies.change(event.study_uid, decide, also=also)
-        study = self.studies.get(event.study_uid)
-        return self._publish(study.alert_id, event.correlation_id) if study and study.alert_id else None
+        written = self.studies.change(event.study_uid, decide, also=also)
+        if written is not None and alert is not None:
+            self.created(alert)
 
     def _widened(self, study: Study, results: Sequence[Result]) -> Study:
         if not recognised(results):
@@ -185,21 +242,34 @@ class RankAndAlert:
         ]
         return widened(study, results, self.models.all(), found)
 
-    def _publish(self, alert_id: str, correlation_id: str) -> Alert | None:
-        """Publish an alert that nobody was told of; at least once, and never for one further along."""
-        alert = self.alerts.get(alert_id)
+    def _follow(self, study: Study) -> None:
+        """Let the study's alert follow its newest version: stand for what is new, or be retired."""
+        alert = self.alerts.get(study.alert_id)
+        if alert is None or alert.state is AlertState.CLOSED:
+            return
+        at = to_text(self.clock())
+        found = high_findings(self.results.of_version(study.study_uid, study.version))
+        if found and alert.is_open:
+            self.alerts.inherit(alert.alert_id, study.version, found, _ACTOR, at)
+        elif not found and study.version > alert.version and study.risk is not Risk.HIGH:
+            # High risk stands for as long as an answer is awaited: see `ranked`.
+            self.alerts.close(alert.alert_id, Closing.RETIRED, _ACTOR, at)
+
+    def _deliver(self, study: Study, correlation_id: str) -> Alert | None:
+        """Call the first level of an alert that nobody was told of; at least once, and never for one further along.
+
+        Every later level gets its deadline now: the loss of one must not silence those after it.
+        """
+        alert = self.alerts.get(study.alert_id)
         if alert is None or alert.state is not AlertState.CREATED:
             return None
-        notice = AlertNotice(
-            alert_id=alert.alert_id,
-            risk=alert.risk.value,
-            model=alert.model_id,
-            simulated=alert.simulated,
-            link=f"{self.portal_url}/alerts/{alert.alert_id}",
-            correlation_id=correlation_id,
-        )
-        subject = f"[SIMULATED] {_SUBJECT}" if alert.simulated else _SUBJECT
-        self.topic.publish(notice, subject)
-        delivered_at = to_text(self.clock())
-        self.alerts.mark_delivered(alert, delivered_at)
-        return alert.model_copy(update={"delivered_at": delivered_at})
+        at = self.clock()
+        urgency = patient_class_of(study.patient_class)
+        first, *later = self.policy.calls(urgency, at)
+        self.notices.call(alert, first.group, first.level, correlation_id)
+        for each in later:
+            look = AlertLook(alert_id=alert.alert_id, level=each.level, correlation_id=correlation_id)
+            self.deadlines.once(f"{alert.alert_id}-{each.level}", each.at, look)
+        call = Call(level=first.level, group=first.group, at=to_text(self.clock()))
+        due_at = to_text(self.policy.deadline(urgency, at))
+        return self.alerts.deliver(alert.alert_id, call, due_at, _ACTOR)

@@ -64,10 +64,10 @@ def read_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "", listin
     _accept_all_objects(role, bucket, below)
 
 
-def write_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
-    """Allow to write objects, in one piece or in parts; not to delete any."""
-    _allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("*")])
-    _accept_all_objects(role, bucket)
+def write_objects(role: iam.IRole, bucket: s3.IBucket, *, below: str = "") -> None:
+    """Allow to write objects below a prefix, in one piece or in parts; not to delete any."""
+    _allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects(f"{below}*")])
+    _accept_all_objects(role, bucket, below)
 
 
 def put_objects_only(role: iam.IRole, bucket: s3.IBucket, key: kms.IKey, *, below: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from infra.guard import HIPAA, acknowledge
 
 _KEEP_SUPERSEDED_DAYS = 90
 _KEEP_ACCESS_LOGS_DAYS = 400
+_YEAR_DAYS = 366
 
 
 class Buckets(Construct):
@@ -20,9 +21,11 @@ class Buckets(Construct):
     ----------
     keys
         The incoming bucket has a key of its own, so that reading it is a right of its own.
+    audit_years
+        How long nobody can delete an export of the audit trail.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, keys: Keys) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, keys: Keys, audit_years: int) -> None:
         super().__init__(scope, construct_id)
         self.access_logs = self._access_logs()
         # Nothing incoming expires by lifecycle: a quarantined object may be the only copy there is.
@@ -30,6 +33,10 @@ class Buckets(Construct):
         self.studies = self._bucket("Studies", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         self.results = self._bucket("Results", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
         self.models = self._bucket("Models", key=keys.data, keep_superseded_days=_KEEP_SUPERSEDED_DAYS)
+        self.audit = self._bucket(
+            "Audit", key=keys.data, keep_superseded_days=None, locked=Duration.days(audit_years * _YEAR_DAYS)
+        )
+        _keep(self.audit)
         _announce_objects(self.incoming)
         acknowledge(
             self,
@@ -38,7 +45,9 @@ class Buckets(Construct):
             pack=HIPAA,
         )
 
-    def _bucket(self, name: str, *, key: kms.Key, keep_superseded_days: int | None) -> s3.Bucket:
+    def _bucket(
+        self, name: str, *, key: kms.Key, keep_superseded_days: int | None, locked: Duration | None = None
+    ) -> s3.Bucket:
         superseded = None if keep_superseded_days is None else Duration.days(keep_superseded_days)
         return s3.Bucket(
             self,
@@ -53,6 +62,8 @@ class Buckets(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix=f"s3/{name.lower()}/",
+            # Compliance mode: not even the account's root user deletes an object or shortens its time.
+            object_lock_default_retention=s3.ObjectLockRetention.compliance(locked) if locked else None,
             removal_policy=RemovalPolicy.RETAIN,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -100,6 +111,19 @@ class Buckets(Construct):
             )
         )
         return bucket
+
+
+def _keep(bucket: s3.Bucket) -> None:
+    """Refuse deletions to everybody: the lock keeps the bytes, but a delete marker would hide them."""
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="NobodyDeletes",
+            effect=iam.Effect.DENY,
+            actions=["s3:DeleteObject", "s3:DeleteObjectVersion"],
+            principals=[iam.AnyPrincipal()],
+            resources=[bucket.arn_for_objects("*")],
+        )
+    )
 
 
 def _announce_objects(bucket: s3.Bucket) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.capabilities.access import READ, WRITE, send_messages, use_table
@@ -22,6 +23,11 @@ class Gathering(Construct):
 
     Three functions look at a study, each when something else happened, and all may do the same with it.
 
+    Parameters
+    ----------
+    alerts
+        Queue of alerts to be looked at, once their study was read elsewhere or withdrawn.
+
     Attributes
     ----------
     quiet_timer
@@ -33,10 +39,17 @@ class Gathering(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code, config: Config
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        code: lambda_.Code,
+        alerts: sqs.IQueue,
+        config: Config,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._store, self._code = store, code
+        self._store, self._code, self._alerts = store, code, alerts
         key = store.keys.data
         self.quiet_timer = WorkQueue(self, "QuietTimer", key=key, visibility=_SMALL.visibility)
         self.hints = WorkQueue(self, "Hints", key=key, visibility=_SMALL.visibility)
@@ -51,6 +64,7 @@ class Gathering(Construct):
             "BATCHES_TABLE": tables.batches.table_name,
             "ORDERS_TABLE": tables.orders.table_name,
             "QUIET_TIMER_QUEUE_URL": self.quiet_timer.queue.queue_url,
+            "ESCALATIONS_QUEUE_URL": alerts.queue_url,
             "COMPLETENESS": config.completeness_json,
         }
         stream_to_function(
@@ -83,4 +97,5 @@ class Gathering(Construct):
             use_table(function.role, table, *READ, *WRITE)
         use_table(function.role, tables.outbox, *WRITE)
         send_messages(function.role, self.quiet_timer.queue)
+        send_messages(function.role, self._alerts)
         return function

@@ -1,22 +1,17 @@
-"""From a complete study to a radiologist: deliver messages, analyse, alert."""
+"""From a complete study to its analysis: deliver the messages of the outbox."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.capabilities.access import READ, UPDATE, WRITE, publish, send_messages, use_table
+from infra.capabilities.access import UPDATE, send_messages, use_table
 from infra.capabilities.function import Function, Size
 from infra.capabilities.queues import WorkQueue, stream_dead_letter_queue
 from infra.capabilities.store import Store
-from infra.capabilities.wiring import event_to_queue, queue_to_function, stream_to_function
-from infra.config import Config
+from infra.capabilities.wiring import stream_to_function
 
-EVENT_SOURCE = "firstread"
-RESULT_RECORDED = "ResultRecorded"
 _SMALL = Size()
-_ALERTS_AT_ONCE = 50
 _ANALYSIS = Duration.seconds(900)
 
 
@@ -60,66 +55,3 @@ class Delivery(Construct):
         for work in (self.analyze_urgent, self.analyze):
             send_messages(deliver.role, work.queue)
         self.bus.grant_put_events_to(deliver.role)
-
-
-class Alerting(Construct):
-    """A recorded result sets the priority of its study and may call a radiologist.
-
-    Attributes
-    ----------
-    results
-        Events "result recorded".
-    topic
-        Whoever wants to be called subscribes here; no message on it carries PHI.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        store: Store,
-        bus: events.IEventBus,
-        code: lambda_.Code,
-        config: Config,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        key, tables = store.keys.data, store.tables
-        self.results = WorkQueue(self, "Results", key=key, visibility=_SMALL.visibility)
-        events.Rule(
-            self,
-            "ResultRecorded",
-            description="A model's result for a study version was recorded",
-            event_bus=bus,
-            event_pattern=events.EventPattern(source=[EVENT_SOURCE], detail_type=[RESULT_RECORDED]),
-            targets=[event_to_queue(self.results)],
-        )
-        self.topic = sns.Topic(
-            self, "Alerts", display_name="FirstRead alerts", master_key=key, enforce_ssl=True
-        )
-        alert = Function(
-            self,
-            "Alert",
-            name="alert",
-            code=code,
-            key=key,
-            size=_SMALL,
-            environment={
-                "STUDIES_TABLE": tables.studies.table_name,
-                "RESULTS_TABLE": tables.results.table_name,
-                "ALERTS_TABLE": tables.alerts.table_name,
-                "INSTANCES_TABLE": tables.instances.table_name,
-                "MODELS_TABLE": tables.models.table_name,
-                "OUTBOX_TABLE": tables.outbox.table_name,
-                "ALERT_TOPIC_ARN": self.topic.topic_arn,
-                "PORTAL_URL": config.portal_url,
-            },
-        )
-        queue_to_function(self.results, alert, at_once=_ALERTS_AT_ONCE)
-        use_table(alert.role, tables.studies, *READ, *WRITE)
-        for table in (tables.results, tables.instances, tables.models):
-            use_table(alert.role, table, *READ)
-        # What pixels say of a silent header may call for more models.
-        use_table(alert.role, tables.outbox, *WRITE)
-        use_table(alert.role, tables.alerts, *READ, *WRITE)
-        publish(alert.role, self.topic)

@@ -4,11 +4,22 @@ from typing import Final
 
 from constructs import Construct
 
-from infra.capabilities.access import APPEND, READ, WRITE, read_objects, use_key, use_table
+from firstread.storage import METADATA_PREFIX, REVIEWS_PREFIX
+from infra.capabilities.access import (
+    APPEND,
+    READ,
+    WRITE,
+    make_references,
+    read_objects,
+    use_key,
+    use_table,
+    write_objects,
+)
 from infra.capabilities.entrance import Entrance
 from infra.capabilities.network import Network
 from infra.capabilities.store import Store
 from infra.capabilities.web_service import Web, WebService
+from infra.config import Config
 
 _PROGRAM: Final = "portal"
 _PORT: Final = 8000
@@ -18,7 +29,14 @@ class Portal(Construct):
     """The web application; it takes every request that nobody else takes."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: Store, network: Network, entrance: Entrance
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: Store,
+        network: Network,
+        entrance: Entrance,
+        config: Config,
     ) -> None:
         super().__init__(scope, construct_id)
         buckets, tables = store.buckets, store.tables
@@ -41,6 +59,12 @@ class Portal(Construct):
                     "AUDIT_TABLE": tables.audit.table_name,
                     "REVIEWS_TABLE": tables.reviews.table_name,
                     "SESSIONS_TABLE": tables.sessions.table_name,
+                    "ORDERS_TABLE": tables.orders.table_name,
+                    "REFERENCE_KEY_ID": store.keys.references.key_id,
+                    "VAULT": "dynamodb",
+                    "VAULT_TABLE": tables.vault.table_name,
+                    "VAULT_KEY_ID": store.keys.vault.key_id,
+                    "ALERTING": config.alerting_json,
                 },
             ),
         )
@@ -52,7 +76,12 @@ class Portal(Construct):
         use_key(role, store.keys.data)
         read_objects(role, buckets.studies)
         read_objects(role, buckets.results)
-        for table in (tables.instances, tables.results, tables.models):
+        # Objects of signed reviews, and the metadata of series, which DICOMweb makes once; no result can be written.
+        write_objects(role, buckets.results, below=REVIEWS_PREFIX)
+        write_objects(role, buckets.results, below=METADATA_PREFIX)
+        # Where a reader asks for an accession number: the key of its reference, and nothing of the vault.
+        make_references(role, store.keys.references)
+        for table in (tables.instances, tables.results, tables.models, tables.orders):
             use_table(role, table, *READ)
         use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))
         use_table(role, tables.reviews, *READ, *WRITE)
@@ -60,3 +89,6 @@ class Portal(Construct):
         use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open", "by_day"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
         use_table(role, tables.audit, *APPEND, *READ, indexes=("by_day", "by_actor"))
+        # Whose a study is, for those who may know: looked up, never entered or changed (ADR 0020).
+        use_table(role, tables.vault, "dynamodb:BatchGetItem")
+        store.keys.vault.grant(role, "kms:Decrypt")

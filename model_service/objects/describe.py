@@ -7,6 +7,8 @@ from typing import TypeVar
 from firstread.dicom.reader import quiet
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
+from firstread.objects.sources import Sources
+from firstread.objects.written import Written
 from firstread.study import Risk
 from model_service.findings import Telling, Told, tell
 from model_service.log import logger
@@ -15,9 +17,8 @@ from model_service.objects.maps import maps
 from model_service.objects.page import page
 from model_service.objects.pdf import pdf
 from model_service.objects.pictures import Pictures, overlay
-from model_service.objects.said import Described, Remark, Said, Written
+from model_service.objects.said import Described, Remark, Said
 from model_service.objects.segmentation import SegmentationFile, segmentation
-from model_service.objects.sources import Sources
 from model_service.objects.web import web
 
 T = TypeVar("T")

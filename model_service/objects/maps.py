@@ -29,13 +29,14 @@ from pydicom.sr.codedict import codes
 
 from firstread.imaging.lookup import functional_item, numbers
 from firstread.imaging.volume import SourceFrame
+from firstread.objects.outline import outlines, thinned
+from firstread.objects.sources import Source, Sources
+from firstread.objects.written import RESEARCH_USE, Written
 from firstread.result import ObjectKind
 from model_service.findings import Told
-from model_service.objects.outline import outlines, thinned
-from model_service.objects.said import Said, Written
+from model_service.objects.said import Said
 from model_service.objects.segmentation import tracking_id
-from model_service.objects.series import RESEARCH_USE, Place
-from model_service.objects.sources import Source, Sources
+from model_service.objects.series import Place
 
 LEVEL = 0.5
 """Of the map's scale, which is the same for every image; what lies above it is outlined."""

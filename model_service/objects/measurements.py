@@ -10,25 +10,16 @@ from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from firstread.objects.outline import Polyline, is_hole, outlines, thinned
+from firstread.objects.references import region, segment_frame, whole_segment
+from firstread.objects.sources import Placing, Source, Sources
+from firstread.objects.written import MANUFACTURER, RESEARCH_USE, SCHEME, Written, coded, own_codes
 from firstread.result import Finding, Measurement, ObjectKind
 from firstread.study import Risk
 from model_service.findings import AREA, Scored, Told, area_of
-from model_service.objects.outline import Polyline, is_hole, outlines, thinned
-from model_service.objects.said import Said, Written
+from model_service.objects.said import Said
 from model_service.objects.segmentation import SegmentationFile, tracking_id
-from model_service.objects.series import (
-    AI,
-    MANUFACTURER,
-    RESEARCH_USE,
-    SCHEME,
-    Place,
-    coded,
-    device_uid,
-    own_codes,
-    parameters,
-)
-from model_service.objects.sources import Source, Sources
-from model_service.objects.stacks import Placing
+from model_service.objects.series import AI, Place, device_uid, parameters
 
 MAX_SCORES = 200
 """Scores of single images in one report, the highest first."""
@@ -141,7 +132,7 @@ def _group(said: Said, told: Told, sources: Sources, made: Sequence[Segmentation
     outline = _outline(told, told.plane)
     if outline is not None:
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-            referenced_region=_region(source, told.frame.number, outline), **common
+            referenced_region=region(source, told.frame.number, outline), **common
         )
     image = sr.SourceImageForMeasurementGroup(
         source.header.SOPClassUID, source.sop_uid, source.frame_numbers(told.frame.number)
@@ -172,25 +163,12 @@ def _of_segment(common: dict[str, Any], told: Told, source: Source, made: Segmen
     assert told.segment is not None  # noqa: S101 - narrows the type
     number = told.segment.number
     if len(made.stack.frames) > 1:
-        # `ReferencedSegment.from_segmentation` does not find the number of an only segment in the shared groups.
-        segment = sr.ReferencedSegment(
-            sop_class_uid=made.written.sop_class_uid,
-            sop_instance_uid=made.sop_uid,
-            segment_number=number,
-            source_series=sr.SourceSeriesForSegmentation(str(source.header.SeriesInstanceUID)),
+        return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            referenced_segment=whole_segment(made.sop_uid, number, source), **common
         )
-        return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **common)
-    frame = sr.ReferencedSegmentationFrame(
-        sop_class_uid=made.written.sop_class_uid,
-        sop_instance_uid=made.sop_uid,
-        frame_number=made.frame_numbers[number, told.plane],
-        segment_number=number,
-        source_image=sr.SourceImageForSegmentation(
-            source.header.SOPClassUID, source.sop_uid, source.frame_numbers(told.frame.number)
-        ),
+    frame = segment_frame(
+        made.sop_uid, number, made.frame_numbers[number, told.plane], source, told.frame.number
     )
-    # A reference names either a frame or a segment (PS3.3 10.3); of a BINARY segmentation a frame says both.
-    del frame[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_segment=frame, **common)
 
 
@@ -258,7 +236,7 @@ def _other_regions(said: Said, told: Told, sources: Sources) -> tuple[list[_Grou
         common["measurements"] = [_number(each.measurement, told, source, number) for each in measured]
         groups.append(
             sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-                referenced_region=_region(source, number, outline), **common
+                referenced_region=region(source, number, outline), **common
             )
         )
     return groups, len(shown) < len(planes)
@@ -278,13 +256,3 @@ def _outline(told: Told, plane: int) -> Polyline | None:
         return None
     found = [each for each in outlines(told.stack.labels[plane] == told.segment.number) if not is_hole(each)]
     return thinned(found[0]) if found else None
-
-
-def _region(source: Source, frame: int, outline: Polyline) -> sr.ImageRegion:
-    return sr.ImageRegion(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline,
-        source_image=sr.SourceImageForRegion(
-            source.header.SOPClassUID, source.sop_uid, source.frame_numbers(frame)
-        ),
-    )

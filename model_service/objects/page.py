@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstread.imaging.pixels import PixelError
+from firstread.objects.sources import Sources
+from firstread.objects.written import RESEARCH_USE, Written
 from firstread.result import Finding, Measurement, OperatingPoint
 from firstread.study import Risk
 from model_service.findings import Told
 from model_service.objects.pictures import Pictures
-from model_service.objects.said import Remark, Said, Written
-from model_service.objects.series import RESEARCH_USE
-from model_service.objects.sources import Sources
+from model_service.objects.said import Remark, Said
 
 MAX_FIGURES = 8
 NOTICE = (

@@ -31,11 +31,12 @@ from reportlab.platypus import (
     TableStyle,
 )
 
+from firstread.objects.sources import Source, Sources
+from firstread.objects.written import MANUFACTURER, RESEARCH_USE, Written
 from firstread.result import ObjectKind
 from model_service.objects.page import NOTICE, Figure, Page
-from model_service.objects.said import Said, Written
-from model_service.objects.series import MANUFACTURER, RESEARCH_USE, Place
-from model_service.objects.sources import Source, Sources
+from model_service.objects.said import Said
+from model_service.objects.series import Place
 
 _FONT, _BOLD = "Vera", "VeraBd"
 # Streams as they are: text of printable characters costs more than the rest of the page, in Python.

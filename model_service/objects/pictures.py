@@ -9,11 +9,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from firstread.imaging.render import to_png
 from firstread.imaging.volume import SourceFrame
+from firstread.objects.outline import Mask
+from firstread.objects.sources import Sources
+from firstread.objects.written import Written
 from firstread.result import ObjectKind
 from model_service.findings import Told
-from model_service.objects.outline import Mask
-from model_service.objects.said import Written
-from model_service.objects.sources import Sources
 from model_service.overlay import render_overlay
 
 NOTICE = "AI, research use only"

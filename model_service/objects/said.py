@@ -1,33 +1,17 @@
 """What a model said of a study version, and the files that tell it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
-from firstread.dicom.metadata import study_date, text
 from firstread.imaging.volume import SourceFrame, Volume
-from firstread.result import Finding, ObjectKind, ResultObject
-from firstread.storage import result_key
+from firstread.objects.written import Written, moment_of
+from firstread.result import Finding
 from model_service.manifest import BundleManifest
 from model_service.prediction import Prediction
-
-DICOM = "application/dicom"
-_SUFFIXES = {DICOM: "dcm", "image/png": "png", "text/html": "html"}
-
-
-_NO_DATE = date(1900, 1, 1)  # where no image has a date; the objects must have one
-
-
-def _time(image: Dataset) -> time | None:
-    """Return Study Time (0008,0030) to the second; None where it is not one."""
-    try:
-        return datetime.strptime(text(image, "StudyTime")[:6], "%H%M%S").time()
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -63,14 +47,8 @@ class Said:
 
     @property
     def moment(self) -> datetime:
-        """Return the moment that all dates are made of: that of the study, as its images tell it.
-
-        Not the moment of the analysis: beside a Study Date that de-identification has shifted, a true date of the same
-        day would tell by how much.
-        """
-        images = list(self.sources)
-        day = next((found for found in map(study_date, images) if found is not None), _NO_DATE)
-        return datetime.combine(day, next(filter(None, map(_time, images)), time()), UTC)
+        """Return the moment that all dates are made of: that of the study (`firstread.objects.written.moment_of`)."""
+        return moment_of(self.sources)
 
 
 class Remark(StrEnum):
@@ -86,48 +64,6 @@ class Remark(StrEnum):
     MAP_NOT_WRITTEN = "heat_map_not_written"
     PDF_NOT_WRITTEN = "encapsulated_pdf_not_written"
     IMAGE_NOT_RENDERED = "image_not_rendered"
-
-
-@dataclass(frozen=True)
-class Written:
-    """One file of a result.
-
-    Parameters
-    ----------
-    kind, content, content_type
-        What it is, its bytes, its media type.
-    sop_class_uid, sop_uid, series_uid
-        Of a DICOM object; "" otherwise.
-    """
-
-    kind: ObjectKind
-    content: bytes
-    content_type: str
-    sop_class_uid: str = ""
-    sop_uid: str = ""
-    series_uid: str = ""
-
-    @property
-    def sha256(self) -> str:
-        """Return the digest of the bytes."""
-        return hashlib.sha256(self.content).hexdigest()
-
-    def key(self, study_uid: str) -> str:
-        """Return the content-addressed key in the results bucket."""
-        return result_key(study_uid, self.sha256, _SUFFIXES[self.content_type])
-
-    def result_object(self, study_uid: str) -> ResultObject:
-        """Return what the result records of it."""
-        return ResultObject(
-            kind=self.kind,
-            key=self.key(study_uid),
-            content_type=self.content_type,
-            size=len(self.content),
-            sha256=self.sha256,
-            sop_class_uid=self.sop_class_uid,
-            sop_uid=self.sop_uid,
-            series_uid=self.series_uid,
-        )
 
 
 @dataclass(frozen=True)

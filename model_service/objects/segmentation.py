@@ -7,15 +7,16 @@ from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, Se
 from highdicom.seg import Segmentation as SegmentationObject
 from pydicom.dataset import Dataset
 
+from firstread.objects.segments import segment_frames
+from firstread.objects.sources import Placing
+from firstread.objects.written import RESEARCH_USE, Written, coded
 from firstread.result import ObjectKind
 from model_service.findings import Told
 from model_service.manifest import Segment, Segmentation
 from model_service.objects.identity import uid
-from model_service.objects.said import Said, Written
-from model_service.objects.series import RESEARCH_USE, Place, algorithm, coded
-from model_service.objects.stacks import Placing, Stack
-
-SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+from model_service.objects.said import Said
+from model_service.objects.series import Place, algorithm
+from model_service.objects.stacks import Stack
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,7 @@ def tracking_id(said: Said, label: str) -> str:
 
 def _frame_numbers(made: Dataset, stack: Stack) -> dict[tuple[int, int], int]:
     planes = {(frame.sop_uid, frame.number): plane for plane, frame in enumerate(stack.frames)}
-    shared = made.SharedFunctionalGroupsSequence[0]
-    numbers = {}
-    for number, group in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
-        # With one segment, highdicom names it in the shared groups.
-        named = group if "SegmentIdentificationSequence" in group else shared
-        segment = int(named.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        source = group.DerivationImageSequence[0].SourceImageSequence[0]
-        frame = int(source.get("ReferencedFrameNumber") or 1)
-        numbers[segment, planes[str(source.ReferencedSOPInstanceUID), frame]] = number
-    return numbers
+    return {
+        (each.segment, planes[each.source.sop_uid, each.source.number]): each.number
+        for each in segment_frames(made)
+    }

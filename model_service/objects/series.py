@@ -1,31 +1,18 @@
 """What all DICOM objects of a result share: their series, the device that made them, and the same bytes each time."""
 
-import logging
 from dataclasses import dataclass
-from datetime import datetime
-from io import BytesIO
 from typing import Any
 
 from highdicom import AlgorithmIdentificationSequence
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
-from pydicom.filewriter import dcmwrite
 from pydicom.sr.codedict import codes
 
-from firstread.dicom.reader import quiet
-from firstread.result import Code, ObjectKind
-from model_service.manifest import CodedConcept as ManifestCode
-from model_service.objects.identity import named, uid
-from model_service.objects.said import DICOM, Said, Written
+from firstread.objects.identity import named
+from firstread.objects.written import MANUFACTURER, RESEARCH_USE, Written, dicom_file
+from firstread.result import ObjectKind
+from model_service.objects.identity import uid
+from model_service.objects.said import Said
 
-# It logs patients' names that look unusual to it.
-logging.getLogger("highdicom").addHandler(logging.NullHandler())
-logging.getLogger("highdicom").propagate = False
-
-MANUFACTURER = "FirstRead"
-RESEARCH_USE = "Research use only"
-SCHEME = "99FIRSTREAD"
 _LONG = 64  # characters of an LO
 _FIRST_NUMBER = 9001  # no scanner counts its series that far
 _WHAT = {
@@ -81,47 +68,13 @@ class Place:
 
     def written(self, dataset: Dataset) -> Written:
         """Return an object as a file, its dates and generated UIDs replaced by those of the result."""
-        self._settle(dataset)
-        buffer = BytesIO()
-        with quiet():  # what the sources bring along is theirs
-            dcmwrite(buffer, dataset, enforce_file_format=True)
-        return Written(
-            kind=self.kind,
-            content=buffer.getvalue(),
-            content_type=DICOM,
-            sop_class_uid=str(dataset.SOPClassUID),
-            sop_uid=self.sop_uid,
-            series_uid=self.series_uid,
-        )
-
-    def _settle(self, dataset: Dataset) -> None:
-        moment = self.said.moment
-        for prefix in ("InstanceCreation", "Content", "PresentationCreation"):
-            if f"{prefix}Date" in dataset:
-                setattr(dataset, f"{prefix}Date", moment.strftime("%Y%m%d"))
-                setattr(dataset, f"{prefix}Time", time_text(moment))
-        for item in dataset.get("ContributingEquipmentSequence") or []:
-            if item.get("ManufacturerModelName") == "highdicom":
-                item.ContributionDateTime = moment.strftime("%Y%m%d") + time_text(moment)
-        organization = uid(self.said, "dimensions", self.kind.value, self.number)
-        for name in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
-            for item in dataset.get(name) or []:
-                item.DimensionOrganizationUID = organization
-
-
-def time_text(moment: datetime) -> str:
-    """Return the time of day as a TM (PS3.5 6.2)."""
-    return moment.strftime("%H%M%S.%f")
+        dimensions = uid(self.said, "dimensions", self.kind.value, self.number)
+        return dicom_file(self.kind, dataset, self.said.moment, dimensions)
 
 
 def description(said: Said, kind: ObjectKind) -> str:
     """Return the Series Description of a kind."""
     return f"{RESEARCH_USE}: AI {_WHAT[kind]}, {said.manifest.name} {said.manifest.version}"[:_LONG]
-
-
-def coded(code: Code | ManifestCode) -> CodedConcept:
-    """Return a code as highdicom has it."""
-    return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
 
 
 def algorithm(said: Said) -> AlgorithmIdentificationSequence:
@@ -143,10 +96,3 @@ def parameters(said: Said) -> dict[str, str]:
 def device_uid(said: Said) -> str:
     """Return the UID of a bundle as a device: the same for all studies."""
     return named("device", said.manifest.model_id, said.bundle_sha256)
-
-
-def own_codes() -> CodingSchemeIdentificationItem:
-    """Return what the designator of our own codes stands for (PS3.3 C.12.1.1.8)."""
-    return CodingSchemeIdentificationItem(
-        designator=SCHEME, name="Codes of FirstRead", responsible_organization=MANUFACTURER
-    )

@@ -2,28 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
-from firstread.imaging.lookup import functional_item, numbers
 from firstread.imaging.volume import SourceFrame
+from firstread.objects.sources import Placing, Source, Sources
 from model_service.objects.said import Said
-from model_service.objects.sources import Source, Sources
 from model_service.prediction import LabelMap, Segmented
-
-
-class Placing(Enum):
-    """How a stack lies in space, and thereby what can be written of it."""
-
-    REGISTERED = "registered"
-    """In a frame of reference: one SEG for all."""
-    SINGLE = "single"
-    """One frame without a frame of reference: a SEG on the grid of its source, placed nowhere."""
-    CINE = "cine"
-    """Several frames without one: no SEG can be written; regions with frame numbers instead."""
-    REFUSED = "refused"
-    """The IOD asks for a frame of reference and the image has none: no SEG is written."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ def stacks(said: Said, sources: Sources) -> list[Stack]:
     """Sort the label maps of a segmentation into stacks, in the order of the sources."""
     found: dict[tuple[object, ...], list[tuple[SourceFrame, LabelMap]]] = {}
     for frame, plane in _planes(said):
-        found.setdefault(_together(sources.of(frame)), []).append((frame, plane))
+        found.setdefault(sources.of(frame).together, []).append((frame, plane))
     return [_stack(sources, planes) for planes in found.values()]
 
 
@@ -70,20 +55,9 @@ def _planes(said: Said) -> Iterable[tuple[SourceFrame, LabelMap]]:
     return zip(said.frames, maps, strict=True)
 
 
-def _together(source: Source) -> tuple[object, ...]:
-    if source.frames > 1 or not source.is_registered:
-        return (source.sop_uid,)
-    header = source.header
-    directions = numbers(functional_item(header, 0, "PlaneOrientationSequence"), "ImageOrientationPatient")
-    spacing = numbers(functional_item(header, 0, "PixelMeasuresSequence"), "PixelSpacing")
-    where = str(header.get("SeriesInstanceUID")), str(header.FrameOfReferenceUID), source.size
-    # Rounded as headers round them; a SEG has one orientation for all of its frames.
-    return (*where, tuple(round(each, 3) for each in directions), tuple(round(each, 4) for each in spacing))
-
-
 def _stack(sources: Sources, planes: list[tuple[SourceFrame, LabelMap]]) -> Stack:
     first = sources.of(planes[0][0])
-    placing = _placing(first)
+    placing = first.placing
     if first.frames > 1 and placing is Placing.REGISTERED:
         # A SEG of a multi-frame image has a plane for each of its frames, looked at or not.
         labels = np.zeros((first.frames, *first.size), dtype=np.uint8)
@@ -94,11 +68,3 @@ def _stack(sources: Sources, planes: list[tuple[SourceFrame, LabelMap]]) -> Stac
     members = (first,) if first.frames > 1 else tuple(sources.of(frame) for frame, _ in planes)
     labels = np.stack([plane for _, plane in planes]).astype(np.uint8, copy=False)
     return Stack(placing, members, tuple(frame for frame, _ in planes), labels)
-
-
-def _placing(source: Source) -> Placing:
-    if source.is_registered:
-        return Placing.REGISTERED
-    if source.must_be_registered:
-        return Placing.REFUSED
-    return Placing.SINGLE if source.frames == 1 else Placing.CINE

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
+from firstread.objects.written import Written
 from firstread.result import ObjectKind
 from model_service.objects.page import NOTICE, Figure, Page
-from model_service.objects.said import Written
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;color:#111;background:#fff;max-width:60rem;margin:auto;padding:1rem}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from firstread.policy import Action
 from portal.access import UID, Access, require
 from portal.errors import MissingError
+from portal.logic.looks import looked
 from portal.logic.models import find_object, find_overlay
 from portal.logic.study import is_image
 
@@ -61,6 +62,7 @@ def get_frame(
     instance = services.records.instances.get(access.study.study_uid, sop_uid) if known else None
     if instance is None or not is_image(instance) or frame > max(1, instance.facts.frames):
         raise MissingError("no such image")
+    looked(access, Action.IMAGE_VIEW)
     png = services.pictures.frame(instance.studies_key, frame, query.side, query.window)
     return Response(png, media_type=_PNG)
 
@@ -69,9 +71,11 @@ def get_frame(
 def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return an overlay that a result on the study's current version names."""
     services = access.services
-    key = find_overlay(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    known = _DIGEST.fullmatch(digest) and not access.keeps_back
+    key = find_overlay(services.records, access.study, digest) if known else None
     if key is None:
         raise MissingError("no such overlay")
+    looked(access, Action.OVERLAY_VIEW)
     return Response(services.results_bucket.get(key), media_type=_PNG)
 
 
@@ -79,9 +83,11 @@ def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
 def get_object(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return a report or DICOM object of a result on the study's current version, to be saved."""
     services = access.services
-    found = find_object(services.records, access.study, digest) if _DIGEST.fullmatch(digest) else None
+    known = _DIGEST.fullmatch(digest) and not access.keeps_back
+    found = find_object(services.records, access.study, digest) if known else None
     if found is None:
         raise MissingError("no such object")
+    looked(access, Action.OVERLAY_VIEW, saved=found.kind.value)
     name = f"{found.kind.value}.{found.key.rsplit('.', 1)[-1]}"
     # Saved and not shown: a report brings its own styles and pictures, which the pages of the portal do not allow.
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -1,30 +1,58 @@
 """The worklist as JSON."""
 
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from firstread.policy import Action
-from portal.access import Access, require
-from portal.logic.worklist import MAX_ROWS, Worklist, read_worklist
+from portal.access import Access, actor_of, require
+from portal.logic.live import Change
+from portal.logic.looks import looked
+from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
+
+PING_SECONDS = 15
+"""Between comments that keep proxies from cutting a quiet stream; the load balancer waits for a minute."""
 
 router = APIRouter()
 
 
-class WorklistQuery(BaseModel):
-    """What may be asked; anything else is refused, for an ignored filter would answer with too much."""
+class ListAsked(Asked):
+    """What may be asked, and of which list."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS)
+    list: ListKind = ListKind.OPEN
 
 
 @router.get("/api/worklist")
 def get_worklist(
     access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW))],
-    query: Annotated[WorklistQuery, Query()],
+    query: Annotated[ListAsked, Query()],
 ) -> Worklist:
-    """Return the worklist of the reader."""
+    """Return a page of a list."""
     services = access.services
-    return read_worklist(services.records, access.actor, services.clock(), query.limit)
+    looked(access, Action.WORKLIST_VIEW, list=query.list.value)
+    return read_worklist(
+        services.records, access.actor, services.clock(), query, query.list, services.wait_limits
+    )
+
+
+@router.get("/api/worklist/events")
+async def follow_worklist(
+    request: Request, access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW, background=True))]
+) -> EventSourceResponse:
+    """Tell what changes on the first page of the open list, until the session ends."""
+    actor = access.actor
+    await to_thread(looked, access, Action.WORKLIST_VIEW, list=ListKind.OPEN.value)
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        said = access.services.live.follow(actor.role, lambda: actor_of(request, background=True) == actor)
+        async with aclosing(said):
+            async for each in said:
+                kind = "change" if isinstance(each, Change) else "trouble"
+                yield ServerSentEvent(each.model_dump_json(), event=kind)
+        yield ServerSentEvent("", event="end")
+
+    return EventSourceResponse(events(), ping=PING_SECONDS)

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.dicomweb.asked import only
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotServedError
 from portal.logic.dicomweb.query import INSTANCE_KEYS, MAX_OFFSET, MAX_STUDIES, SERIES_KEYS, STUDY_KEYS
 
-router = APIRouter()
+router = APIRouter(prefix=ROOT)
 Reader = Annotated[Access, Depends(require(Action.STUDY_VIEW))]
 
 

@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from firstread.policy import Action
-from portal.access import UID, Access, require
+from portal.access import Access, require
 from portal.errors import MissingError
 from portal.logic.dicomweb.accept import Wanted, parse_accept
 from portal.logic.dicomweb.errors import BadQueryError
-from portal.logic.dicomweb.objects import Held, objects_of, of_series, one_object
+from portal.logic.dicomweb.objects import Held, of_series
+from portal.logic.looks import looked
 
 Images = Annotated[Access, Depends(require(Action.IMAGE_VIEW))]
 """Access to the images of the study that the path names."""
@@ -33,29 +34,40 @@ def only(*names: str) -> Callable[[Request], None]:
 
 
 def whole_study(access: Access) -> list[Held]:
-    """Return the objects of the study, and write down that it was opened.
+    """Return the objects of the study, and write down that they are looked at.
 
     Raises
     ------
     MissingError
         If there are none.
     """
-    found = objects_of(access.services.records, access.study, access.actor)
-    if not found:
-        raise MissingError("no such study")
-    access.services.dicomweb.openings.opened(access.actor, access.study.study_uid)
-    return found
+    return _looked_at(access, _objects(access))
 
 
 def one_series(access: Access, series_uid: str) -> list[Held]:
-    """Return the objects of one series, and write down that the study was opened."""
-    return of_series(whole_study(access), series_uid)
+    """Return the objects of one series, and write down that they are looked at."""
+    return _looked_at(access, of_series(_objects(access), series_uid))
 
 
 def one_instance(access: Access, series_uid: str, sop_uid: str) -> Held:
-    """Return one object, and write down that the study was opened."""
-    if not (UID.fullmatch(series_uid) and UID.fullmatch(sop_uid)):
-        raise MissingError("no such instance")
-    found = one_object(access.services.records, access.study, access.actor, series_uid, sop_uid)
-    access.services.dicomweb.openings.opened(access.actor, access.study.study_uid)
+    """Return one object, and write down that it is looked at."""
+    for each in of_series(_objects(access), series_uid):
+        if each.sop_uid == sop_uid:
+            return _looked_at(access, [each])[0]
+    raise MissingError("no such instance")
+
+
+def _objects(access: Access) -> list[Held]:
+    found = access.services.dicomweb.objects.of(access.study, access.actor)
+    if not found:
+        raise MissingError("no such study")
     return found
+
+
+def _looked_at(access: Access, objects: list[Held]) -> list[Held]:
+    """Write down the look, once in some minutes: nothing is handed out without a trace."""
+    if any(each.facts is not None for each in objects):
+        looked(access, Action.IMAGE_VIEW, through="dicomweb")
+    if any(each.facts is None for each in objects):
+        looked(access, Action.OVERLAY_VIEW, through="dicomweb")
+    return objects

@@ -8,11 +8,11 @@ from fastapi.responses import Response
 
 from portal.dicomweb.asked import Images, accepted, one_series, only, whole_study
 from portal.errors import MissingError
-from portal.logic.dicomweb.documents import compressed
+from portal.logic.dicomweb.documents import ROOT, compressed
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.objects import by_series
 
-router = APIRouter(dependencies=[Depends(only("includefield"))])
+router = APIRouter(prefix=ROOT, dependencies=[Depends(only("includefield"))])
 
 
 def _answer(request: Request, zipped: bytes) -> Response:

@@ -8,6 +8,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from portal.dicomweb.asked import Images, accepted, one_instance, only
 from portal.logic.dicomweb.bulk import read_bulk
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
 from portal.logic.dicomweb.frames import ObjectFrames
 from portal.logic.dicomweb.media import NATIVE, Form, choose_bulk, choose_frames, is_decodable
@@ -15,7 +16,7 @@ from portal.logic.dicomweb.multipart import Multipart
 
 _FRAMES = re.compile(r"[0-9]{1,7}(,[0-9]{1,7}){0,999}")
 
-router = APIRouter(dependencies=[Depends(only())])
+router = APIRouter(prefix=ROOT, dependencies=[Depends(only())])
 
 
 def frame_numbers(text: str) -> list[int]:

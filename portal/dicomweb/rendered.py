@@ -9,6 +9,7 @@ from firstread.imaging.render import Rendering
 from portal.access import Access
 from portal.dicomweb.asked import Images, accepted, one_instance, one_series, only, whole_study
 from portal.errors import MissingError
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
 from portal.logic.dicomweb.media import JPEG, choose_rendered
 from portal.logic.dicomweb.objects import Held
@@ -17,7 +18,7 @@ _QUALITY = 90
 _THUMBNAIL = 256
 _MOST_PIXELS = 4096
 
-router = APIRouter(dependencies=[Depends(only("window", "viewport", "quality"))])
+router = APIRouter(prefix=ROOT, dependencies=[Depends(only("window", "viewport", "quality"))])
 
 
 def rendering_of(request: Request, *, most: int = _MOST_PIXELS) -> tuple[Rendering, str]:

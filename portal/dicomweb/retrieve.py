@@ -7,6 +7,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from portal.dicomweb.asked import Images, accepted, one_instance, one_series, only, whole_study
 from portal.logic.dicomweb.accept import Wanted
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotAcceptableError
 from portal.logic.dicomweb.header import read_header
 from portal.logic.dicomweb.media import DICOM, choose_instance
@@ -14,7 +15,7 @@ from portal.logic.dicomweb.multipart import Multipart, chunks
 from portal.logic.dicomweb.objects import Held
 from portal.logic.dicomweb.service import DicomWeb
 
-router = APIRouter(dependencies=[Depends(only())])
+router = APIRouter(prefix=ROOT, dependencies=[Depends(only())])
 
 
 def _syntax(dicomweb: DicomWeb, held: Held) -> str:

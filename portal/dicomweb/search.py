@@ -9,11 +9,13 @@ from fastapi.responses import JSONResponse, Response
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.dicomweb.asked import Images, accepted
+from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.query import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Kind, Query, parse_query
 from portal.logic.dicomweb.search import MAX_EXAMINED, Found
+from portal.logic.looks import looked
 
-router = APIRouter()
+router = APIRouter(prefix=ROOT)
 
 
 def _query(request: Request, keys: Mapping[str, Kind]) -> Query:
@@ -38,10 +40,20 @@ def search_studies(
 ) -> Response:
     """Search for studies."""
     query = _query(request, STUDY_KEYS)
-    dicomweb = access.services.dicomweb
-    found, studies = dicomweb.search.studies(access.actor, query)
-    if "AccessionNumber" in query.exact:
-        dicomweb.openings.searched(access.actor, [study.study_uid for study in studies])
+    found, studies = access.services.dicomweb.search.studies(access.actor, query)
+    if "AccessionNumber" in query.exact:  # the number itself is not written down
+        looked(access, Action.IDENTITY_VIEW, through="dicomweb", by="accession", found=len(studies))
+        for study in studies:
+            looked(
+                access,
+                Action.IDENTITY_VIEW,
+                study_uid=study.study_uid,
+                through="dicomweb",
+                by="accession",
+                patient=study.gathering.patient,
+            )
+    else:
+        looked(access, Action.STUDY_VIEW, through="dicomweb")
     return _answer(found)
 
 
@@ -49,6 +61,7 @@ def search_studies(
 def search_series(request: Request, access: Images) -> Response:
     """Search for series of a study."""
     query = _query(request, SERIES_KEYS)
+    looked(access, Action.STUDY_VIEW, through="dicomweb")
     return _answer(access.services.dicomweb.search.series(access.study, access.actor, query))
 
 
@@ -56,6 +69,7 @@ def search_series(request: Request, access: Images) -> Response:
 def search_instances_of_study(request: Request, access: Images) -> Response:
     """Search for instances of a study."""
     query = _query(request, {**SERIES_KEYS, **INSTANCE_KEYS})
+    looked(access, Action.STUDY_VIEW, through="dicomweb")
     return _answer(access.services.dicomweb.search.instances(access.study, access.actor, query))
 
 
@@ -63,4 +77,5 @@ def search_instances_of_study(request: Request, access: Images) -> Response:
 def search_instances(request: Request, access: Images, series_uid: str) -> Response:
     """Search for instances of a series."""
     query = _query(request, INSTANCE_KEYS)
+    looked(access, Action.STUDY_VIEW, through="dicomweb")
     return _answer(access.services.dicomweb.search.instances(access.study, access.actor, query, series_uid))

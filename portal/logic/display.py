@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from firstread.alert import AlertState
-from firstread.clock import from_text
+from firstread.alert import AlertState, Closing
+from firstread.clock import from_text, to_text
 from firstread.order import Priority
-from firstread.study import AnalysisStatus, Risk, Study
+from firstread.study import AnalysisStatus, ReviewStatus, Risk, Study
 
 RISK_WORDS = {
     Risk.HIGH: "High",
@@ -17,17 +17,35 @@ RISK_WORDS = {
 STATUS_WORDS = {
     AnalysisStatus.RECEIVING: "Receiving",
     AnalysisStatus.WITHDRAWN: "Withdrawn",
-    AnalysisStatus.ANALYSING: "Analysing",
-    AnalysisStatus.ANALYSED: "Analysed",
+    # One word for both: nobody records when a worker takes a message.
+    AnalysisStatus.ANALYSING: "AI queued or running",
+    AnalysisStatus.ANALYSED: "AI done",
     AnalysisStatus.NO_MODEL: "No model applies",
-    AnalysisStatus.FAILED: "Analysis failed",
+    AnalysisStatus.FAILED: "AI failed",
     AnalysisStatus.HELD: "Held",
 }
 
 ALERT_WORDS = {
     AlertState.CREATED: "Not yet sent",
     AlertState.DELIVERED: "Waiting",
+    AlertState.ESCALATED: "Escalated",
     AlertState.ACKNOWLEDGED: "Acknowledged",
+    AlertState.CLOSED: "Closed",
+}
+
+CLOSING_WORDS = {
+    Closing.SIGNED: "the study was signed",
+    Closing.READ_ELSEWHERE: "a final report came from elsewhere",
+    Closing.WITHDRAWN: "its images were withdrawn",
+    Closing.RETIRED: "a newer version has no finding of high risk",
+    Closing.COMMUNICATED: "the critical result was communicated",
+}
+
+REVIEW_WORDS = {
+    ReviewStatus.UNREAD: "Unread",
+    ReviewStatus.IN_PROGRESS: "In progress",
+    ReviewStatus.PRELIMINARY: "Preliminary",
+    ReviewStatus.SIGNED: "Signed",
 }
 
 PRIORITY_WORDS = {Priority.STAT: "STAT", Priority.URGENT: "Urgent", Priority.ROUTINE: ""}
@@ -47,6 +65,11 @@ def risk_words(study: Study) -> str:
     if study.risk is Risk.UNKNOWN and study.probability is not None:
         return "Partly assessed"
     return RISK_WORDS[study.risk]
+
+
+def assignee(study: Study, moment: datetime) -> str:
+    """Return who holds a study for reading now; "" for nobody."""
+    return study.reader if study.claimed_until > to_text(moment) else ""
 
 
 def version_words(study: Study) -> str:

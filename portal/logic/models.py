@@ -125,7 +125,7 @@ def find_overlay(records: Records, study: Study, digest: str) -> str | None:
     """Return the key of an overlay that a shown result on the current version names, or None."""
     for result in records.results.of_version(study.study_uid, study.version):
         for finding in result.findings:
-            if not result.shadow and finding.overlay_key and _digest(finding.overlay_key) == digest:
+            if not result.shadow and finding.overlay_key and digest_of_overlay(finding.overlay_key) == digest:
                 return finding.overlay_key
     return None
 
@@ -145,7 +145,8 @@ def title_of(known: Mapping[str, RegisteredModel], model_id: str) -> str:
     return model.title if model else model_id
 
 
-def _digest(key: str) -> str:
+def digest_of_overlay(key: str) -> str:
+    """Return the digest that an overlay is known by, of its key."""
     return key.rsplit("/", 1)[-1].removesuffix(".png")
 
 
@@ -194,15 +195,15 @@ def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingV
         sop_uid=finding.sop_uid,
         frame=finding.frame,
         region=finding.region,
-        measurements=tuple((each.name.meaning, _quantity(each)) for each in finding.measurements),
-        overlay_url=f"/studies/{study_uid}/overlays/{_digest(finding.overlay_key)}.png"
+        measurements=tuple((each.name.meaning, quantity(each)) for each in finding.measurements),
+        overlay_url=f"/studies/{study_uid}/overlays/{digest_of_overlay(finding.overlay_key)}.png"
         if has_overlay
         else "",
         segment_number=finding.segment_number if shows_overlays else None,
     )
 
 
-def _quantity(measured: Measurement) -> str:
+def quantity(measured: Measurement) -> str:
     """Return a value with its unit, to three digits: a model is not more exact than that."""
     value = f"{measured.value:.0f}" if abs(measured.value) >= 100 else f"{measured.value:.3g}"
     return f"{value} {measured.unit.value.strip('{}')}"

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from firstread.policy import Resource
 from firstread.records.alerts import AlertRepository
 from firstread.records.audit import AuditTrail
+from firstread.records.communications import CommunicationRepository
 from firstread.records.instances import InstanceRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
+from firstread.records.reviews import ReviewRepository
 from firstread.records.studies import StudyRepository
 from firstread.study import Study
 
@@ -21,7 +23,9 @@ class Records:
     results: ResultRepository = field(default_factory=ResultRepository)
     models: ModelRepository = field(default_factory=ModelRepository)
     alerts: AlertRepository = field(default_factory=AlertRepository)
+    reviews: ReviewRepository = field(default_factory=ReviewRepository)
     audit: AuditTrail = field(default_factory=AuditTrail)
+    communications: CommunicationRepository = field(default_factory=CommunicationRepository)
 
 
 def resource_of(study: Study) -> Resource:

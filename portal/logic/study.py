@@ -4,11 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
-from firstread.alert import Alert, AlertState
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
 from firstread.study import Instance, InstanceState, Study
-from portal.logic.display import ALERT_WORDS, RISK_WORDS, person, reason_words, version_words, when
+from portal.logic.alerts import AlertView, alert_view
+from portal.logic.communications import (
+    ChoiceView,
+    CommunicationView,
+    read_choices,
+    read_communications,
+)
+from portal.logic.display import person, reason_words, version_words, when
 from portal.logic.models import ModelView, read_models, title_of
 from portal.logic.records import Records, resource_of
 from portal.logic.worklist import View, WorklistRow, make_row
@@ -57,22 +63,6 @@ class NotApplicableView(View):
     reason: str
 
 
-class AlertView(View):
-    """An alert of the study."""
-
-    alert_id: str
-    state: AlertState
-    state_words: str
-    risk_words: str
-    model_id: str
-    simulated: bool
-    created: str
-    delivered: str
-    acknowledged: str
-    acknowledged_by: str
-    may_acknowledge: bool
-
-
 class StudyView(View):
     """All that the page of a study shows.
 
@@ -86,6 +76,8 @@ class StudyView(View):
         Whether something came after a reader had signed.
     withdrawn_count
         How many images a rejection note withdraws; they are not shown.
+    communications, choices
+        Communications of critical results, and the findings that one may be about; for those who may record one.
     """
 
     summary: WorklistRow
@@ -101,9 +93,14 @@ class StudyView(View):
     models: tuple[ModelView, ...]
     not_applicable: tuple[NotApplicableView, ...]
     alerts: tuple[AlertView, ...]
+    may_communicate: bool
+    communications: tuple[CommunicationView, ...]
+    choices: tuple[ChoiceView, ...]
 
 
-def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -> StudyView:
+def read_study(
+    records: Records, study: Study, actor: Actor, moment: datetime, *, kept_back: bool = False
+) -> StudyView:
     """Return a study for a reader who may see it.
 
     Parameters
@@ -116,12 +113,17 @@ def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -
         The reader.
     moment
         The present.
+    kept_back
+        Whether findings are to be kept from the reader for now.
     """
     resource = resource_of(study)
-    shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed
+    shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed and not kept_back
     shows_alerts = can(actor, Action.ALERT_VIEW, resource).allowed
     instances = records.instances.of_study(study.study_uid)
     alerts = records.alerts.of_study(study.study_uid) if shows_alerts or shows_findings else []
+    communicates = can(actor, Action.COMMUNICATION_RECORD, resource).allowed
+    communications = read_communications(records, study) if communicates else ()
+    communicated = {each.alert_id for each in communications}
     known = {model.model_id: model for model in records.models.all()}
     current = next((alert for alert in alerts if alert.alert_id == study.alert_id), None)
     return StudyView(
@@ -140,7 +142,10 @@ def read_study(records: Records, study: Study, actor: Actor, moment: datetime) -
             NotApplicableView(model_id=model_id, title=title_of(known, model_id), reason=reason)
             for model_id, reason in sorted(study.not_applicable.items())
         ),
-        alerts=tuple(_alert(alert, study, actor) for alert in alerts) if shows_alerts else (),
+        alerts=tuple(alert_view(alert, actor, communicated) for alert in alerts) if shows_alerts else (),
+        may_communicate=communicates,
+        communications=communications,
+        choices=read_choices(records, study) if communicates else (),
     )
 
 
@@ -188,21 +193,4 @@ def _held(instance: Instance) -> HeldView:
         modality=instance.facts.modality,
         received=when(instance.received_at),
         reason=reason_words(instance.reason),
-    )
-
-
-def _alert(alert: Alert, study: Study, actor: Actor) -> AlertView:
-    may = can(actor, Action.ALERT_ACKNOWLEDGE, resource_of(study)).allowed
-    return AlertView(
-        alert_id=alert.alert_id,
-        state=alert.state,
-        state_words=ALERT_WORDS[alert.state],
-        risk_words=RISK_WORDS[alert.risk],
-        model_id=alert.model_id,
-        simulated=alert.simulated,
-        created=when(alert.created_at),
-        delivered=when(alert.delivered_at),
-        acknowledged=when(alert.acknowledged_at),
-        acknowledged_by=alert.acknowledged_by,
-        may_acknowledge=may and alert.state is not AlertState.ACKNOWLEDGED,
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from portal.access import actor_of, cookie_name
-from portal.redirects import HOME, safe_next
+from portal.redirects import HOME, home_of, safe_next
 from portal.services import services_of, templates
 
 _logger = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ def sign_in(
     if previous:
         services.sessions.close(previous)
     _logger.info("%s signed in as %s", actor.name, actor.role.value)
-    response = RedirectResponse(safe_next(next), status_code=303)
+    target = safe_next(next)
+    response = RedirectResponse(home_of(actor) if target == HOME else target, status_code=303)
     response.set_cookie(
         cookie_name(request),
         services.sessions.open(actor),

@@ -60,32 +60,6 @@ def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader,
     reader.assert_quiet()
 
 
-def test_the_list_never_moves_under_a_selection(reader: Reader, served: Served) -> None:
-    page = reader.page
-    reader.sign_in()
-    for _ in range(3):
-        page.keyboard.press("j")
-    third = page.locator("tbody tr").nth(2)
-    expect(third).to_have_attribute("data-study", served.studies["ct"])
-    served.hospital.analysed(served.studies["analysing"], 0.97)
-    pill = page.locator("#changes")
-    expect(pill).to_have_text("1 change – press r", timeout=15000)
-    expect(third).to_have_attribute("data-study", served.studies["ct"])
-    expect(third.locator(".row-link")).to_be_focused()
-    page.keyboard.press("r")
-    expect(page.locator(".is-high")).to_have_count(3)
-    expect(pill).to_be_hidden()
-    expect(page.locator("tbody tr").nth(3).locator(".row-link")).to_be_focused()  # the same study
-    reader.assert_quiet()
-
-
-def test_the_list_updates_by_itself_where_nobody_points(reader: Reader, served: Served) -> None:
-    reader.sign_in()
-    served.hospital.analysed(served.studies["analysing"], 0.97)
-    expect(reader.page.locator(".is-high")).to_have_count(3, timeout=15000)
-    reader.assert_quiet()
-
-
 def test_scrolling_stacks_series_cines_and_windows(reader: Reader, served: Served) -> None:
     page = reader.page
     reader.sign_in()
@@ -150,13 +124,6 @@ def test_the_help_opens_and_closes(reader: Reader, served: Served) -> None:
         reader.page.keyboard.press("Escape")
         expect(reader.page.locator("#help")).to_be_hidden()
     reader.assert_quiet()
-
-
-def test_when_the_session_ends_the_list_goes_away(reader: Reader) -> None:
-    reader.sign_in()
-    reader.page.context.clear_cookies()
-    reader.page.wait_for_url("**/sign-in?next=%2F", timeout=15000)
-    expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
 
 
 def test_on_a_phone(phone: Reader, served: Served) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from firstread.handling import Event
-from firstread.messages import AnalyzeRequest, CleanPixelsRequest, QuietTimer, ResultRecorded
+from firstread.messages import AlertLook, AnalyzeRequest, CleanPixelsRequest, QuietTimer, ResultRecorded
 from functions.alert import handler as alert
 from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.escalate import handler as escalate
 from functions.gather import handler as gather
 from tests.support import events
 from tests.support.cloud import Cloud
@@ -22,6 +23,7 @@ from tests.support.records import STUDY, T1
 
 PIXELS = CleanPixelsRequest(object_key="in/0", version_id="1", received_at=T1).model_dump(mode="json")
 TIMER = QuietTimer(study_uid=STUDY, last_arrival=T1).model_dump(mode="json")
+LOOK = AlertLook(alert_id="a1", level=1).model_dump(mode="json")
 RESULT = events.result_recorded({"study_uid": STUDY, "version": 1, "result_id": "r"})
 
 
@@ -41,8 +43,9 @@ def failed(answer: Mapping[str, Any]) -> list[str]:
         (clean_pixels.handle, PIXELS),
         (complete_study.handle, TIMER),
         (alert.handle, RESULT),
+        (escalate.handle, LOOK),
     ],
-    ids=["deidentify", "clean_pixels", "complete_study", "alert"],
+    ids=["deidentify", "clean_pixels", "complete_study", "alert", "escalate"],
 )
 @pytest.mark.parametrize("bad", ["", "{", "[]", '{"study_uid": 1}', '{"detail": {"bucket": {}}}'])
 def test_a_poisoned_body_fails_alone(
@@ -128,7 +131,9 @@ def test_an_outbox_row_that_nobody_wrote_fails_alone(hospital: Hospital) -> None
     assert hospital.cloud.waiting("analyze") == [request]
 
 
-@pytest.mark.parametrize("module", [deidentify, clean_pixels, gather, complete_study, deliver, alert])
+@pytest.mark.parametrize(
+    "module", [deidentify, clean_pixels, gather, complete_study, deliver, alert, escalate]
+)
 def test_a_missing_setting_fails_the_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
     for name in list(module.Settings.model_fields):
         monkeypatch.delenv(f"FIRSTREAD_{name.upper()}", raising=False)

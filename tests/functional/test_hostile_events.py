@@ -18,12 +18,13 @@ from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
 from functions.end_batch import handler as end_batch
+from functions.escalate import handler as escalate
 from functions.gather import handler as gather
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.hospital import Hospital
 
-QUEUES = (deidentify, clean_pixels, complete_study, end_batch, apply_feed, alert)
+QUEUES = (deidentify, clean_pixels, complete_study, end_batch, apply_feed, alert, escalate)
 MARK = "Quimby"
 _names = st.sampled_from(
     [

@@ -19,10 +19,16 @@ from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
 from firstread.dicom.reader import quiet
+from firstread.policy import Action as PolicyAction
+from firstread.policy import Actor, Role, can
 from functions.apply_feed import handler as apply_feed
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
 from model_service.log import logger
+from portal.app import create_app
+from portal.local_users import seed
+from portal.settings import PortalSettings
+from tests.functional.portal.conftest import browser
 from tests.support import events
 from tests.support.cloud import BUCKETS, Cloud
 from tests.support.dicoms import encode, header
@@ -212,6 +218,29 @@ def feed_messages(mrn: str) -> list[bytes]:
     ]
 
 
+def said_by_portal(folder: Path, study_uids: list[str]) -> tuple[dict[str, bytes], str]:
+    """Return what the portal says to every role, by role and path; and, apart from it, what it says of identities."""
+    users = folder / "users.json"
+    seed(users)
+    password = {user["role"]: user["password"] for user in json.loads(users.read_text())["users"]}
+    app = create_app(PortalSettings(local_users_file=str(users)))
+    places: dict[str, bytes] = {}
+    identities = ""
+    for user in json.loads(users.read_text())["users"]:
+        client = browser(app)
+        client.post("/sign-in", data={"name": user["name"], "password": password[user["role"]]})
+        paths = ["/", "/api/worklist", "/audit", "/api/audit"]
+        for uid in study_uids:
+            paths += [f"/api/studies/{uid}", f"/api/studies/{uid}/audit"]
+            named = [f"/studies/{uid}", f"/api/studies/{uid}/identity"]
+            if can(Actor(user["name"], Role(user["role"])), PolicyAction.IDENTITY_VIEW).allowed:
+                identities += "".join(client.get(path).text for path in named)
+            else:
+                paths += named
+        places |= {f"{user['role']} {path}": client.get(path).content.lower() for path in paths}
+    return places, identities
+
+
 def test_no_identifying_string_of_any_input_is_found_anywhere(
     hospital: Hospital, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,10 +254,15 @@ def test_no_identifying_string_of_any_input_is_found_anywhere(
     poisoned = events.sqs('{"Quimby": "Theodora"')
     for step in (deidentify, clean_pixels, apply_feed):
         assert len(step.handle(poisoned, events.CONTEXT)["batchItemFailures"]) == 1
+    answers, identities = said_by_portal(tmp_path, [each.study_uid for each in hospital.studies.worklist()])
     captured = capfd.readouterr()
     everything = Everything(hospital.cloud, log.getvalue() + captured.out + captured.err)
+    everything.places |= answers
     secrets = set().union(*pushed.values())
     assert len(secrets) > 60
+    assert len(answers) > 60
+    for told in ("Quimby, Theodora Maximiliane", "1962-05-03", mrn):
+        assert told in identities, "those who may know are told"
     assert everything.holding(secrets) == {}
     # The run was a real one.
     measured = {name for line in lines(captured.out) for name in line.values}

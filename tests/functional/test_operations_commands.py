@@ -152,6 +152,7 @@ def test_trace_tells_the_whole_way_in_order(hospital: Hospital, tmp_path: Path) 
         "result announced",
         "alert created",
         "alert delivered",
+        "audit",
     } == set(told)
     seconds = [step["seconds"] for step in way["steps"]]
     assert seconds == sorted(seconds) and seconds[0] == 0

@@ -54,7 +54,7 @@ def test_a_subscriber_receives_the_notice_and_its_subject(cloud: Cloud) -> None:
     notice = AlertNotice(
         alert_id="a", risk="high", model="m@1", simulated=True, link="https://portal.example/alerts/a"
     )
-    Topic(cloud.topic).publish(notice, "subject")
+    Topic(cloud.topic).publish(notice, "subject", "for people", {"group": "on-call", "level": 1})
     (body,) = cloud.waiting("alert-subscriber")
     envelope = json.loads(body)
     assert envelope["Subject"] == "subject"

@@ -9,9 +9,10 @@ from botocore.exceptions import ClientError
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from firstread.alert import AlertState
+from firstread.alert import AlertState, Call, Closing
 from firstread.errors import NotFoundError, TransientError
 from firstread.messages import AnalyzeRequest, QuietTimer
+from firstread.policy import Actor, Role
 from firstread.records import outbox
 from firstread.records.alerts import AlertRepository, new_alert
 from firstread.records.audit import AuditTrail
@@ -37,6 +38,8 @@ from tests.support.records import (
     study,
 )
 
+CALL = Call(level=0, group="on-call", at=T2)
+READER, SYSTEM = Actor("reader", Role.RADIOLOGIST), Actor("alert", Role.SERVICE)
 pytestmark = pytest.mark.usefixtures("cloud")
 LEDGER, INSTANCES, STUDIES = LedgerRepository(), InstanceRepository(), StudyRepository()
 
@@ -243,21 +246,32 @@ def test_an_alert_is_delivered_and_acknowledged_once_with_an_audit_event() -> No
     commit(new_alert(alert()))
     with pytest.raises(ConditionFailedError):
         commit(new_alert(alert()))
-    alerts.mark_delivered(alert(), T2)
-    assert alerts.get("a1") == alert(state=AlertState.DELIVERED, delivered_at=T2)
-    assert (
-        alerts.open_alerts() == alerts.of_study(STUDY) == [alert(state=AlertState.DELIVERED, delivered_at=T2)]
-    )
-    done = alerts.acknowledge("a1", "reader", "radiologist", T2)
-    assert alerts.acknowledge("a1", "other", "radiologist", T2) == done == alerts.get("a1")
+    sent = alerts.deliver("a1", CALL, T2, SYSTEM)
+    assert (sent.state, sent.delivered_at, sent.calls) == (AlertState.DELIVERED, T2, (CALL,))
+    assert alerts.get("a1") == sent
+    assert alerts.open_alerts() == alerts.of_study(STUDY) == alerts.of_day(T1[:10]) == [sent]
+    done = alerts.acknowledge("a1", READER, T2)
+    other = Actor("other", Role.RADIOLOGIST)
+    assert alerts.acknowledge("a1", other, T2) == done == alerts.get("a1")
     assert done.acknowledged_by == "reader"
     assert alerts.open_alerts() == []
-    alerts.mark_delivered(alert(), T1)
-    assert alerts.get("a1") == done
-    (event,) = AuditTrail().of(f"study#{STUDY}")
+    assert (alerts.taken_by("reader"), alerts.taken_by("other")) == ([done], [])
+    assert alerts.deliver("a1", CALL, T1, SYSTEM) == done
+    assert alerts.escalate("a1", CALL.model_copy(update={"level": 1}), SYSTEM) == done
+    sending, event = AuditTrail().of(f"study#{STUDY}")
+    assert (sending["action"], sending["actor"], sending["role"]) == ("alert.deliver", "alert", "service")
     assert (event["actor"], event["before"], event["after"]) == ("reader", "delivered", "acknowledged")
     with pytest.raises(NotFoundError):
-        alerts.acknowledge("none", "reader", "radiologist", T2)
+        alerts.acknowledge("none", READER, T2)
+
+
+def test_an_alert_of_before_there_were_revisions_can_be_acknowledged(cloud: Cloud) -> None:
+    commit(new_alert(alert()))
+    key = {"alert_id": {"S": "a1"}}
+    cloud.dynamodb.update_item(TableName="alerts_table", Key=key, UpdateExpression="REMOVE revision")
+    assert AlertRepository().acknowledge("a1", READER, T2).acknowledged_by == "reader"
+    assert AlertRepository().close("a1", Closing.SIGNED, READER, T2).state is AlertState.CLOSED
+    assert AlertRepository().taken_by("reader") == []
 
 
 def test_an_alert_that_is_delivered_while_somebody_acknowledges_is_acknowledged(
@@ -265,18 +279,18 @@ def test_an_alert_that_is_delivered_while_somebody_acknowledges_is_acknowledged(
 ) -> None:
     alerts = AlertRepository()
     commit(new_alert(alert()))
-    original = alerts.get
+    original = alerts._read
     raced: list[bool] = []
 
-    def get_then_delivered(alert_id: str) -> Any:  # noqa: ANN401 - the alert
+    def read_then_delivered(alert_id: str) -> Any:  # noqa: ANN401 - the alert
         found = original(alert_id)
         if not raced:
             raced.append(True)
-            alerts.mark_delivered(alert(), T2)
+            alerts.deliver("a1", CALL, T2, SYSTEM)
         return found
 
-    monkeypatch.setattr(alerts, "get", get_then_delivered)
-    done = alerts.acknowledge("a1", "reader", "radiologist", T2)
+    monkeypatch.setattr(alerts, "_read", read_then_delivered)
+    done = alerts.acknowledge("a1", READER, T2)
     assert (done.state, done.delivered_at) == (AlertState.ACKNOWLEDGED, T2)
 
 
@@ -348,7 +362,6 @@ def test_an_outage_of_the_table_is_not_taken_for_a_condition(cloud: Cloud) -> No
     for write in (
         lambda: LEDGER.open(receipt()),
         lambda: OutboxRepository().mark_delivered("m"),
-        lambda: AlertRepository().mark_delivered(alert(), T2),
     ):
         with pytest.raises(Exception, match=r"InternalServerError|Failed to"):
             write()

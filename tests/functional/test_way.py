@@ -187,7 +187,7 @@ def test_one_correlation_id_leads_from_the_door_to_the_alert(
     hospital.pump()
     handling.logger._logger.removeHandler(handler)
     bodies = [each["MessageBody"] for each in hospital.cloud.wire.sent("SendMessage")]
-    bodies += [each["Message"] for each in hospital.cloud.wire.sent("Publish")]
+    bodies += [json.loads(each["Message"])["default"] for each in hospital.cloud.wire.sent("Publish")]
     bodies += [entry["Detail"] for each in hospital.cloud.wire.sent("PutEvents") for entry in each["Entries"]]
     assert len(bodies) == 5  # clean pixels, quiet timer, analyze, result, notice
     assert {json.loads(body)["correlation_id"] for body in bodies} == {"b7f3"}

@@ -30,12 +30,13 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Account:
 
 @pytest.fixture(scope="session")
 def public_account(tmp_path_factory: pytest.TempPathFactory) -> Account:
-    """The account of a deployment that opens the portal to two networks, expects arrivals and has no GPU."""
+    """The account of a deployment that opens the portal to two networks, keeps audit exports longer and has no GPU."""
     return _synthesise(
         tmp_path_factory.mktemp("public"),
         certificate_arn="arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d",
         portal_cidrs="192.0.2.0/24,198.51.100.0/24",
         operations_email="operations@hospital.example",
         expect_arrivals_minutes="60",
+        audit_years="10",
         worker_device="cpu",
     )

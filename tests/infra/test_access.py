@@ -9,6 +9,7 @@ from tests.infra.account import Account
 DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
 APPLY_FEED, SWEEP = "FeedsApplyFeedRole", "UpkeepSweepRole"
 INGEST, PORTAL = "IngestWebTaskTaskRole", "PortalWebTaskTaskRole"
+EXPORT_AUDIT = "AuditExportExportAuditRole"
 GATHERING = ("GatheringGatherRole", "GatheringCompleteStudyRole", "GatheringEndBatchRole")
 SERVICE_ROLES = (
     "NetworkVpc",
@@ -27,14 +28,16 @@ SERVICE_ROLES = (
         ("s3:", "BucketsIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("s3:PutObject", "BucketsIncoming", {INGEST}),
         ("kms:", "KeysIncoming", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
-        ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
-        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
-        ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("kms:", "KeysVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
+        ("kms:", "KeysReferences", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, PORTAL}),
+        ("dynamodb:", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, PORTAL}),
+        ("dynamodb:PutItem", "TablesVault", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED}),
+        ("s3:", "BucketsAudit", {EXPORT_AUDIT}),
         ("dynamodb:PutItem", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST}),
         ("dynamodb:", "TablesLedger", {DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED, INGEST, SWEEP, *GATHERING}),
         ("dynamodb:PutItem", "TablesInstances", {DEIDENTIFY, CLEAN_PIXELS}),
         ("dynamodb:", "TablesBatches", set(GATHERING)),
-        ("dynamodb:", "TablesOrders", {APPLY_FEED, *GATHERING}),
+        ("dynamodb:", "TablesOrders", {APPLY_FEED, PORTAL, *GATHERING}),
         ("s3:PutObject", "BucketsStudies", {DEIDENTIFY, CLEAN_PIXELS}),
         ("s3:PutObject", "BucketsModels", set()),
     ],
@@ -99,6 +102,22 @@ def test_what_sweep_may_do(account: Account) -> None:
     }
 
 
+def test_the_portal_looks_up_in_the_vault_and_nothing_else(account: Account) -> None:
+    allowed = account.allowed(PORTAL)
+    assert {a for a, r in allowed if r.startswith("TablesVault")} == {"dynamodb:BatchGetItem"}
+    assert {a for a, r in allowed if r.startswith("KeysVault")} == {"kms:Decrypt"}
+
+
+def test_the_export_of_the_audit_trail_reads_events_and_adds_files(account: Account) -> None:
+    allowed = account.allowed(EXPORT_AUDIT)
+    of_table = {a for a, r in allowed if a.startswith("dynamodb:")}
+    assert of_table == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"by_day"}
+    objects = {(a, r.partition("/")[2]) for a, r in allowed if a.startswith("s3:")}
+    actions = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject")
+    assert objects == {("s3:ListBucket", ""), *((action, "audit/*") for action in actions)}
+
+
 def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account) -> None:
     assert account.who_may("sqs:SendMessage", "ArrivalsPixelsQueue") == {DEIDENTIFY}
     assert account.who_may("sqs:ReceiveMessage", "ArrivalsPixelsQueue") == {CLEAN_PIXELS}
@@ -108,7 +127,8 @@ def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account
 def test_nobody_but_the_door_writes_and_nobody_deletes_what_arrived(account: Account) -> None:
     assert account.who_may("s3:Put", "BucketsIncoming") == {INGEST}  # writes, and overwrites no version
     assert not account.who_may("s3:Delete", "Buckets")
-    assert not account.who_may("dynamodb:Delete", "Tables")
+    assert account.who_may("dynamodb:Delete", "Tables") == {PORTAL}
+    assert account.who_may("dynamodb:Delete", "TablesSessions") == {PORTAL}
 
 
 @pytest.mark.parametrize("role", [DEIDENTIFY, CLEAN_PIXELS, APPLY_FEED])
@@ -145,13 +165,18 @@ def test_the_worker(account: Account) -> None:
 
 def test_the_portal(account: Account) -> None:
     allowed = account.allowed(PORTAL)
-    assert not {a for a, r in allowed if a.startswith("s3:Put")}
+    # Of a bucket it writes nothing but the objects of signed reviews, and the metadata of series; and no result.
+    put = {re.sub(r"[0-9A-F]{8}", "", r) for a, r in allowed if a.startswith("s3:Put")}
+    assert put == {"BucketsResults/reviews/*", "BucketsResults/metadata/*"}
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     }
-    assert writes == {"TablesAlerts", "TablesAudit"}
+    assert writes == {"TablesAlerts", "TablesAudit", "TablesReviews", "TablesSessions", "TablesStudies"}
     assert not {r for a, r in allowed if a == "dynamodb:UpdateItem" and r.startswith("TablesAudit")}
-    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {"worklist", "by_study", "open"}
+    assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {
+        *("worklist", "by_patient", "by_date"),
+        *("by_study", "open", "by_day", "by_actor"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -162,6 +187,7 @@ def test_the_portal(account: Account) -> None:
         (APPLY_FEED, {"Ledger", "Orders", "Vault"}),
         *((role, {"Studies", "Outbox", "Batches", "Orders"}) for role in GATHERING),
         ("AlertingAlertRole", {"Studies", "Alerts", "Outbox"}),
+        ("AlertingEscalateRole", {"Alerts"}),
         ("WorkerTaskTaskRole", {"Results", "Outbox"}),
     ],
 )
@@ -173,8 +199,8 @@ def test_transactions_may_do_each_of_their_parts(account: Account, role: str, ta
         assert found == {f"Tables{table}" for table in tables}, part
 
 
-def test_only_alert_publishes_and_only_deliver_and_sweep_put_events(account: Account) -> None:
-    assert account.who_may("sns:Publish", "") == {"AlertingAlertRole"}
+def test_only_alert_and_escalate_publish_and_only_deliver_and_sweep_put_events(account: Account) -> None:
+    assert account.who_may("sns:Publish", "") == {"AlertingAlertRole", "AlertingEscalateRole"}
     assert account.who_may("events:PutEvents", "") == {"DeliveryDeliverRole", SWEEP}
 
 
@@ -213,5 +239,5 @@ def test_no_managed_policies_but_those_of_services_own_roles(account: Account) -
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 12
+    assert len(users) == 15
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

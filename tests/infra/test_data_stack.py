@@ -45,8 +45,8 @@ def _keys(schema: list[Json]) -> tuple[str, ...]:
     return tuple(key["AttributeName"] for key in schema)
 
 
-def test_five_buckets(account: Account) -> None:
-    assert len(account.properties(BUCKET)) == 5
+def test_six_buckets(account: Account) -> None:
+    assert len(account.properties(BUCKET)) == 6
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ def test_five_buckets(account: Account) -> None:
         ("Studies", "KeysData"),
         ("Results", "KeysData"),
         ("Models", "KeysData"),
+        ("Audit", "KeysData"),
     ],
 )
 def test_objects_are_encrypted_under_the_right_key(account: Account, name: str, key: str) -> None:
@@ -77,12 +78,33 @@ def test_no_bucket_is_public_or_unversioned(account: Account) -> None:
 
 
 def test_lifecycle_tidies_but_never_expires_what_is_current(account: Account) -> None:
-    for name in ("Incoming", "Studies", "Results", "Models"):
+    for name in ("Incoming", "Studies", "Results", "Models", "Audit"):
         bucket = account.one(BUCKET, f"Buckets{name}")
         (rule,) = bucket["LifecycleConfiguration"]["Rules"]
         assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
         assert "ExpirationInDays" not in rule
-        assert ("NoncurrentVersionExpiration" in rule) is (name != "Incoming")
+        assert ("NoncurrentVersionExpiration" in rule) is (name not in ("Incoming", "Audit"))
+
+
+def test_nobody_deletes_an_audit_export(account: Account, public_account: Account) -> None:
+    """COMPLIANCE: not even the root user; GOVERNANCE could be bypassed."""
+    locked = {
+        name[:-8]: bucket["ObjectLockConfiguration"]
+        for name, bucket in account.properties(BUCKET).items()
+        if bucket.get("ObjectLockEnabled") or "ObjectLockConfiguration" in bucket
+    }
+    retention = {"Mode": "COMPLIANCE", "Days": 6 * 366}
+    assert locked == {
+        "BucketsAudit": {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+    }
+    assert account.one(BUCKET, "BucketsAudit")["ObjectLockEnabled"] is True
+    policy = account.one("AWS::S3::BucketPolicy", "BucketsAudit")["PolicyDocument"]["Statement"]
+    (nobody,) = [each for each in policy if each.get("Sid") == "NobodyDeletes"]
+    assert (nobody["Effect"], nobody["Principal"]) == ("Deny", {"AWS": "*"})
+    assert nobody["Action"] == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    assert "Condition" not in nobody
+    longer = public_account.one(BUCKET, "BucketsAudit")["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert longer == {**retention, "Days": 10 * 366}
 
 
 def test_only_the_incoming_bucket_announces_its_objects(account: Account) -> None:
@@ -99,7 +121,7 @@ def test_tls_only(account: Account) -> None:
     }
     assert set(policies) == set(account.properties(BUCKET))
     for name, statements in policies.items():
-        denials = [s["Condition"] for s in statements if s["Effect"] == "Deny"]
+        denials = [s.get("Condition") for s in statements if s["Effect"] == "Deny"]
         assert {"Bool": {"aws:SecureTransport": "false"}} in denials, name
         for statement in statements:
             if statement["Effect"] == "Allow":

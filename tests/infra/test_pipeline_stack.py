@@ -1,6 +1,7 @@
 """Queues, rules, functions and how they are joined."""
 
 import importlib
+import re
 
 import pytest
 
@@ -22,6 +23,7 @@ WORK = {
     "DeliveryAnalyzeUrgent": 900,
     "DeliveryAnalyze": 900,
     "AlertingResults": 360,
+    "AlertingDeadlinesEscalations": 360,
 }
 VAULT = {
     "VAULT": "dynamodb",
@@ -45,8 +47,17 @@ GATHERING = {
     "BATCHES_TABLE": "TablesBatches",
     "ORDERS_TABLE": "TablesOrders",
     "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
+    "ESCALATIONS_QUEUE_URL": "AlertingDeadlinesEscalationsQueue",
     "COMPLETENESS": '{"after_hint_seconds":1,"max_seconds":900,'
     '"quiet_seconds":{"*":120,"CR":20,"DX":20,"MG":45,"US":180},"sources":{}}',
+}
+NOTICES = {
+    "STUDIES_TABLE": "TablesStudies",
+    "ALERTS_TABLE": "TablesAlerts",
+    "AUDIT_TABLE": "TablesAudit",
+    "ALERT_TOPIC_ARN": "AlertingAlerts",
+    "PORTAL_URL": "https://firstread.invalid",
+    "ALERTING": "{}",
 }
 PROGRAMS = {
     "deidentify": {**INTAKE, "CLEAN_PIXELS_QUEUE_URL": "ArrivalsPixelsQueue"},
@@ -70,15 +81,18 @@ PROGRAMS = {
         "EVENT_BUS": "DeliveryEvents",
     },
     "alert": {
-        "STUDIES_TABLE": "TablesStudies",
+        **NOTICES,
         "RESULTS_TABLE": "TablesResults",
-        "ALERTS_TABLE": "TablesAlerts",
         "INSTANCES_TABLE": "TablesInstances",
         "MODELS_TABLE": "TablesModels",
         "OUTBOX_TABLE": "TablesOutbox",
-        "ALERT_TOPIC_ARN": "AlertingAlerts",
-        "PORTAL_URL": "https://firstread.invalid",
+        "ESCALATION_SCHEDULE_GROUP": "AlertingDeadlinesGroup",
+        "ESCALATION_SCHEDULE_ROLE_ARN": "AlertingDeadlinesRole",
+        "ESCALATIONS_QUEUE_ARN": "AlertingDeadlinesEscalationsQueue",
+        "ESCALATIONS_DLQ_ARN": "AlertingDeadlinesEscalationsDeadLetters",
     },
+    "export_audit": {"AUDIT_TABLE": "TablesAudit", "AUDIT_BUCKET": "BucketsAudit"},
+    "escalate": NOTICES,
     "sweep": {
         "INCOMING_BUCKET": "BucketsIncoming",
         "LEDGER_TABLE": "TablesLedger",
@@ -229,6 +243,7 @@ def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
     ("complete_study", "GatheringQuietTimerQueue", 10, 50),
     ("end_batch", "GatheringHintsQueue", 10, 50),
     ("alert", "AlertingResultsQueue", 10, 50),
+    ("escalate", "AlertingDeadlinesEscalationsQueue", 10, 10),
 ])  # fmt: skip
 def test_queue_feeds_function(account: Account, function: str, queue: str, batch: int, at_once: int) -> None:
     name, _ = _functions(account)[function]
@@ -272,7 +287,11 @@ def test_stream_feeds_function(account: Account, function: str, table: str, patt
 
 
 SMALL = (512, 512, 60)
-SIZES = {"deidentify": (2048, 4096, 300), "clean_pixels": (3008, 4096, 900)}
+SIZES = {
+    "deidentify": (2048, 4096, 300),
+    "clean_pixels": (3008, 4096, 900),
+    "export_audit": (1024, 1024, 900),
+}
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
@@ -329,3 +348,26 @@ def test_the_handler_accepts_what_it_is_told(
     for key, value in function["Environment"]["Variables"].items():
         monkeypatch.setenv(key, account.text(value))
     assert importlib.import_module(handler.__name__).Settings()
+
+
+def test_a_deadline_may_do_nothing_but_ask_for_a_look(account: Account) -> None:
+    actions = {(a, r) for a, r in account.allowed("AlertingDeadlinesRole") if not a.startswith("kms:")}
+    assert {(action, name[:-8]) for action, name in actions} == {
+        ("sqs:SendMessage", "AlertingDeadlinesEscalationsQueue"),
+        ("sqs:SendMessage", "AlertingDeadlinesEscalationsDeadLetters"),
+    }
+    trust = account.one("AWS::IAM::Role", "AlertingDeadlinesRole")["AssumeRolePolicyDocument"]["Statement"]
+    (statement,) = trust
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    asked_by = statement["Condition"]["StringEquals"]
+    assert account.text(asked_by["aws:SourceArn"]).rpartition("/")[2].startswith("AlertingDeadlinesGroup")
+    assert account.text(asked_by["aws:SourceAccount"]) == "AWS::AccountId"
+
+
+def test_only_alert_makes_schedules_and_only_in_their_group(account: Account) -> None:
+    assert account.who_may("scheduler:", "") == {"AlertingAlertRole"}
+    (resource,) = {r for a, r in account.allowed("AlertingAlertRole") if a.startswith("scheduler:")}
+    assert re.search(r":schedule/AlertingDeadlinesGroup[0-9A-F]*/\*$", resource)
+    (passing,) = [s for s in account.statements("AlertingAlertRole") if s["Action"] == "iam:PassRole"]
+    assert account.text(passing["Resource"]).startswith("AlertingDeadlinesRole")
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}

@@ -18,12 +18,14 @@ PROGRAMS = {
     "end_batch": "GatheringEndBatchRole",
     "deliver": "DeliveryDeliverRole",
     "alert": "AlertingAlertRole",
+    "escalate": "AlertingEscalateRole",
     "sweep": "UpkeepSweepRole",
+    "export_audit": "AuditExportExportAuditRole",
     "model worker": "WorkerTaskTaskRole",
     "portal": "PortalWebTaskTaskRole",
     "ingest service": "IngestWebTaskTaskRole",
 }
-READS = {"dynamodb:GetItem", "dynamodb:Query"}
+READS = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 # What the event source of a function needs is its wiring, not what the program does.
 _HASH = re.compile(r"[0-9A-F]{8}$")

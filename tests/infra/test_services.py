@@ -29,9 +29,17 @@ TOLD = {
         "INSTANCES_TABLE",
         "STUDIES_TABLE",
         "RESULTS_TABLE",
+        "ALERTING",
         "ALERTS_TABLE",
         "MODELS_TABLE",
         "AUDIT_TABLE",
+        "ORDERS_TABLE",
+        "REFERENCE_KEY_ID",
+        "REVIEWS_TABLE",
+        "SESSIONS_TABLE",
+        "VAULT",
+        "VAULT_TABLE",
+        "VAULT_KEY_ID",
     },
 }
 TOLD["Ingest"] = {"INCOMING_BUCKET", "LEDGER_TABLE", "HINTS_QUEUE_URL", "REFERENCE_KEY_ID"}

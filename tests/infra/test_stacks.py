@@ -34,7 +34,7 @@ def test_one_stack_per_reason_to_change(account: Account) -> None:
 def test_no_custom_resource_and_no_hidden_function(account: Account) -> None:
     kinds = {r["Type"] for t in account.stacks.values() for r in t["Resources"].values()}
     assert not {kind for kind in kinds if kind.startswith("Custom::")}
-    assert len(account.properties("AWS::Lambda::Function")) == 9
+    assert len(account.properties("AWS::Lambda::Function")) == 11
 
 
 def test_outputs_are_the_settings(account: Account) -> None:
@@ -154,6 +154,14 @@ def test_a_reason_must_be_one() -> None:
         ('completeness={"sources": {"ct1": {"quiet": 1}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"quiet_seconds": {"CT": -1}}}}', "ct1"),
         ('completeness={"sources": {"ct1": {"trust_single": 1}}}', "trust_single"),
+        ("alerting=[]", "alerting"),
+        ('alerting={"time_zone": "Berlin"}', "IANA"),
+        ("alert_subscribers={}", "list"),
+        ('alert_subscribers=[{"protocol": "email"}]', "endpoint"),
+        ('alert_subscribers=[{"protocol": "fax", "endpoint": "1"}]', "protocol"),
+        ('alert_subscribers=[{"protocol": "sms", "endpoint": "0151"}]', "protocol"),
+        ('alert_subscribers=[{"protocol": "https", "endpoint": "http://a"}]', "protocol"),
+        ('alert_subscribers=[{"protocol": "email", "endpoint": "a@b.c", "groups": ["A B"]}]', "groups"),
         ("feed_issuers=[]", "feed_issuers"),
         ('feed_issuers={"A": 1}', "feed_issuers"),
         ("portal_url=http://portal", "https"),
@@ -165,6 +173,9 @@ def test_a_reason_must_be_one() -> None:
         ("operations_email=me", "operations_email"),
         ("expect_arrivals_minutes=7", "expect_arrivals_minutes"),
         ("expect_arrivals_minutes=2000", "expect_arrivals_minutes"),
+        ("audit_years=0", "audit_years"),
+        ("audit_years=101", "audit_years"),
+        ("audit_years=six", "audit_years"),
     ],
 )
 def test_a_bad_choice_is_named(
@@ -187,6 +198,21 @@ def test_completeness_comes_from_the_context_and_is_completed(tmp_path: Path) ->
         if "FIRSTREAD_COMPLETENESS" in str(resource.get("Properties", {}).get("Environment"))
     }
     assert [json.loads(each) for each in told] == [{**given, "after_hint_seconds": 1, "max_seconds": 900}]
+
+
+def test_subscribers_choose_by_group(tmp_path: Path) -> None:
+    given = [
+        {"protocol": "email", "endpoint": "desk@hospital.example", "groups": ["reading-room", "on-call"]},
+        {"protocol": "https", "endpoint": "https://pager.example/hook"},
+    ]
+    context = f"alert_subscribers={json.dumps(given)}"
+    assert infra.app.main(["--local", "-c", context, "-c", "alerting={}", "-o", str(tmp_path)]) == 0
+    template = json.loads((tmp_path / "FirstRead-Pipeline.template.json").read_text())
+    made = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::SNS::Subscription"]
+    assert [(each["Protocol"], each["Endpoint"], each.get("FilterPolicy")) for each in made] == [
+        ("email", "desk@hospital.example", {"group": ["reading-room", "on-call"]}),
+        ("https", "https://pager.example/hook", None),
+    ]
 
 
 def test_config_errors_are_value_errors() -> None:

@@ -12,7 +12,7 @@ from moto import mock_aws
 from firstread.records.tables import TABLES, bind
 from tests.support.wire import Wire, listening
 
-BUCKETS = ("incoming", "studies", "results", "models")
+BUCKETS = ("incoming", "studies", "results", "models", "audit")
 QUEUES = (
     "arrivals-urgent",
     "arrivals",
@@ -24,6 +24,7 @@ QUEUES = (
     "analyze-urgent",
     "analyze",
     "result-events",
+    "escalations",
     "alert-subscriber",
 )
 SETTINGS = {
@@ -37,6 +38,7 @@ SETTINGS = {
     "ANALYZE_URGENT": "analyze-urgent",
     "ANALYZE": "analyze",
     "RESULTS": "result-events",
+    "ESCALATIONS": "escalations",
 }
 """Setting, without ``_QUEUE_URL`` and ``_DLQ_URL``, of each queue."""
 STREAMS = ("gather", "deliver")
@@ -69,7 +71,7 @@ class Cloud:
         self.events: Any = boto3.client("events")
         self.kms: Any = boto3.client("kms")
         for bucket in BUCKETS:
-            self.s3.create_bucket(Bucket=bucket)
+            self.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=bucket == "audit")
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         bind(Names())
         for table in TABLES.values():
@@ -89,6 +91,8 @@ class Cloud:
             self._dead_letters(name)
         self.topic: str = self.sns.create_topic(Name="alerts")["TopicArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn("alert-subscriber"))
+        self.scheduler: Any = boto3.client("scheduler")
+        self.scheduler.create_schedule_group(Name="deadlines")
         self.events.create_event_bus(Name="firstread")
 
     def _queue(self, name: str) -> str:
@@ -122,6 +126,11 @@ class Cloud:
             **{f"FIRSTREAD_{name.upper()}_DLQ_URL": self.url(f"{name}-dead") for name in STREAMS},
             "FIRSTREAD_REFERENCE_KEY_ID": self.reference_key_id,
             "FIRSTREAD_COMPLETENESS": '{"quiet_seconds": {"*": 60, "CT": 2000}, "max_seconds": 7200}',
+            "FIRSTREAD_ALERTING": '{"closes": "22:00"}',
+            "FIRSTREAD_ESCALATIONS_QUEUE_ARN": self._arn("escalations"),
+            "FIRSTREAD_ESCALATIONS_DLQ_ARN": self._arn("escalations-dead"),
+            "FIRSTREAD_ESCALATION_SCHEDULE_GROUP": "deadlines",
+            "FIRSTREAD_ESCALATION_SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/deadlines",
             "FIRSTREAD_EVENT_BUS": "firstread",
             "FIRSTREAD_ALERT_TOPIC_ARN": self.topic,
             "FIRSTREAD_PORTAL_URL": LINKS,

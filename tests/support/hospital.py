@@ -41,6 +41,7 @@ from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
 from functions.end_batch import handler as end_batch
+from functions.escalate import handler as escalate
 from functions.gather import handler as gather
 from ingest_service.door import Door
 from ingest_service.parts import Part
@@ -62,6 +63,7 @@ _HANDLERS = {
     "end_batch": end_batch.handle,
     "deliver": deliver.handle,
     "alert": alert.handle,
+    "escalate": escalate.handle,
 }
 _RECEIVERS = {
     "arrivals": "deidentify",
@@ -72,6 +74,7 @@ _RECEIVERS = {
     "analyze": "analyse",
     "analyze-urgent": "analyse",
     "hints": "end_batch",
+    "escalations": "escalate",
 }
 
 
@@ -168,7 +171,7 @@ class Hospital:
         self.door = Door(Bucket("incoming"), self.ledger, References(b"k" * 32), self.clock)
         self.detector = StubDetector()
         monkeypatch.setattr(clean_pixels, "RapidTextDetector", lambda: self.detector)
-        for step in (gather, complete_study, alert, apply_feed):
+        for step in (gather, complete_study, alert, apply_feed, escalate):
             made = dataclasses.replace(step.bootstrap(), clock=self.clock)
             monkeypatch.setattr(step, "bootstrap", lambda made=made: made)
         self.gather = gather.bootstrap()

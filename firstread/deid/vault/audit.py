@@ -57,7 +57,7 @@ class Guard:
         self.actor = actor
         self._audit = audit
 
-    def allow(self, action: Action, what: str, subject: str, purpose: Purpose) -> None:
+    def allow(self, action: Action, what: str, subject: str, purpose: Purpose, *, patient: str = "") -> None:
         """Write down that the actor is about to do something, or was refused.
 
         Parameters
@@ -70,6 +70,8 @@ class Guard:
             A surrogate, or "" for the whole vault.
         purpose
             Why.
+        patient
+            Surrogate of the patient, where the subject is a study.
 
         Raises
         ------
@@ -88,6 +90,7 @@ class Guard:
                 "subject": subject,
                 "purpose": purpose.value,
                 "allowed": decision.allowed,
+                **({"patient": patient} if patient else {}),
             }
         )
         if not decision.allowed:

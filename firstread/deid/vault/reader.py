@@ -3,16 +3,18 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from firstread.deid.vault.aliases import ALIAS, Aliases, PatientKey, current
 from firstread.deid.vault.audit import Guard
 from firstread.deid.vault.identity import PATIENT, PATIENT_VERSIONS, STUDY_VERSIONS, SURROGATE, UID
-from firstread.deid.vault.rows import Name, Payload, Rows
+from firstread.deid.vault.rows import Name, Payload, Rows, log_beginning
 from firstread.deid.vault.store import VaultArchive
 from firstread.errors import NotFoundError
 from firstread.policy import Action, Purpose
 
 _PATIENT_CODE = re.compile(r"P[0-9A-F]{16}")
+_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _SURROGATE = re.compile(r"P[0-9A-F]{16}|2\.25\.\d{1,39}")
 
 
@@ -52,6 +54,26 @@ class Version:
 
     at: str
     module: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whose a study is.
+
+    Parameters
+    ----------
+    patient
+        Under whom the patient goes today.
+    formerly
+        Under whom the study was first seen, where that patient has been merged since; else None.
+    patient_module, study_module
+        The newest version of each that was kept; empty where none was.
+    """
+
+    patient: PatientKey
+    formerly: PatientKey | None
+    patient_module: dict[str, object] = field(repr=False)
+    study_module: dict[str, object] = field(repr=False)
 
 
 class VaultReader:
@@ -108,6 +130,50 @@ class VaultReader:
         entries = self._rows.log(kind, surrogate)
         return [Version(str(entry["at"]), json.loads(str(entry["module"]))) for entry in entries]
 
+    def person(self, code: str, study_uid: str, purpose: Purpose) -> Person:
+        """Return whose a study is, by what was kept last and by the merges of today.
+
+        Parameters
+        ----------
+        code
+            The patient's code in the study.
+        study_uid
+            The new Study Instance UID.
+        purpose
+            Why.
+
+        Raises
+        ------
+        RefusedError
+            If the actor may not know.
+        NotFoundError
+            If this vault has not given out the code.
+        """
+        if not (_PATIENT_CODE.fullmatch(code) and _UID.fullmatch(study_uid)):
+            raise NotFoundError("this is no pseudonym that a vault gives out")
+        self._guard.allow(Action.IDENTITY_VIEW, "person", study_uid, purpose, patient=code)
+        name = Name(SURROGATE, code)
+        logs = log_beginning(PATIENT_VERSIONS, code) + log_beginning(STUDY_VERSIONS, study_uid)
+        found = self._rows.read([name, *logs])
+        if name not in found or found[name]["kind"] != PATIENT:
+            raise NotFoundError("the vault has not given out this pseudonym")
+        issuer, patient_id, *_ = json.loads(str(found[name]["original"]))
+        seen = PatientKey(issuer, patient_id)
+        survivor, patients = self._survivor(seen, self._rows.log(PATIENT_VERSIONS, code, found))
+        studies = self._rows.log(STUDY_VERSIONS, study_uid, found)
+        return Person(survivor, None if survivor == seen else seen, _newest(patients), _newest(studies))
+
+    def _survivor(self, seen: PatientKey, versions: list[Payload]) -> tuple[PatientKey, list[Payload]]:
+        """Return under whom a patient goes today, and the versions of that patient's module."""
+        if not seen.patient_id or current(self._rows.log(ALIAS, seen.original)) is None:
+            return seen, versions
+        survivor = Aliases(self._rows).survivor(seen)
+        name = Name(PATIENT, survivor.original)
+        row = self._rows.read([name]).get(name)
+        of_survivor = self._rows.log(PATIENT_VERSIONS, str(row["code"])) if row else []
+        # Nothing may have been sent under the survivor yet; then the name is what the images said.
+        return survivor, of_survivor or versions
+
     def originals(self, store: VaultArchive, purpose: Purpose) -> Iterator[Original]:
         """Return every surrogate of this tenant with its original, in no order.
 
@@ -128,6 +194,11 @@ class VaultReader:
         if not _SURROGATE.fullmatch(surrogate):
             raise NotFoundError("this is not a pseudonym or UID that a vault gives out")
         self._guard.allow(Action.IDENTITY_VIEW, what, surrogate, purpose)
+
+
+def _newest(versions: list[Payload]) -> dict[str, object]:
+    found: dict[str, object] = json.loads(str(versions[-1]["module"])) if versions else {}
+    return found
 
 
 def _original(back: Payload) -> Original:

@@ -1,15 +1,21 @@
 """Which objects of a study a reader may have: its images, and the results on its current version."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
 from firstread.result import ResultObject
 from firstread.study import InstanceFacts, InstanceState, Study
 from portal.errors import MissingError
+from portal.logic.dicomweb.keeping import Kept
 from portal.logic.records import Records, resource_of
+from portal.logic.review.overlay import OverlayPolicy, is_kept_back
+
+_SECONDS = 10.0
+_KEPT_OBJECTS = 50_000
 
 
 class Place(Enum):
@@ -40,10 +46,11 @@ class Held:
     facts: InstanceFacts | None = None
 
 
-def objects_of(records: Records, study: Study, actor: Actor) -> list[Held]:
+def objects_of(records: Records, study: Study, actor: Actor, policy: OverlayPolicy) -> list[Held]:
     """Return the objects of a study, images first, each series in the order of its instances.
 
-    Left out is what is held, withdrawn or discarded, what a model in shadow says, and what the role may not see.
+    Left out is what is held, withdrawn or discarded, what a model in shadow says, what the role may not see, and what
+    is kept back until the reader has said what they see.
 
     Parameters
     ----------
@@ -51,34 +58,72 @@ def objects_of(records: Records, study: Study, actor: Actor) -> list[Held]:
         Where the objects are named, and of which study.
     actor
         The reader.
+    policy
+        When readers see what models say.
     """
     resource = resource_of(study)
     found: list[Held] = []
     if can(actor, Action.IMAGE_VIEW, resource).allowed:
         found += _images(records, study)
-    if can(actor, Action.OVERLAY_VIEW, resource).allowed and study.version > 0:
+    if can(actor, Action.REPORT_VIEW, resource).allowed and study.signed_version > 0:
+        for review in records.reviews.of_study(study.study_uid):
+            found += _results(study, review.objects)
+    if not can(actor, Action.OVERLAY_VIEW, resource).allowed or is_kept_back(
+        policy, study, actor, records.reviews
+    ):
+        return found
+    if study.version > 0:
         for result in records.results.of_version(study.study_uid, study.version):
             if not result.shadow:
                 found += _results(study, result.objects)
     return found
 
 
-def one_object(records: Records, study: Study, actor: Actor, series_uid: str, sop_uid: str) -> Held:
-    """Return one object of a study.
+class ObjectLists:
+    """Lists of objects, kept for some seconds: a viewer asks for each slice of a series.
 
-    Raises
-    ------
-    MissingError
-        If it is not there, or not for this reader.
+    A list is of one state of the study's head, so that a late, withdrawn or corrected image counts as soon as the head
+    knows; what only a result changes counts after some seconds.
+
+    Parameters
+    ----------
+    records
+        Where the objects are named.
+    policy
+        When readers see what models say.
+    tick
+        Seconds from anywhere.
     """
-    instance = records.instances.get(study.study_uid, sop_uid)
-    if instance is not None and not instance.studies_key:
-        raise MissingError("no such instance")
-    # A rejection note may withdraw any image: all of the study have to be asked.
-    for each in objects_of(records, study, actor):
-        if each.sop_uid == sop_uid and each.series_uid == series_uid:
-            return each
-    raise MissingError("no such instance")
+
+    def __init__(
+        self, records: Records, policy: OverlayPolicy, tick: Callable[[], float] = monotonic
+    ) -> None:
+        self._records = records
+        self._policy = policy
+        self._tick = tick
+        self._kept: Kept[tuple[float, list[Held]]] = Kept(_KEPT_OBJECTS, lambda value: 1 + len(value[1]))
+
+    def of(self, study: Study, actor: Actor) -> list[Held]:
+        """Return the objects of a study that a reader may have, as `objects_of` does."""
+        seen, resource = study.gathering, resource_of(study)
+        key = (
+            study.study_uid,
+            seen.fingerprint,
+            seen.last_arrival,
+            study.version,
+            study.status,
+            can(actor, Action.IMAGE_VIEW, resource).allowed,
+            can(actor, Action.OVERLAY_VIEW, resource).allowed,
+            can(actor, Action.REPORT_VIEW, resource).allowed,
+            study.signed_at,
+            is_kept_back(self._policy, study, actor, self._records.reviews),
+        )
+        kept = self._kept.get(key)
+        if kept is not None and self._tick() - kept[0] < _SECONDS:
+            return kept[1]
+        found = objects_of(self._records, study, actor, self._policy)
+        self._kept.put(key, (self._tick(), found))
+        return found
 
 
 def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:

@@ -20,7 +20,7 @@ from portal.logic.dicomweb.attributes import (
 from portal.logic.dicomweb.dicom_json import Json
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.errors import BadQueryError
-from portal.logic.dicomweb.objects import Held, by_series, objects_of
+from portal.logic.dicomweb.objects import Held, ObjectLists, by_series
 from portal.logic.dicomweb.query import DEFAULT_STUDIES, MAX_OFFSET, MAX_STUDIES, Query
 from portal.logic.records import Records, resource_of
 
@@ -58,6 +58,8 @@ class Search:
         Gives the references of original order numbers; made when first needed.
     documents
         The metadata of the objects of results.
+    objects
+        Lists the objects that a reader may have.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Search:
         records: Records,
         documents: Documents,
         references: Callable[[], References],
+        objects: ObjectLists,
         index: StudyIndex | None = None,
         orders: OrderRepository | None = None,
     ) -> None:
         self._records = records
         self._documents = documents
         self._references = references
+        self._objects = objects
         self._index = index or StudyIndex()
         self._orders = orders or OrderRepository()
 
@@ -130,7 +134,7 @@ class Search:
 
     def series(self, study: Study, actor: Actor, query: Query) -> Found:
         """Return the series of a study that match."""
-        held = objects_of(self._records, study, actor)
+        held = self._objects.of(study, actor)
         headers = self._headers(held)
         found = [
             series_row(study, members, headers)
@@ -142,9 +146,7 @@ class Search:
     def instances(self, study: Study, actor: Actor, query: Query, series_uid: str = "") -> Found:
         """Return the instances of a study, or of one of its series, that match."""
         held = [
-            each
-            for each in objects_of(self._records, study, actor)
-            if not series_uid or each.series_uid == series_uid
+            each for each in self._objects.of(study, actor) if not series_uid or each.series_uid == series_uid
         ]
         headers = self._headers(held)
         found = [

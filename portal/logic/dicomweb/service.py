@@ -1,9 +1,8 @@
 """The parts of DICOMweb, made once per process."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import IO
 
@@ -12,11 +11,11 @@ from firstread.refs import References, open_references
 from firstread.storage import Bucket
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.frames import Frames
-from portal.logic.dicomweb.objects import Held, Place
-from portal.logic.dicomweb.openings import Openings
+from portal.logic.dicomweb.objects import Held, ObjectLists, Place
 from portal.logic.dicomweb.search import Search
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
+from portal.logic.review.overlay import OverlayPolicy
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class DicomWeb:
     documents: Documents
     frames: Frames
     search: Search
-    openings: Openings
+    objects: ObjectLists
 
     @classmethod
     def make(
@@ -38,7 +37,7 @@ class DicomWeb:
         results: Bucket,
         pictures: Pictures,
         settings: ReferenceSettings,
-        clock: Callable[[], datetime],
+        policy: OverlayPolicy,
     ) -> "DicomWeb":
         """Put the parts together.
 
@@ -52,11 +51,12 @@ class DicomWeb:
             Renders what is in the first bucket.
         settings
             The key of references, asked for when the first accession number is.
-        clock
-            Says what time it is.
+        policy
+            When readers see what models say.
         """
         buckets = {Place.STUDIES: studies, Place.RESULTS: results}
         documents = Documents(buckets, results)
+        objects = ObjectLists(records, policy)
 
         @lru_cache(maxsize=1)
         def references() -> References:
@@ -67,8 +67,8 @@ class DicomWeb:
             pictures={Place.STUDIES: pictures, Place.RESULTS: Pictures(results)},
             documents=documents,
             frames=Frames(buckets),
-            search=Search(records, documents, references),
-            openings=Openings(records.audit, clock),
+            search=Search(records, documents, references, objects),
+            objects=objects,
         )
 
     @contextmanager

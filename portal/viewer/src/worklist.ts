@@ -1,84 +1,301 @@
-// The worklist: it updates by itself, and never re-orders under the cursor.
+// The worklist: told by the server what changes, and never re-ordered under the cursor.
 
-import { $, all, announce, ask, onKeys, startPage } from "./shared/page.ts";
+import { $, all, announce, ask, onKeys, signIn, startPage } from "./shared/page.ts";
+import { Names } from "./worklist/names.ts";
+import { News, type Change, type Shown } from "./worklist/news.ts";
 
-const POLL_SECONDS = 4;
+const QUIET_MS = 700; // before a list that nobody points at updates by itself: changes come in bursts
+const MOST_ROWS = 500;
 
-interface Row {
-  study_uid: string;
-  fingerprint: string;
-}
+const main = $("main");
+const pill = $<HTMLButtonElement>("#changes");
+const filters = $<HTMLDetailsElement>("#filters");
+const form = $<HTMLFormElement>("#filter-form");
+const kept = `firstread.filter.${main.dataset.reader ?? ""}`;
+const isLive = "live" in main.dataset;
+const news = new News();
 
-interface Worklist {
-  at: string;
-  rows: Row[];
-}
-
-const rows = (): HTMLElement[] => all("tbody tr");
-const rowOf = (element: Element | null): HTMLElement | null => element?.closest<HTMLElement>("tr") ?? null;
+const rows = (): HTMLElement[] => all("#worklist tbody tr");
+const rowOf = (element: Element | null): HTMLElement | null => element?.closest<HTMLElement>("tbody tr") ?? null;
 const linkOf = (row: Element | null): HTMLElement | null => row?.querySelector<HTMLElement>(".row-link") ?? null;
+const uidOf = (row: Element | null): string | undefined => (row instanceof HTMLElement ? row.dataset.study : undefined);
 
-function changesOf(fresh: Row[]): number {
-  const shown = new Map(rows().map((row) => [row.dataset.study, row.dataset.fingerprint]));
-  const changed = fresh.filter((row) => shown.get(row.study_uid) !== row.fingerprint).length;
-  const gone = [...shown.keys()].filter((uid) => !fresh.some((row) => row.study_uid === uid)).length;
-  return changed + gone;
+const names = new Names(rows);
+const rename = (): void => void names.refresh().catch(() => announce("Names cannot be shown now."));
+
+function shown(): Shown[] {
+  return rows().map((row) => ({
+    uid: row.dataset.study ?? "",
+    fingerprint: row.dataset.fingerprint ?? "",
+    urgent: row.classList.contains("is-urgent"),
+  }));
 }
 
-function inUse(): boolean {
-  return Boolean(document.querySelector("tbody:hover") ?? document.activeElement?.closest("tbody"));
+/** Return what the form asks for, without its empty fields. */
+function asked(): URLSearchParams {
+  const wanted = [...new FormData(form)].flatMap(([name, value]) =>
+    typeof value === "string" && value.trim() ? [[name, name === "body_part" ? value.trim().toUpperCase() : value]] : []);
+  return new URLSearchParams(wanted);
 }
 
-async function update(): Promise<void> {
-  const response = await ask("/");
+const pathOf = (query: URLSearchParams): string => {
+  const text = query.toString();
+  return location.pathname + (text ? `?${text}` : "");
+};
+
+// --- reading pages ---------------------------------------------------------------------------------------
+
+async function read(path: string): Promise<Document> {
+  const response = await ask(path);
   if (!response.ok) throw new Error("no answer");
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const focused = rowOf(document.activeElement)?.dataset.study;
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+/** Put a fresh list in place of this one; what has the focus keeps it, at the same place of the window. */
+function replace(page: Document): void {
+  const focused = document.activeElement;
+  const uid = uidOf(rowOf(focused));
+  const claims = focused?.matches(".claim") ?? false;
+  const before = rowOf(focused)?.getBoundingClientRect().top ?? 0;
   for (const part of ["#worklist", "#freshness"]) $(part).replaceWith($(part, page));
-  $("#changes").hidden = true;
-  if (focused) linkOf(rows().find((row) => row.dataset.study === focused) ?? null)?.focus();
+  rename();
+  news.clear();
+  tell();
+  const row = uid ? rows().find((each) => each.dataset.study === uid) : undefined;
+  if (!row) return;
+  (claims ? row.querySelector<HTMLElement>(".claim") : linkOf(row))?.focus({ preventScroll: true });
+  scrollBy(0, row.getBoundingClientRect().top - before);
 }
 
-function step(by: number): void {
-  const links = all(".row-link");
-  if (!links.length) return;
-  const focused = linkOf(rowOf(document.activeElement));
-  const at = focused ? links.indexOf(focused) : -1;
-  const next = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
-  next?.focus();
-  rowOf(next ?? null)?.scrollIntoView({ block: "nearest" });
-}
-
-async function poll(): Promise<void> {
-  const pill = $("#changes");
+/** Read as many studies again as are shown. */
+async function update(): Promise<void> {
+  const query = asked();
+  if (rows().length > 50) query.set("limit", String(Math.min(MOST_ROWS, rows().length)));
   try {
-    const response = await ask("/api/worklist");
-    if (!response.ok) throw new Error("no answer");
-    const fresh = (await response.json()) as Worklist;
-    const changes = changesOf(fresh.rows);
-    if (changes && inUse()) {
-      pill.textContent = `${changes} change${changes === 1 ? "" : "s"} – press r`;
-      if (pill.hidden) announce(pill.textContent);
-      pill.hidden = false;
-    } else if (changes) {
-      await update();
-      announce("The worklist was updated.");
-    } else {
-      pill.hidden = true;
-      $("#freshness").textContent = `As of ${fresh.at.slice(11, 19)} UTC`;
-    }
+    replace(await read(pathOf(query)));
   } catch {
-    $("#freshness").textContent = "Not up to date: the portal does not answer";
-  } finally {
-    setTimeout(poll, POLL_SECONDS * 1000);
+    stale();
   }
 }
 
-const refresh = (): Promise<void> => update().then(() => announce("The worklist was updated."), () => undefined);
-
-startPage();
-if (!document.body.classList.contains("is-still")) {
-  $("#changes").addEventListener("click", refresh);
-  onKeys({ j: () => step(1), k: () => step(-1), r: refresh });
-  setTimeout(poll, POLL_SECONDS * 1000);
+function stale(): void {
+  $("#freshness").textContent = "Not up to date: the portal does not answer";
 }
+
+async function refresh(): Promise<void> {
+  await update();
+  announce("The worklist was updated.");
+}
+
+/** Add the next page below; the reader's place stays. */
+async function more(): Promise<void> {
+  const link = document.querySelector<HTMLAnchorElement>("#more");
+  if (!link) return;
+  const had = rows().length;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const page = await read(link.href);
+    const known = new Set(rows().map(uidOf));
+    const fresh = [...page.querySelectorAll<HTMLElement>("#worklist tbody tr")].filter((row) => !known.has(uidOf(row)));
+    const body = document.querySelector("#worklist tbody");
+    if (body) body.append(...fresh);
+    else if (fresh.length) { replace(page); return; }
+    const filtered = page.querySelector(".filtered");
+    if (filtered) document.querySelector(".filtered")?.replaceWith(filtered);
+    document.querySelector("#worklist .paging")?.replaceWith($("#worklist .paging", page));
+    document.querySelector("[data-top]")?.remove();
+    count();
+    rename();
+    announce(`${fresh.length} more, ${rows().length} shown.`);
+    (linkOf(rows()[had] ?? null) ?? document.querySelector<HTMLElement>("#more"))?.focus({ preventScroll: true });
+  } catch {
+    link.removeAttribute("aria-busy");
+    stale();
+  }
+}
+
+function count(): void {
+  const counted: Record<string, number> = {
+    shown: rows().length,
+    urgent: all("tr.is-urgent").length,
+    overdue: all("tr.is-overdue").length,
+    mine: all("tr.is-mine").length,
+  };
+  for (const each of all("[data-count]")) each.textContent = String(counted[each.dataset.count ?? ""] ?? "");
+}
+
+// --- what changes ----------------------------------------------------------------------------------------
+
+function inUse(): boolean {
+  const focused = document.activeElement;
+  const elsewhere = document.querySelector("#worklist tbody:hover, dialog[open]");
+  return Boolean(elsewhere ?? focused?.closest("#worklist, #filters"));
+}
+
+/** Say what is new; the list itself waits for the reader. */
+function tell(): void {
+  const words = news.words();
+  if (words && words !== pill.textContent) announce(words);
+  pill.textContent = words;
+  pill.hidden = !words;
+  pill.classList.toggle("pill-urgent", news.urgent > 0);
+}
+
+let soon: ReturnType<typeof setTimeout> | undefined;
+function settle(): void {
+  clearTimeout(soon);
+  soon = setTimeout(() => {
+    if (news.words() && !inUse()) void refresh();
+  }, QUIET_MS);
+}
+
+function heard(change: Change): void {
+  news.hear(change, shown(), { filtered: asked().size > 0 });
+  if (!news.words()) $("#freshness").textContent = `As of ${change.at.slice(11, 19)} UTC`;
+  if (inUse()) tell();
+  else settle();
+}
+
+let stream: EventSource | null = null;
+
+/** Listen while the page can be seen: a browser opens few streams to one host. */
+function listen(): void {
+  if (document.hidden) {
+    stream?.close();
+    stream = null;
+    return;
+  }
+  if (stream) return;
+  stream = new EventSource("/api/worklist/events");
+  stream.addEventListener("change", (event: MessageEvent<string>) => heard(JSON.parse(event.data) as Change));
+  stream.addEventListener("trouble", stale);
+  stream.addEventListener("end", () => {
+    stream?.close();
+    stream = null;
+    // Ended for the session, or for falling behind; asking tells which, and leads to the sign-in.
+    void ask("/api/worklist?limit=1").then(() => setTimeout(listen, 1000), () => undefined);
+  });
+  stream.addEventListener("error", () => {
+    stale();
+    if (stream?.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
+    stream = null;
+    void fetch("/api/worklist?limit=1", { headers: { "X-FirstRead-Background": "1" } }).then(
+      (response) => (response.status === 401 ? signIn() : setTimeout(listen, 5000)),
+      () => setTimeout(listen, 5000),
+    );
+  });
+}
+
+// --- claiming --------------------------------------------------------------------------------------------
+
+function confirmed(words: string): Promise<boolean> {
+  const dialog = $<HTMLDialogElement>("#take-over");
+  $("#take-over-words").textContent = words;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+async function claim(row: HTMLElement | null): Promise<void> {
+  const button = row?.querySelector<HTMLButtonElement>(".claim");
+  const uid = uidOf(row);
+  if (!row || !button || !uid) return;
+  const kind = button.dataset.claim;
+  const holder = row.querySelector(".reader")?.textContent?.trim() ?? "";
+  if (kind === "take over" && !(await confirmed(`${holder} is reading this study.`))) return;
+  button.disabled = true;
+  const path = `/api/studies/${uid}/claim`;
+  const response = await ask(path, kind === "release" ? { method: "DELETE" } : {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ take_over: kind === "take over" }),
+  }).catch(() => null);
+  button.disabled = false;
+  if (!response?.ok) {
+    const problem = (await response?.json().catch(() => null)) as { title?: string; detail?: string } | null;
+    announce(problem?.detail || problem?.title || "The portal does not answer.");
+  } else {
+    announce(kind === "release" ? "Released." : "The study is yours.");
+  }
+  linkOf(row)?.focus({ preventScroll: true });
+  await update();
+}
+
+// --- filters ---------------------------------------------------------------------------------------------
+
+/** Show what the form asks for, and keep it for this reader in this browser; the address says it, too. */
+async function filter(): Promise<void> {
+  const query = asked();
+  const path = pathOf(query);
+  if (isLive && query.size) localStorage.setItem(kept, query.toString());
+  else if (isLive) localStorage.removeItem(kept);
+  try {
+    replace(await read(path));
+    history.replaceState(null, "", path);
+    announce(document.querySelector(".filtered p:nth-of-type(2)")?.textContent?.trim() || "All studies are shown.");
+  } catch {
+    stale();
+  }
+}
+
+function showAll(): void {
+  for (const box of form.querySelectorAll<HTMLInputElement>("input")) {
+    if (box.type === "checkbox") box.checked = false;
+    else box.value = "";
+  }
+  void filter();
+}
+
+function openFilters(): void {
+  filters.open = true;
+  filters.querySelector<HTMLElement>("input")?.focus();
+}
+
+// --- start -----------------------------------------------------------------------------------------------
+
+function step(by: number): void {
+  const links = all("#worklist .row-link");
+  if (!links.length) return;
+  const focused = linkOf(rowOf(document.activeElement));
+  const at = focused ? links.indexOf(focused) : -1;
+  if (by > 0 && at === links.length - 1) { void more(); return; }
+  const next = links[at < 0 ? 0 : Math.max(0, at + by)];
+  next?.focus({ preventScroll: true });
+  rowOf(next ?? null)?.scrollIntoView({ block: "nearest" });
+}
+
+function start(): void {
+  const saved = localStorage.getItem(kept);
+  if (isLive && saved && !location.search) {
+    location.replace(`${location.pathname}?${saved}`);
+    return;
+  }
+  startPage();
+  document.body.classList.add("has-script");
+  pill.addEventListener("click", refresh);
+  form.addEventListener("change", () => void filter());
+  form.addEventListener("submit", (event) => { event.preventDefault(); void filter(); });
+  filters.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    filters.open = false;
+    filters.querySelector("summary")?.focus();
+  });
+  main.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !target) return;
+    if (target.closest("#more")) { event.preventDefault(); void more(); }
+    if (target.closest("[data-show-all]")) { event.preventDefault(); showAll(); }
+    if (target.closest(".claim")) void claim(rowOf(target));
+  });
+  onKeys({
+    j: () => step(1), k: () => step(-1), r: refresh, m: more, "/": openFilters,
+    c: () => claim(rowOf(document.activeElement)),
+  });
+  if (!isLive) return;
+  listen();
+  document.addEventListener("visibilitychange", listen);
+}
+
+start();

@@ -18,7 +18,8 @@ from moto import mock_aws
 from pydicom import Dataset
 
 from firstread import storage
-from firstread.alert import Alert, AlertState
+from firstread.alert import Alert, AlertState, Call
+from firstread.alerting import AlertingPolicy
 from firstread.clock import to_text
 from firstread.policy import Role
 from firstread.records.alerts import new_alert
@@ -92,9 +93,13 @@ def settings(folder: Path, *, users: bool = True, host: str = "127.0.0.1") -> Po
     return PortalSettings(
         studies_bucket=STUDIES,
         results_bucket=RESULTS,
+        alerting=AlertingPolicy(),
         portal_host=host,
         local_users_file=str(file) if users else "",
         reference_key_file=str(reference_key(folder)),
+        vault="sqlite",
+        vault_path=str(folder / "vault.sqlite"),
+        vault_key_file=str(folder / "vault.key"),
         **tables,  # type: ignore[arg-type]
     )
 
@@ -317,6 +322,8 @@ class Hospital:
             state=AlertState.DELIVERED,
             created_at=self.minutes_ago(1),
             delivered_at=self.minutes_ago(1),
+            due_at=self.minutes_ago(-9),
+            calls=(Call(level=0, group="reading-room", at=self.minutes_ago(1)),),
         )
 
         commit(new_alert(alert))

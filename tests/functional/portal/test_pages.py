@@ -14,7 +14,6 @@ from firstread.records.audit import AuditTrail
 from firstread.records.studies import StudyRepository
 from firstread.result import Code, Finding, Measurement, ObjectKind, Recognised, ResultObject
 from firstread.storage import Bucket, result_key
-from portal.logic import worklist as worklist_logic
 from tests.functional.portal.conftest import Clock, SignIn
 from tests.functional.portal.morning import HOSTILE, heat_map
 from tests.functional.portal.seeding import MODEL, RESULTS, STUDIES, Hospital
@@ -54,7 +53,7 @@ def test_worklist_sorts_and_hides_nothing(radiologist: TestClient, morning: dict
 def test_worklist_says_what_is_known(radiologist: TestClient, morning: dict[str, str]) -> None:
     page = radiologist.get("/").text
     high = row_of(page, morning["high"])
-    for part in ("High", "91 %", "13 min", "CR", "Chest", "Chest ap", "FR-07919-X", "Analysed", "Waiting"):
+    for part in ("High", "91 %", "13 min", "CR", "Chest", "Chest ap", "FR-07919-X", "AI done", "Waiting"):
         assert part in high
     assert "SIMULATED" in row_of(page, morning["simulated"])
     assert "SIMULATED" not in high
@@ -62,7 +61,7 @@ def test_worklist_says_what_is_known(radiologist: TestClient, morning: dict[str,
     assert "No model applies" in row_of(page, morning["ct"])
     assert 'title="chest_xray_opacity@0.1.0: modality is CT"' in page
     assert "1 + 2 held" in row_of(page, morning["cine"])
-    assert "Analysis failed" in row_of(page, morning["failed"])
+    assert "AI failed" in row_of(page, morning["failed"])
     assert "Held" in row_of(page, morning["held"])
     assert "Not flagged" in row_of(page, morning["unflagged"])
     assert "does not mean normal" in words(page)
@@ -78,15 +77,19 @@ def test_a_study_of_which_a_part_is_held_is_partly_assessed(
     assert "Partly assessed" in row_of(radiologist.get("/").text, morning["unflagged"])
 
 
-def test_a_long_worklist_says_that_there_is_more(
-    radiologist: TestClient, morning: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_worklist_goes_on_by_links(radiologist: TestClient, morning: dict[str, str]) -> None:
+    seen: list[str] = []
+    path = "/?limit=3"
+    while path:
+        page = radiologist.get(path).text
+        seen += re.findall(r'<tr [^>]*data-study="([^"]+)"', page)
+        found = re.search(r'id="more" href="([^"]+)"', page)
+        path = html.unescape(found[1]) if found else ""
+    assert seen == [morning[name] for name in ORDER]
+    assert "End of the list" in words(page) and "Back to the top" in words(page)
     answer = radiologist.get("/api/worklist?limit=3").json()
-    assert answer["more"]
-    assert [row["study_uid"] for row in answer["rows"]] == [morning[name] for name in ORDER[:3]]
-    assert not radiologist.get("/api/worklist").json()["more"]
-    monkeypatch.setattr(worklist_logic.read_worklist, "__defaults__", (3,))
-    assert "only the first 3 are shown" in words(radiologist.get("/").text)
+    assert answer["next"] and [row["study_uid"] for row in answer["rows"]] == seen[:3]
+    assert not radiologist.get("/api/worklist").json()["next"]
 
 
 def test_the_fingerprint_follows_what_is_shown_but_not_the_clock(
@@ -207,8 +210,11 @@ def test_acknowledging_twice_is_one_event(sign_in: SignIn, morning: dict[str, st
     assert "Alert acknowledged by radiologist on 2026-03-02 08:30:00 UTC" in page
     assert "Acknowledge " not in page
     events = AuditTrail().of(f"study#{uid}")
-    assert [(event["action"], event["actor"]) for event in events] == [("alert.acknowledge", "radiologist")]
-    assert sign_in(Role.AUDITOR).get(f"/api/studies/{uid}/audit").json() == events
+    done = [(event["action"], event["actor"]) for event in events]
+    assert done == [("alert.acknowledge", "radiologist"), ("study.view", "resident")]
+    told = sign_in(Role.AUDITOR).get(f"/api/studies/{uid}/audit").json()
+    assert told[:-1] == events
+    assert (told[-1]["action"], told[-1]["actor"]) == ("audit.view", "auditor")
     assert "Acknowledged" in row_of(first.get("/").text, uid)
 
 
@@ -308,7 +314,7 @@ def test_unreachable_records_are_said(radiologist: TestClient, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise EndpointConnectionError(endpoint_url="http://secret.internal")
 
-    monkeypatch.setattr(StudyRepository, "worklist", fail)
+    monkeypatch.setattr(StudyRepository, "waiting", fail)
     for path in ("/", "/api/worklist"):
         answer = radiologist.get(path)
         assert answer.status_code == 503

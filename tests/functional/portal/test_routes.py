@@ -16,10 +16,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
 PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/static/{path}"),
+    ("GET", "/ohif/{path}"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("POST", "/sign-out"),
 }
+ENDLESS = {"/api/worklist/events"}  # test_live.py
 
 
 def api_routes(app: FastAPI) -> Iterator[tuple[APIRoute, str]]:
@@ -47,10 +49,14 @@ def required_action(route: APIRoute) -> Action | None:
 def filled(path: str, uid: str = "2.25.1") -> str:
     values = {
         "study_uid": uid,
+        "series_uid": f"{uid}.1",
         "sop_uid": f"{uid}.1.1",
         "frame": "1",
+        "frames": "1",
+        "path": "7FE00010",
         "digest": "0" * 64,
         "alert_id": "a" * 32,
+        "number": "1",
     }
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", value)
@@ -74,7 +80,7 @@ def test_each_route_refuses_an_anonymous_reader(
         for uid in (morning["high"], "2.25.999"):  # there or not: no difference from outside
             path = filled(route.path, uid)
             answer = anonymous.request(method, path)
-            if path.startswith("/api/") or path.endswith(".png"):
+            if path.startswith(("/api/", "/dicomweb")) or path.endswith(".png"):
                 assert answer.status_code == 401, path
                 assert answer.headers["content-type"] == "application/problem+json"
             else:
@@ -97,10 +103,16 @@ def test_each_route_keeps_to_the_policy(
         of_study = "study_uid" in route.path
         resource = Resource(study_uid=uid if of_study else "")
         allowed = can(Actor("x", role), action, resource).allowed
+        if allowed and route.path in ENDLESS:
+            continue
         status = client.request(method, filled(route.path, uid)).status_code
         if not allowed:
             assert status == (404 if of_study else 403), route.path
-        elif "{digest}" not in route.path:
+        elif route.path.startswith("/dicomweb") and method == "POST":
+            assert status == 405, route.path  # nothing is stored here
+        elif method != "GET":  # what needs a body, or changes something, is another test's
+            assert status not in {401, 403, 404}, route.path
+        elif "{digest}" not in route.path and "{number}" not in route.path:
             assert status == 200, route.path
 
 
@@ -123,7 +135,11 @@ def test_unknown_parameters_and_values_are_refused(radiologist: TestClient, morn
     for path in (
         "/api/worklist?limit=0",
         "/api/worklist?limit=many",
-        "/api/worklist?risk=high",
+        "/api/worklist?risk=purple",
+        "/api/worklist?colour=red",
+        "/api/worklist?cursor=many",
+        "/api/worklist?modality=%3Cscript%3E",
+        "/api/worklist?list=hidden",
         f"{frame}/1.png?c=40",
         f"{frame}/1.png?w=40",
         f"{frame}/1.png?c=40&w=0",

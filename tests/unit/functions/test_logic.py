@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstread.alerting import AlertingPolicy
+from firstread.clock import from_text
 from firstread.result import Result, ResultStatus
 from firstread.study import AnalysisStatus, Risk, Study
 from functions.alert.logic import alert_for, ranked
@@ -54,15 +56,15 @@ def test_the_order_of_results_does_not_matter(results: list[Result]) -> None:
         (study(), [HIGH], True),
         (study(), [LOW], False),
         (study(), [FAILED], False),
-        (study(alert_id="a1"), [HIGH], False),
         (study(gathering=study().gathering.model_copy(update={"is_recent": False})), [HIGH], False),
     ],
-    ids=["high", "low", "failed", "alerted before", "old"],
+    ids=["high", "low", "failed", "old"],
 )
-def test_only_a_recent_study_at_high_risk_alerts_and_once(
-    head: Study, results: list[Result], alerts: bool
-) -> None:
-    assert (alert_for(head, results, T1) is not None) is alerts
+def test_only_a_recent_study_at_high_risk_alerts(head: Study, results: list[Result], alerts: bool) -> None:
+    alert = alert_for(head, results, None, AlertingPolicy(), from_text(T1))
+    assert (alert is not None) is alerts
+    if alert is not None:
+        assert alert_for(head, results, alert, AlertingPolicy(), from_text(T1)) is None  # once
 
 
 MEASURED = result(
@@ -92,7 +94,8 @@ def test_what_was_only_measured_or_skipped_says_nothing_of_risk(
 def test_a_model_in_shadow_moves_nothing_and_calls_nobody() -> None:
     head = study(version=1, models=(MODEL,), beside=("b@1",))
     assert ranked(head, [LOW, BESIDE]) == ranked(head, [LOW])
-    assert alert_for(ranked(head, [LOW, BESIDE]), [LOW, BESIDE], T1) is None
+    seen = ranked(head, [LOW, BESIDE])
+    assert alert_for(seen, [LOW, BESIDE], None, AlertingPolicy(), from_text(T1)) is None
     alone = study(version=1, models=(), beside=("b@1",), status=AnalysisStatus.NO_MODEL)
     assert ranked(alone, [BESIDE]) == alone
 

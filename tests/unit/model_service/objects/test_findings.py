@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstread.imaging.volume import SourceFrame
+from firstread.objects.sources import Sources
 from firstread.result import Region
 from firstread.study import Risk
 from model_service.findings import MAX_BOXES, tell
 from model_service.objects.describe import describe
 from model_service.objects.said import Remark, Said
-from model_service.objects.sources import Sources
 from model_service.prediction import Box, Classified, Detected, Segmented
 from tests.support.said import blocks, classification, detection, radiograph, said, sample, segmentation
 

@@ -15,9 +15,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from firstread.imaging.volume import SourceFrame, load_volume
+from firstread.objects.written import Written
 from firstread.result import ObjectKind
 from model_service.objects.describe import describe
-from model_service.objects.said import Described, Remark, Said, Written
+from model_service.objects.said import Described, Remark, Said
 from model_service.prediction import Box, Classified, Detected, LabelMap, Segmented
 from tests.support.conformance import errors, needs_validator
 from tests.support.said import (

@@ -8,6 +8,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from firstread.objects.sources import Sources
 from firstread.result import ObjectKind
 from model_service.findings import tell
 from model_service.manifest import BundleManifest
@@ -16,7 +17,6 @@ from model_service.objects.page import MAX_FIGURES, page
 from model_service.objects.pdf import render
 from model_service.objects.pictures import Pictures
 from model_service.objects.said import Remark, Said
-from model_service.objects.sources import Sources
 from model_service.prediction import Box, Classified, Detected, Segmented
 from tests.support.said import blocks, classification, detection, radiograph, said, segmentation
 

@@ -1,8 +1,9 @@
-"""The analysed images without their pixels, as headers that other objects can be built on."""
+"""Images without their pixels, as headers that other objects can be built on."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -50,6 +51,19 @@ class Spacing:
     def pixel_mm2(self) -> float:
         """Return the area of a pixel."""
         return self.rows_mm * self.columns_mm
+
+
+class Placing(Enum):
+    """How a stack lies in space, and thereby what can be written of it."""
+
+    REGISTERED = "registered"
+    """In a frame of reference: one SEG for all."""
+    SINGLE = "single"
+    """One frame without a frame of reference: a SEG on the grid of its source, placed nowhere."""
+    CINE = "cine"
+    """Several frames without one: no SEG can be written; regions with frame numbers instead."""
+    REFUSED = "refused"
+    """The IOD asks for a frame of reference and the image has none: no SEG is written."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,33 @@ class Source:
     def must_be_registered(self) -> bool:
         """Return whether the IOD has no images without a position: one that has none is broken."""
         return str(self.header.get("Modality")) in _REGISTERED_ONLY
+
+    @property
+    def placing(self) -> Placing:
+        """Return how it lies in space."""
+        if self.is_registered:
+            return Placing.REGISTERED
+        if self.must_be_registered:
+            return Placing.REFUSED
+        return Placing.SINGLE if self.frames == 1 else Placing.CINE
+
+    @property
+    def together(self) -> tuple[object, ...]:
+        """Return what is the same in all images that one segmentation can show."""
+        if self.frames > 1 or not self.is_registered:
+            return (self.sop_uid,)
+        header = self.header
+        directions = numbers(
+            functional_item(header, 0, "PlaneOrientationSequence"), "ImageOrientationPatient"
+        )
+        spacing = numbers(functional_item(header, 0, "PixelMeasuresSequence"), "PixelSpacing")
+        where = str(header.get("SeriesInstanceUID")), str(header.FrameOfReferenceUID), self.size
+        # Rounded as headers round them; a SEG has one orientation for all of its frames.
+        return (
+            *where,
+            tuple(round(each, 3) for each in directions),
+            tuple(round(each, 4) for each in spacing),
+        )
 
     def frame_numbers(self, number: int) -> list[int] | None:
         """Return how a reference names a frame: not at all where there is only one."""

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model_service.objects import outline
-from model_service.objects.outline import is_hole, outlines, thinned
+from firstread.objects import outline
+from firstread.objects.outline import is_hole, outlines, thinned
 
 
 def mask_of(text: str) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,1 @@
+"""The audit trail as others read it: FHIR AuditEvents, chains that are verified, searches, daily exports."""

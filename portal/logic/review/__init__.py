@@ -1,0 +1,1 @@
+"""Reviews: who reads a study, what they say of its findings, and who signs."""
