@@ -35,7 +35,7 @@ $(VIEWER)/node_modules/.ready: $(VIEWER)/package-lock.json | $(VENV)/.ready
 	touch $@
 
 $(APP): $(VIEWER)/node_modules/.ready $(VIEWER)/vite.config.ts $(shell find $(VIEWER)/src -type f)
-	$(NPM) run --silent build -- --logLevel warn
+	$(NPM) run --silent build -- --logLevel error
 	touch $@
 
 demo: setup  ## Run the main job on real DICOM; ARGS=--once ends by itself.

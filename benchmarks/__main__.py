@@ -3,6 +3,7 @@
 import sys
 
 from benchmarks import burned_in, deid, inference, ingest, portal, stow, way, worker
+from benchmarks.portal import viewer
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
@@ -11,6 +12,7 @@ BENCHMARKS = {
     "ingest": ingest.run,
     "portal": portal.run,
     "stow": stow.run,
+    "viewer": viewer.run,
     "way": way.run,
     "worker": worker.run,
 }

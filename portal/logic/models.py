@@ -43,6 +43,8 @@ class FindingView(View):
         Name and value with its unit.
     overlay_url
         Path of its overlay; "" where it has none or the reader may not see it.
+    segment_number
+        Of the result's segmentation; None where there is none.
     """
 
     label: str
@@ -56,6 +58,7 @@ class FindingView(View):
     region: Region | None
     measurements: tuple[tuple[str, str], ...]
     overlay_url: str
+    segment_number: int | None
 
 
 class ObjectView(View):
@@ -196,6 +199,7 @@ def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingV
         overlay_url=f"/studies/{study_uid}/overlays/{digest_of_overlay(finding.overlay_key)}.png"
         if has_overlay
         else "",
+        segment_number=finding.segment_number if shows_overlays else None,
     )
 
 

@@ -1,13 +1,12 @@
 import { defineConfig } from "vite";
 
-const ENTRIES = ["study", "worklist"];
+const ENTRIES = ["page", "study", "worklist"];
 
 export default defineConfig({
   base: "/static/app/",
   publicDir: false,
   // vtk.js imports Node's `events`; without this the build passes and the page dies.
   resolve: { alias: { events: "events/" } },
-  worker: { format: "es" },
   build: {
     outDir: "../static/app",
     emptyOutDir: true,

@@ -27,6 +27,13 @@ from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
 
 expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -80,13 +87,18 @@ class Reader:
         assert self.foreign == []
 
 
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on this machine."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    found = find_chromium()
     if not found:
         pytest.skip("NO CHROMIUM: the browser tests did not run; apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
 

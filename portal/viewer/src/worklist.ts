@@ -1,6 +1,8 @@
 // The worklist: told by the server what changes, and never re-ordered under the cursor.
 
 import { $, all, announce, ask, onKeys, signIn, startPage } from "./shared/page.ts";
+import { watchSession } from "./shared/session.ts";
+import { Names } from "./worklist/names.ts";
 import { News, type Change, type Shown } from "./worklist/news.ts";
 
 const QUIET_MS = 700; // before a list that nobody points at updates by itself: changes come in bursts
@@ -18,6 +20,9 @@ const rows = (): HTMLElement[] => all("#worklist tbody tr");
 const rowOf = (element: Element | null): HTMLElement | null => element?.closest<HTMLElement>("tbody tr") ?? null;
 const linkOf = (row: Element | null): HTMLElement | null => row?.querySelector<HTMLElement>(".row-link") ?? null;
 const uidOf = (row: Element | null): string | undefined => (row instanceof HTMLElement ? row.dataset.study : undefined);
+
+const names = new Names(rows);
+const rename = (): void => void names.refresh().catch(() => announce("Names cannot be shown now."));
 
 function shown(): Shown[] {
   return rows().map((row) => ({
@@ -54,6 +59,7 @@ function replace(page: Document): void {
   const claims = focused?.matches(".claim") ?? false;
   const before = rowOf(focused)?.getBoundingClientRect().top ?? 0;
   for (const part of ["#worklist", "#freshness"]) $(part).replaceWith($(part, page));
+  rename();
   news.clear();
   tell();
   const row = uid ? rows().find((each) => each.dataset.study === uid) : undefined;
@@ -100,6 +106,7 @@ async function more(): Promise<void> {
     document.querySelector("#worklist .paging")?.replaceWith($("#worklist .paging", page));
     document.querySelector("[data-top]")?.remove();
     count();
+    rename();
     announce(`${fresh.length} more, ${rows().length} shown.`);
     (linkOf(rows()[had] ?? null) ?? document.querySelector<HTMLElement>("#more"))?.focus({ preventScroll: true });
   } catch {
@@ -267,6 +274,7 @@ function start(): void {
     return;
   }
   startPage();
+  watchSession();
   document.body.classList.add("has-script");
   pill.addEventListener("click", refresh);
   form.addEventListener("change", () => void filter());

@@ -38,8 +38,9 @@ export function signIn(): never {
 
 /** Fetch a path of the portal. */
 export async function ask(path: string, options: RequestInit = {}): Promise<Response> {
-  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
-  if (response.status === 401 || new URL(response.url).pathname === "/sign-in") signIn();
+  // A redirect leads to the sign-in, which is another site's page and not for fetch.
+  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers }, redirect: "manual" });
+  if (response.status === 401 || response.type === "opaqueredirect") signIn();
   return response;
 }
 

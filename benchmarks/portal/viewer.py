@@ -1,0 +1,111 @@
+"""How soon does the first image of a large CT appear, and how smoothly does it scroll?
+
+``python -m benchmarks viewer``: a synthetic CT of 300 slices, 512 x 512, in a served portal; Chromium without a GPU.
+Tables and buckets are moto in the process of the portal, so each answer is slower than with AWS beside it.
+"""
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+import uvicorn
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.page import table, write
+from firstread.clock import now
+from firstread.policy import Role
+from portal.app import create_app
+from tests.browser.conftest import FLAGS, find_chromium
+from tests.browser.phantoms import ct
+from tests.functional.portal.seeding import Hospital, account, open_session, settings
+
+SLICES = 300
+SIDE = 512
+RUNS = 5
+FIRST = """() => new Promise(resolve => {
+    const shown = () => document.querySelector('[data-zoom]')?.textContent.includes('%');
+    const look = () => shown() ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(look, 5);
+    look();
+})"""
+SCROLL = """async () => {
+    const pane = document.querySelector('#viewer').viewer.main;
+    const times = [];
+    for (let at = 1; at < pane.stack.ids.length; at++) {
+        const began = performance.now();
+        await pane.go(at);
+        await new Promise(requestAnimationFrame);
+        times.push(performance.now() - began);
+    }
+    return times;
+}"""
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Serve a portal with the CT; gives its address, the study's UID, and the cookie of a session."""
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",  # noqa: S106 - moto's
+        AWS_REGION="us-east-1",
+        AWS_DEFAULT_REGION="us-east-1",
+    )
+    with account(), tempfile.TemporaryDirectory() as folder:
+        study = Hospital(now()).study(ct(SLICES, SIDE, step=1, noise=40), modality="CT", description="CT")
+        app = create_app(settings(Path(folder)))
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield url, study, open_session(app, Role.RADIOLOGIST)
+        server.should_exit = True
+        thread.join(20)
+
+
+def measure(page: Page, url: str, study: str) -> tuple[list[float], list[float], list[float]]:
+    """Return milliseconds to the first image, and per image while scrolling: the first time, and again."""
+    firsts = []
+    for _ in range(RUNS + 1):
+        page.goto(f"{url}/studies/{study}", wait_until="commit")
+        firsts.append(page.evaluate(FIRST))
+    page.wait_for_function("() => document.querySelector('#viewer').viewer")
+    fresh = page.evaluate(SCROLL)
+    page.evaluate("() => document.querySelector('#viewer').viewer.main.go(0)")
+    again = page.evaluate(SCROLL)
+    return firsts, fresh, again
+
+
+def run() -> None:
+    """Measure and write."""
+    with served() as (url, study, (name, value)), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.context.add_cookies([{"name": name, "value": value, "url": url}])
+        firsts, fresh, again = measure(page, url, study)
+        browser.close()
+    cold, warm = firsts[0], firsts[1:]
+    rows = [
+        ["first image, nothing cached", f"{cold:.0f}", "-", f"{cold:.0f}"],
+        [f"first image, scripts cached ({RUNS} runs)", f"{median(warm):.0f}", "-", f"{max(warm):.0f}"],
+        ["next image, first time", *_spread(fresh)],
+        ["next image, from memory", *_spread(again)],
+    ]
+    body = table(("milliseconds", "p50", "p95", "max"), rows)
+    print(body)
+    write(
+        "Viewer",
+        f"A synthetic CT of {SLICES} slices, {SIDE} x {SIDE}, noisy, not compressed; Chromium draws in software, "
+        "server and browser share this machine, tables and buckets are moto in the server's process. From the start "
+        f"of the navigation to the drawn image, and from one image to the next drawn one. Milliseconds.\n\n{body}",
+    )
+
+
+def _spread(times: list[float]) -> list[str]:
+    return [f"{median(times):.0f}", f"{quantiles(times, n=20)[-1]:.0f}", f"{max(times):.0f}"]

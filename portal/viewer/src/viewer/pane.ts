@@ -1,0 +1,293 @@
+// One stack on the screen: its pixels by Cornerstone, everything else in the DOM above them.
+
+import { Enums, type RenderingEngine, type StackViewport, type Types, utilities } from "@cornerstonejs/core";
+
+import type { Frame, Window } from "./dicom.ts";
+import type { Affine, Point } from "./geometry.ts";
+import { apply, edges, invert, scaleBar } from "./geometry.ts";
+import { Ahead, fetchImage } from "./loader.ts";
+import type { Stack } from "./stack.ts";
+import { type Preset, presetsOf } from "./windows.ts";
+
+const SMALLEST_ZOOM = 0.2;
+const LARGEST_ZOOM = 40;
+
+const MARKUP = `
+<div class="pixels"></div>
+<svg class="marks" aria-hidden="true" focusable="false"><g data-marks></g></svg>
+<p class="corner corner-title" data-title></p>
+<p class="corner corner-state"><span data-place aria-live="polite"></span><span data-window aria-live="polite"></span><span data-zoom></span></p>
+<span class="edge edge-top" data-edge="top"></span><span class="edge edge-right" data-edge="right"></span>
+<span class="edge edge-bottom" data-edge="bottom"></span><span class="edge edge-left" data-edge="left"></span>
+<div class="ruler" data-ruler hidden><span></span></div>
+<p class="problem" role="alert" data-problem hidden></p>`;
+
+export class Pane {
+  readonly element: HTMLElement;
+  readonly marks: SVGGElement;
+  stack: Stack | null = null;
+  index = 0;
+  isInverted = false;
+  window: Window | null = null;
+  preset: Preset | null = null;
+  /** Called after whatever changes what is seen. */
+  onChange: () => void = () => undefined;
+  /** Called after the image has moved under the marks. */
+  onMove: () => void = () => undefined;
+  #transform = "";
+  #viewport: StackViewport;
+  #engine: RenderingEngine;
+  #id: string;
+  #turn = 0;
+  #ahead = new Ahead();
+  #loaded: Frame | null = null;
+  #image: Types.IImage | null = null;
+  #resized: ResizeObserver;
+
+  constructor(engine: RenderingEngine, id: string, room: HTMLElement, label: string) {
+    this.element = document.createElement("div");
+    this.element.className = "pane";
+    this.element.tabIndex = 0;
+    this.element.setAttribute("role", "group");
+    this.element.setAttribute("aria-label", label);
+    this.element.innerHTML = MARKUP;
+    room.append(this.element);
+    this.#engine = engine;
+    this.#id = id;
+    const pixels = this.part<HTMLDivElement>(".pixels");
+    engine.enableElement({ viewportId: id, type: Enums.ViewportType.STACK, element: pixels, defaultOptions: { background: [0, 0, 0] } });
+    this.#viewport = engine.getViewport(id) as unknown as StackViewport;
+    this.marks = this.part("[data-marks]");
+    for (const kind of [Enums.Events.CAMERA_MODIFIED, Enums.Events.IMAGE_RENDERED]) {
+      pixels.addEventListener(kind, () => this.#reflect());
+    }
+    this.#resized = new ResizeObserver(() => this.#resize());
+    this.#resized.observe(this.element);
+  }
+
+  part<E extends Element>(selector: string): E {
+    return this.element.querySelector(selector) as E;
+  }
+
+  /** The frame that is on the screen, or null while there is none. */
+  get frame(): Frame | null {
+    return this.#loaded;
+  }
+
+  /** The pixels of that frame, rescaled to its unit. */
+  get values(): ArrayLike<number> | null {
+    return this.#image?.getPixelData() ?? null;
+  }
+
+  get zoom(): number {
+    return this.#viewport.getZoom();
+  }
+
+  close(): void {
+    this.#resized.disconnect();
+    this.#ahead.stop();
+    this.#engine.disableElement(this.#id);
+    this.element.remove();
+  }
+
+  /** What fits before still fits afterwards; what the reader has moved or enlarged stays where it is. */
+  #resize(): void {
+    const isFitted = Math.abs(this.zoom - 1) < 0.01 && Math.hypot(...this.#viewport.getPan()) < 1;
+    this.#engine.resize(true, true);
+    if (isFitted && this.#loaded) this.fit();
+    this.#reflect();
+  }
+
+  /** Show a stack from one of its frames on. */
+  async open(stack: Stack, index = 0): Promise<void> {
+    this.stack = stack;
+    this.preset = presetsOf(stack.modality)[0] ?? null;
+    this.window = null;
+    this.isInverted = false;
+    this.index = Math.min(Math.max(0, index), stack.ids.length - 1);
+    this.#loaded = null;
+    this.part("[data-title]").textContent = stack.title;
+    const turn = ++this.#turn;
+    await this.#show(turn, () => this.#viewport.setStack(stack.ids, this.index));
+  }
+
+  /** Show a frame of the stack; requests for frames that were passed meanwhile are dropped. */
+  async go(index: number): Promise<void> {
+    if (!this.stack?.ids.length) return;
+    const wanted = Math.min(Math.max(0, index), this.stack.ids.length - 1);
+    if (wanted === this.index && this.#loaded) return;
+    this.index = wanted;
+    const turn = ++this.#turn;
+    await this.#show(turn, () => this.#viewport.setImageIdIndex(wanted));
+  }
+
+  async #show(turn: number, display: () => Promise<unknown>): Promise<void> {
+    const stack = this.stack;
+    const id = stack?.ids[this.index];
+    if (!stack || !id) return;
+    this.#ahead.turn(stack.ids, this.index);
+    this.#reflectPlace();
+    try {
+      const image = await fetchImage(id);
+      this.#ahead.go();
+      if (turn !== this.#turn) return; // the reader is already elsewhere
+      await display();
+      if (turn !== this.#turn) return;
+      this.#image = image;
+      this.#loaded = stack.frames[this.index] ?? null;
+      this.#applyWindow();
+      this.#viewport.render();
+      this.#complain("");
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#loaded = null;
+      this.#complain(error instanceof Error && error.message ? error.message : "The image cannot be shown");
+    }
+    this.onChange();
+  }
+
+  /** Never the previous image under the new position. */
+  #complain(words: string): void {
+    const problem = this.part<HTMLElement>("[data-problem]");
+    problem.textContent = words;
+    problem.hidden = !words;
+    this.element.classList.toggle("is-blank", Boolean(words));
+  }
+
+  choosePreset(preset: Preset): void {
+    this.preset = preset;
+    this.#applyWindow();
+    this.#viewport.render();
+    this.onChange();
+  }
+
+  /** Set the window by hand. */
+  setWindow(window: Window): void {
+    this.preset = null;
+    this.window = { center: window.center, width: Math.max(1, window.width) };
+    this.#applyWindow();
+    this.#viewport.render();
+    this.onChange();
+  }
+
+  #applyWindow(): void {
+    if (!this.#image || !this.#loaded) return;
+    if (this.#loaded.isColour) {
+      this.window = null;
+      return;
+    }
+    this.window = this.preset ? this.preset.of(this.#loaded, this.#image) : this.window;
+    if (!this.window) return;
+    const name = this.#loaded.voiFunction === "SIGMOID" ? "SAMPLED_SIGMOID" : this.#loaded.voiFunction;
+    const kind = name === "SAMPLED_SIGMOID" || name === "LINEAR_EXACT" ? Enums.VOILUTFunctionType[name] : Enums.VOILUTFunctionType.LINEAR;
+    const voiRange = utilities.windowLevel.toLowHighRange(this.window.width, this.window.center, kind);
+    const isLightOnDark = this.#image.photometricInterpretation === "MONOCHROME1";
+    this.#viewport.setProperties({ voiRange, VOILUTFunction: kind, invert: isLightOnDark !== this.isInverted });
+  }
+
+  toggleInvert(): void {
+    this.isInverted = !this.isInverted;
+    if (this.#loaded?.isColour) this.#viewport.setProperties({ invert: this.isInverted });
+    else this.#applyWindow();
+    this.#viewport.render();
+    this.onChange();
+  }
+
+  zoomBy(factor: number): void {
+    this.#viewport.setZoom(Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, this.zoom * factor)));
+    this.#viewport.render();
+  }
+
+  panBy(x: number, y: number): void {
+    const pan = this.#viewport.getPan();
+    this.#viewport.setPan([pan[0] + x, pan[1] + y]);
+    this.#viewport.render();
+  }
+
+  turn(degrees: number): void {
+    const rotation = (this.#viewport.getViewPresentation().rotation ?? 0) + degrees;
+    this.#viewport.setViewPresentation({ rotation: ((rotation % 360) + 360) % 360 });
+    this.#viewport.render();
+  }
+
+  flip(): void {
+    const { flipHorizontal } = this.#viewport.getCamera();
+    this.#viewport.setCamera({ flipHorizontal: !flipHorizontal });
+    this.#viewport.render();
+  }
+
+  /** Show the whole image, turned as it is. */
+  fit(): void {
+    const { rotation = 0 } = this.#viewport.getViewPresentation();
+    const { flipHorizontal = false } = this.#viewport.getCamera();
+    this.#viewport.resetCamera({ resetPan: true, resetZoom: true, resetToCenter: true });
+    if (flipHorizontal) this.#viewport.setCamera({ flipHorizontal });
+    if (rotation) this.#viewport.setViewPresentation({ rotation });
+    this.#viewport.render();
+  }
+
+  /** Undo whatever was done to the view: zoom, turns, window, inversion. */
+  reset(): void {
+    this.isInverted = false;
+    this.preset = presetsOf(this.stack?.modality ?? "")[0] ?? null;
+    this.#viewport.setCamera({ flipHorizontal: false, flipVertical: false });
+    this.#viewport.setViewPresentation({ rotation: 0 });
+    this.fit();
+    this.#applyWindow();
+    this.#viewport.render();
+    this.onChange();
+  }
+
+  /** Where image coordinates, from the top left corner of the top left pixel, are on the screen. */
+  get toCanvas(): Affine | null {
+    const data = (this.#viewport.getImageData() as Types.IImageData | undefined)?.imageData;
+    if (!data || !this.#loaded) return null;
+    const at = (x: number, y: number): Types.Point2 =>
+      this.#viewport.worldToCanvas(data.indexToWorld([x - 0.5, y - 0.5, 0]) as Types.Point3);
+    const [o, x, y] = [at(0, 0), at(1, 0), at(0, 1)];
+    return { a: x[0] - o[0], b: x[1] - o[1], c: y[0] - o[0], d: y[1] - o[1], e: o[0], f: o[1] };
+  }
+
+  /** Return the place in the image under a pointer. */
+  at(event: MouseEvent): Point | null {
+    const affine = this.toCanvas;
+    const box = this.element.getBoundingClientRect();
+    return affine && apply(invert(affine), { x: event.clientX - box.left, y: event.clientY - box.top });
+  }
+
+  #reflectPlace(): void {
+    this.part("[data-place]").textContent = `${this.index + 1} / ${this.stack?.ids.length ?? 0}`;
+  }
+
+  #reflect(): void {
+    const affine = this.toCanvas;
+    if (!affine || !this.#loaded) return;
+    const { a, b, c, d, e, f } = affine;
+    const transform = `matrix(${a} ${b} ${c} ${d} ${e} ${f})`;
+    if (transform !== this.#transform) {
+      this.#transform = transform;
+      this.marks.setAttribute("transform", transform);
+      this.onMove();
+    }
+    for (const [name, letter] of Object.entries(edges(this.#loaded, affine))) {
+      this.part(`[data-edge="${name}"]`).textContent = letter;
+    }
+    this.#reflectPlace();
+    const shown = this.window ? `W ${Math.round(this.window.width)} L ${Math.round(this.window.center)}` : "";
+    const name = this.preset && this.window ? ` ${this.preset.name}` : "";
+    const window = this.part("[data-window]");
+    if (window.textContent !== shown + name) window.textContent = shown + name;
+    this.part("[data-zoom]").textContent = `${Math.round(Math.hypot(a, b) * 100)} %`;
+    this.#reflectRuler(Math.hypot(a, b) / this.#loaded.spacing.column);
+  }
+
+  #reflectRuler(pixelsPerMillimetre: number): void {
+    const kind = this.#loaded?.spacing.kind;
+    const bar = kind === "unknown" ? null : scaleBar(pixelsPerMillimetre, this.element.clientWidth);
+    const ruler = this.part<HTMLElement>("[data-ruler]");
+    ruler.hidden = !bar;
+    if (!bar) return;
+    ruler.style.width = `${bar.pixels}px`;
+    this.part("[data-ruler] span").textContent = bar.label + (kind === "detector" ? " at the detector" : "");
+  }
+}

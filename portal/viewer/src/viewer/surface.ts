@@ -1,0 +1,58 @@
+// All marks of one pane, drawn anew when something changes.
+
+import { announce } from "../shared/page.ts";
+import type { Drawing } from "./draw.ts";
+import { apply, type Point } from "./geometry.ts";
+import type { Measurements } from "./measure.ts";
+import type { Pane } from "./pane.ts";
+import { svg } from "./svg.ts";
+
+interface Marks {
+  layers: Promise<SVGElement[]>;
+  opacity: number;
+  measurements: Measurements;
+  drawing: Drawing | null;
+  cursor: Point | null;
+}
+
+export class Surface {
+  #pane: Pane;
+  #layers = svg("g", { class: "layers" });
+  #own = svg("g");
+  #labels = svg("g", { class: "labels" });
+  #turn = 0;
+
+  constructor(pane: Pane) {
+    this.#pane = pane;
+    pane.marks.append(this.#layers, this.#own);
+    pane.marks.parentElement?.append(this.#labels);
+  }
+
+  draw({ layers, opacity, measurements, drawing, cursor }: Marks): void {
+    const { frame, toCanvas } = this.#pane;
+    const turn = ++this.#turn;
+    layers.then(
+      (marks) => { if (turn === this.#turn) this.#layers.replaceChildren(...marks); },
+      (error: unknown) => announce(error instanceof Error ? error.message : "The overlay cannot be loaded"),
+    );
+    this.#layers.setAttribute("opacity", String(opacity));
+    if (!frame || !toCanvas) {
+      this.#own.replaceChildren();
+      this.#labels.replaceChildren();
+      return;
+    }
+    const scale = Math.hypot(toCanvas.a, toCanvas.b);
+    const crosshair = cursor ? [svg("path", {
+      d: `M${cursor.x - 12 / scale} ${cursor.y}h${24 / scale}M${cursor.x} ${cursor.y - 12 / scale}v${24 / scale}`, class: "cursor",
+    })] : [];
+    this.#own.replaceChildren(...measurements.draw(frame, scale), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);
+    this.#labels.replaceChildren(...measurements.labels(frame).map(({ at, lines }) => {
+      const place = apply(toCanvas, at);
+      return svg("text", { x: place.x + 8, y: place.y, class: "measure-text" }, ...lines.map((line, index) => {
+        const part = svg("tspan", { x: place.x + 8, dy: index ? "1.25em" : 0 });
+        part.textContent = line;
+        return part;
+      }));
+    }));
+  }
+}
