@@ -10,7 +10,7 @@ from firstread.alert import Alert
 from firstread.policy import Action, Actor, can
 from firstread.study import Study
 from portal.errors import MissingError, NotAllowedError, NotSignedInError
-from portal.logic.records import resource_of
+from portal.logic.records import resource_for
 from portal.logic.review.overlay import is_kept_back
 from portal.services import Services, services_of
 
@@ -112,7 +112,7 @@ def require(action: Action, *, background: bool = False) -> Callable[[Request], 
             decision = can(actor, action)
             if not decision.allowed:
                 raise NotAllowedError(decision.reason)
-        elif not can(actor, action, resource_of(study)).allowed:
+        elif not can(actor, action, resource_for(services.records, study, actor)).allowed:
             raise MissingError("no such study")
         polled = background or BACKGROUND_HEADER in request.headers
         return Access(actor, action, services, study, alert, polled)

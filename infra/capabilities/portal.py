@@ -65,6 +65,7 @@ class Portal(Construct):
                     "VAULT_TABLE": tables.vault.table_name,
                     "VAULT_KEY_ID": store.keys.vault.key_id,
                     "ALERTING": config.alerting_json,
+                    "TEACHING_TABLE": tables.teaching.table_name,
                 },
             ),
         )
@@ -86,6 +87,7 @@ class Portal(Construct):
         use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))
         use_table(role, tables.reviews, *READ, *WRITE)
         use_table(role, tables.sessions, *READ, *WRITE, "dynamodb:DeleteItem")
+        use_table(role, tables.teaching, *READ, *WRITE, "dynamodb:DeleteItem")
         use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open", "by_day"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
         use_table(role, tables.audit, *APPEND, *READ, indexes=("by_day", "by_actor"))

@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-const ENTRIES = ["study", "worklist"];
+const ENTRIES = ["study", "teaching", "worklist"];
 
 export default defineConfig({
   base: "/static/app/",
