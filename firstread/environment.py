@@ -135,6 +135,12 @@ class SessionsSettings(Environment):
     sessions_table: str = Field(description="Table of readers who are signed in.")
 
 
+class TeachingSettings(Environment):
+    """The teaching table."""
+
+    teaching_table: str = Field(description="Table of teaching cases and attempts.")
+
+
 class AuditSettings(Environment):
     """The audit table."""
 

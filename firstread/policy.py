@@ -77,6 +77,19 @@ class Purpose(StrEnum):
     OPERATIONS = "operations"
 
 
+class Teaching(StrEnum):
+    """What a study is to a learner who asks.
+
+    `UNKNOWN`: nobody has looked it up, so nothing that could give a case away is shown. `CASE`: a teaching case that
+    the learner has not handed in. `REVEALED`: one that they have.
+    """
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    CASE = "case"
+    REVEALED = "revealed"
+
+
 @dataclass(frozen=True)
 class Actor:
     """Somebody who signed in.
@@ -105,11 +118,14 @@ class Resource:
         Whether the study was made by FirstRead and is nobody's.
     signed
         Whether a radiologist has signed the study.
+    teaching
+        What it is to the learner who asks; of no meaning for other roles.
     """
 
     study_uid: str = ""
     simulated: bool = False
     signed: bool = False
+    teaching: Teaching = Teaching.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,7 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
     Role.RESIDENT: _READER,
     # Unconfirmed findings of a model are for those who read the images; this role waits for the report.
     Role.REFERRING_CLINICIAN: _STUDY | {Action.REPORT_VIEW},
-    Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW, Action.TEACHING_TAKE},
+    Role.STUDENT: _STUDY | _ANALYSIS | {Action.WORKLIST_VIEW, Action.TEACHING_TAKE, Action.REPORT_VIEW},
     Role.TECHNOLOGIST: _STUDY | {Action.WORKLIST_VIEW, Action.QUARANTINE_VIEW},
     Role.DATA_STEWARD: (
         _STUDY
@@ -197,6 +213,25 @@ def can(actor: Actor, action: Action, resource: Resource = NOTHING_IN_PARTICULAR
     if resource.study_uid:
         if actor.role is Role.REFERRING_CLINICIAN and not resource.signed:
             return Decision(False, "the study has not been signed")
-        if actor.role is Role.STUDENT and not resource.simulated:
-            return Decision(False, "students see simulated studies")
+        if actor.role is Role.STUDENT:
+            return _for_a_student(action, resource)
     return Decision(True, f"{action.value} is for the role {actor.role.value}")
+
+
+def _for_a_student(action: Action, resource: Resource) -> Decision:
+    """Decide on a study: simulated ones are open to students; of a teaching case, the images until it was handed in."""
+    is_case = resource.teaching in (Teaching.CASE, Teaching.REVEALED)
+    if action is Action.TEACHING_TAKE:
+        return Decision(is_case, "students take teaching cases")
+    if action is Action.REPORT_VIEW or action in _ANALYSIS:
+        if resource.teaching is Teaching.REVEALED:
+            return Decision(True, "the case has been handed in")
+        shown = resource.simulated and resource.teaching is Teaching.NONE and action in _ANALYSIS
+        return Decision(
+            shown, "students see the analysis of simulated studies, and of cases they have handed in"
+        )
+    if action is Action.IMAGE_VIEW and is_case:
+        return Decision(True, "students see the images of teaching cases")
+    if is_case:
+        return Decision(False, "a teaching case has its own page")
+    return Decision(resource.simulated, "students see simulated studies")

@@ -47,6 +47,7 @@ class Setting(Enum):
     ORDERS_TABLE = "OrdersTable"
     REVIEWS_TABLE = "ReviewsTable"
     SESSIONS_TABLE = "SessionsTable"
+    TEACHING_TABLE = "TeachingTable"
     AUDIT_TABLE = "AuditTable"
     VAULT_TABLE = "VaultTable"
     VAULT_KEY_ID = "VaultKeyId"

@@ -71,6 +71,7 @@ class DataStack(Stack):
                 Setting.ORDERS_TABLE: tables.orders.table_name,
                 Setting.REVIEWS_TABLE: tables.reviews.table_name,
                 Setting.SESSIONS_TABLE: tables.sessions.table_name,
+                Setting.TEACHING_TABLE: tables.teaching.table_name,
                 Setting.AUDIT_TABLE: tables.audit.table_name,
                 Setting.VAULT_TABLE: tables.vault.table_name,
                 Setting.VAULT_KEY_ID: keys.vault.key_id,

@@ -17,7 +17,7 @@ from portal.errors import (
     NotSignedInError,
     ReauthenticationRequiredError,
 )
-from portal.logic.records import resource_of
+from portal.logic.records import resource_for
 from portal.logic.review.overlay import is_kept_back
 from portal.security import bearer_of, takes_tokens
 from portal.services import Services, services_of
@@ -132,7 +132,7 @@ def require(action: Action, *, fresh: bool = False, background: bool = False) ->
             decision = can(actor, action)
             if not decision.allowed:
                 raise NotAllowedError(decision.reason)
-        elif not can(actor, action, resource_of(study)).allowed:
+        elif not can(actor, action, resource_for(services.records, study, actor)).allowed:
             raise MissingError("no such study")
         if fresh and not (session and session.is_fresh(services.clock(), services.fresh)):
             raise ReauthenticationRequiredError(f"/studies/{study.study_uid}" if study else "/")

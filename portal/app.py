@@ -19,6 +19,7 @@ from portal import answers, dicomweb, ohif
 from portal.api import alerts as alerts_api
 from portal.api import audit as audit_api
 from portal.api import identities, images, reviews, session, studies
+from portal.api import teaching as teaching_api
 from portal.api import worklist as worklist_api
 from portal.errors import IssuerRefusedError
 from portal.identity.people import DEFAULT_GROUPS, Naming
@@ -34,6 +35,7 @@ from portal.logic.worklist import Worklist, read_worklist
 from portal.pages import alerts as alerts_page
 from portal.pages import audit as audit_page
 from portal.pages import sign_in, study
+from portal.pages import teaching as teaching_pages
 from portal.pages import worklist as worklist_page
 from portal.security import SameOriginWrites, SecurityHeaders
 from portal.services import STATIC, Services
@@ -99,7 +101,7 @@ def create_app(
         app.include_router(module.router)
     for router in dicomweb.ROUTERS:
         app.include_router(router)
-    for module in (audit_page, audit_api, identities):
+    for module in (audit_page, audit_api, identities, teaching_pages, teaching_api):
         app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

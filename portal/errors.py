@@ -109,3 +109,10 @@ class TooLargeError(PortalError):
 
     status = 413
     title = "Too large"
+
+
+class NotPossibleError(PortalError):
+    """What is asked for does not fit how things stand; the text says why and names no value."""
+
+    status = 409
+    title = "Not possible"

@@ -40,7 +40,7 @@ def _may(actor: Actor, action: str) -> bool:
     return can(actor, Action(action)).allowed
 
 
-templates.env.globals["may"] = _may
+templates.env.globals.update(asset=asset, is_built=is_built, may=_may)
 
 STATIC = _HERE / "static"
 

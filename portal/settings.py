@@ -20,6 +20,7 @@ from firstread.environment import (
     SessionsSettings,
     StudiesBucketSettings,
     StudiesSettings,
+    TeachingSettings,
     VaultSettings,
     parse_json,
 )
@@ -62,6 +63,7 @@ class PortalSettings(
     ReferenceSettings,
     VaultSettings,
     ReadingSettings,
+    TeachingSettings,
 ):
     """What the portal needs to know; not the incoming bucket, and of the vault only to look up (ADR 0020)."""
 

@@ -281,6 +281,19 @@ class SessionRow(Model):
     expires_at = NumberAttribute(null=True)
 
 
+class TeachingRow(Model):
+    """Teaching cases by collection, which studies are cases, and the attempts of each learner."""
+
+    class Meta:
+        table_name = "unbound"
+        region = "us-east-1"
+
+    owner = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
+    revision = NumberAttribute(default=0)
+    body = JSONAttribute()
+
+
 class _AuditByDay(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "by_day"
@@ -330,6 +343,7 @@ TABLES: Mapping[str, type[Model]] = {
     "audit_table": AuditRow,
     "reviews_table": ReviewRow,
     "sessions_table": SessionRow,
+    "teaching_table": TeachingRow,
 }
 """Setting name -> table model. The vault's table belongs to `firstread.deid.vault`."""
 

@@ -74,6 +74,7 @@ class Portal(Construct):
                     "MACHINE_CLIENTS": self.identity.machine_clients,
                     # The load balancer, which says that the reader came over https.
                     "TRUSTED_PROXIES": network.vpc.vpc_cidr_block,
+                    "TEACHING_TABLE": tables.teaching.table_name,
                 },
                 secrets={"OIDC_CLIENT_SECRET": ecs.Secret.from_secrets_manager(self.identity.secret)},
                 # Pages of a user pool have no interface inside the network.
@@ -98,6 +99,7 @@ class Portal(Construct):
         use_table(role, tables.studies, *READ, *WRITE, indexes=("worklist", "by_patient", "by_date"))
         use_table(role, tables.reviews, *READ, *WRITE)
         use_table(role, tables.sessions, *READ, *WRITE, "dynamodb:DeleteItem")
+        use_table(role, tables.teaching, *READ, *WRITE, "dynamodb:DeleteItem")
         use_table(role, tables.alerts, *READ, *WRITE, indexes=("by_study", "open", "by_day"))
         # An event is added and read, never changed or taken back: no UpdateItem, no DeleteItem.
         use_table(role, tables.audit, *APPEND, *READ, indexes=("by_day", "by_actor"))

@@ -73,6 +73,7 @@ SCHEMAS: Final = {
     "Orders": Schema("order_ref", "item"),
     "Reviews": Schema("study_uid", "item"),
     "Sessions": Schema("session_key", expires_by="expires_at"),
+    "Teaching": Schema("owner", "item"),
     "Audit": Schema("subject", "event_id", (Index("by_day", "day", "at"), Index("by_actor", "actor", "at"))),
     "Vault": Schema("lookup"),
 }
@@ -105,6 +106,7 @@ class Tables(Construct):
         self.orders = self._table("Orders", keys.data)
         self.reviews = self._table("Reviews", keys.data)
         self.sessions = self._table("Sessions", keys.data)
+        self.teaching = self._table("Teaching", keys.data)
         self.audit = self._table("Audit", keys.data)
         self.vault = self._table("Vault", keys.vault)
         self.all: Mapping[str, dynamodb.Table] = {name: getattr(self, name.lower()) for name in SCHEMAS}

@@ -118,3 +118,11 @@ def _age(years: float | None) -> str:
 def reason_words(reason: str) -> str:
     """Return a typed reason, such as ``may_contain_burned_in_text``, as words."""
     return reason.replace("_", " ")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time, in words such as ``1 min 05 s``; "" for none."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

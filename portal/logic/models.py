@@ -17,7 +17,7 @@ from firstread.result import (
 from firstread.routing import ModelState, RegisteredModel
 from firstread.study import Risk, Study
 from portal.logic.display import RISK_WORDS, reason_words, when
-from portal.logic.records import Records, resource_of
+from portal.logic.records import Records, resource_for
 from portal.logic.worklist import View
 
 _OBJECT_WORDS = {
@@ -116,7 +116,7 @@ def read_models(
         for result in records.results.of_version(study.study_uid, study.version)
         if not result.shadow
     }
-    shows_overlays = can(actor, Action.OVERLAY_VIEW, resource_of(study)).allowed
+    shows_overlays = can(actor, Action.OVERLAY_VIEW, resource_for(records, study, actor)).allowed
     ids = sorted({*results, *study.models})
     return tuple(_model(model_id, results.get(model_id), known, shows_overlays) for model_id in ids)
 

@@ -16,7 +16,7 @@ from portal.logic.communications import (
 )
 from portal.logic.display import person, reason_words, version_words, when
 from portal.logic.models import ModelView, read_models, title_of
-from portal.logic.records import Records, resource_of
+from portal.logic.records import Records, resource_for
 from portal.logic.worklist import View, WorklistRow, make_row
 
 
@@ -116,7 +116,7 @@ def read_study(
     kept_back
         Whether findings are to be kept from the reader for now.
     """
-    resource = resource_of(study)
+    resource = resource_for(records, study, actor)
     shows_findings = can(actor, Action.FINDING_VIEW, resource).allowed and not kept_back
     shows_alerts = can(actor, Action.ALERT_VIEW, resource).allowed
     instances = records.instances.of_study(study.study_uid)
@@ -127,7 +127,7 @@ def read_study(
     known = {model.model_id: model for model in records.models.all()}
     current = next((alert for alert in alerts if alert.alert_id == study.alert_id), None)
     return StudyView(
-        summary=make_row(study, current, actor, moment),
+        summary=make_row(study, current, actor, moment, resource),
         person=person(study.gathering.age_years, study.gathering.sex),
         version=study.version,
         version_words=version_words(study),
@@ -135,7 +135,7 @@ def read_study(
         is_reopened=study.is_reopened,
         withdrawn_count=study.gathering.withdrawn_count,
         shows_findings=shows_findings,
-        series=_series(present(instances)) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
+        series=series_of(instances) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
         held=tuple(_held(i) for i in instances if i.state is InstanceState.HELD),
         models=read_models(records, study, known, actor) if shows_findings else (),
         not_applicable=tuple(
@@ -150,17 +150,21 @@ def read_study(
 
 
 def is_image(instance: Instance) -> bool:
-    """Return whether a reader can look at an instance: stored, with rows and columns."""
+    """Return whether a reader can look at an instance: stored, with rows and columns, and no result of ours."""
     facts = instance.facts
-    return instance.state is InstanceState.STORED and bool(facts.rows) and bool(facts.columns)
+    if instance.state is not InstanceState.STORED or facts.made_here:
+        return False
+    return bool(facts.rows) and bool(facts.columns)
 
 
-def _series(instances: Iterable[Instance]) -> tuple[SeriesView, ...]:
+def series_of(instances: Iterable[Instance]) -> tuple[SeriesView, ...]:
+    """Return the images among the instances of a study, by series and in order."""
+
     def order(instance: Instance) -> tuple[int, str, int, str]:
         facts = instance.facts
         return (facts.series_number or 0, facts.series_uid, facts.instance_number or 0, instance.sop_uid)
 
-    images = sorted((instance for instance in instances if is_image(instance)), key=order)
+    images = sorted((instance for instance in present(instances) if is_image(instance)), key=order)
     return tuple(
         _one_series(list(members)) for _, members in groupby(images, key=lambda i: i.facts.series_uid)
     )

@@ -1,7 +1,7 @@
 """The worklist: every open study that the reader may see, the most urgent first, then the longest wait."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from firstread.alert import Alert, AlertState
 from firstread.clock import to_text
 from firstread.order import Priority
-from firstread.policy import Action, Actor, can
+from firstread.policy import Action, Actor, Resource, can
 from firstread.records.studies import CLOSED, OPEN, SIGNED
 from firstread.study import AnalysisStatus, ReviewStatus, Risk, Study
 from portal.logic.display import (
@@ -27,7 +27,7 @@ from portal.logic.display import (
 from portal.logic.filters import Filters
 from portal.logic.limits import WaitLimits
 from portal.logic.order import Cursor, Reading, in_order, parse_cursor, place_of
-from portal.logic.records import Records, resource_of
+from portal.logic.records import Records, resources_for
 
 PAGE_ROWS = 50
 MAX_ROWS = 500
@@ -187,10 +187,23 @@ def read_worklist(
         by_risk=shows_findings,
         bands=asked.bands(),
     )
-    found, end, more = _collect(in_order(records.studies, reading, start), asked, actor, moment, start)
+    resource = resources_for(records, actor)
+
+    def is_wanted(study: Study) -> tuple[bool, bool]:
+        visible = can(actor, Action.STUDY_VIEW, resource(study)).allowed
+        return visible, visible and asked.matches(study, actor, moment)
+
+    found, end, more = _collect(in_order(records.studies, reading, start), asked, is_wanted, start)
     alerts = records.alerts.some(study.alert_id for study in found if study.alert_id)
     rows = tuple(
-        make_row(study, alerts.get(study.alert_id), actor, moment, overdue=limits.is_overdue(study, start.at))
+        make_row(
+            study,
+            alerts.get(study.alert_id),
+            actor,
+            moment,
+            resource(study),
+            overdue=limits.is_overdue(study, start.at),
+        )
         for study in found
     )
     return Worklist(
@@ -205,17 +218,23 @@ def read_worklist(
 
 
 def _collect(
-    studies: Iterator[tuple[int, Study]], asked: Asked, actor: Actor, moment: datetime, start: Cursor
+    studies: Iterator[tuple[int, Study]],
+    asked: Asked,
+    is_wanted: Callable[[Study], tuple[bool, bool]],
+    start: Cursor,
 ) -> tuple[list[Study], Cursor, bool]:
-    """Return the studies of a page, the cursor behind the last one looked at, and whether there are more."""
+    """Return the studies of a page, the cursor behind the last one looked at, and whether there are more.
+
+    `is_wanted` says of a study whether the reader may see it, and whether they want to.
+    """
     found: list[Study] = []
     most = max(asked.limit, MOST_READ)
     end = start
     for read, (level, study) in enumerate(studies):
         if len(found) == asked.limit or read == most:
             return found, end, True
-        visible = can(actor, Action.STUDY_VIEW, resource_of(study)).allowed
-        if visible and asked.matches(study, actor, moment):
+        visible, wanted = is_wanted(study)
+        if wanted:
             found.append(study)
         end = replace(
             end,
@@ -228,11 +247,16 @@ def _collect(
 
 
 def make_row(
-    study: Study, alert: Alert | None, actor: Actor, moment: datetime, *, overdue: bool = False
+    study: Study,
+    alert: Alert | None,
+    actor: Actor,
+    moment: datetime,
+    resource: Resource,
+    *,
+    overdue: bool = False,
 ) -> WorklistRow:
-    """Return a study as one row of the worklist."""
+    """Return a study, of which the policy is asked as `resource`, as one row of the worklist."""
     gathering = study.gathering
-    resource = resource_of(study)
     shows = can(actor, Action.FINDING_VIEW, resource).allowed
     shows_alert = alert is not None and (shows or can(actor, Action.ALERT_VIEW, resource).allowed)
     row = WorklistRow(

@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-const ENTRIES = ["page", "study", "worklist"];
+const ENTRIES = ["page", "study", "teaching", "worklist"];
 
 export default defineConfig({
   base: "/static/app/",

@@ -35,6 +35,7 @@ TABLES = {
     "Orders": (("order_ref", "item"), {}),
     "Reviews": (("study_uid", "item"), {}),
     "Sessions": (("session_key",), {}),
+    "Teaching": (("owner", "item"), {}),
     "Audit": (("subject", "event_id"), {"by_day": ("day", "at"), "by_actor": ("actor", "at")}),
     "Vault": (("lookup",), {}),
 }

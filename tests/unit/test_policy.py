@@ -4,14 +4,42 @@ from pathlib import Path
 
 import pytest
 
-from firstread.policy import Action, Actor, Resource, Role, can
+from firstread.policy import Action, Actor, Resource, Role, Teaching, can
 
-REAL = Resource(study_uid="2.25.1")
-SIMULATED = Resource(study_uid="2.25.1", simulated=True)
-SIGNED = Resource(study_uid="2.25.1", signed=True)
+RESOURCES = (
+    REAL := Resource(study_uid="2.25.1", teaching=Teaching.NONE),
+    Resource(study_uid="2.25.1", simulated=True, teaching=Teaching.NONE),
+    Resource(study_uid="2.25.1", signed=True, teaching=Teaching.NONE),
+    Resource(study_uid="2.25.1", teaching=Teaching.CASE),
+    Resource(study_uid="2.25.1", teaching=Teaching.REVEALED),
+    Resource(study_uid="2.25.1", simulated=True, teaching=Teaching.CASE),
+    Resource(study_uid="2.25.1", simulated=True, teaching=Teaching.REVEALED),
+    Resource(study_uid="2.25.1", simulated=True, teaching=Teaching.UNKNOWN),
+)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "roles.md"
 
-# y: yes; s: simulated studies only; f: signed ("final") studies only; -: no
+# Real, simulated, signed; then a real case, the same handed in, a simulated case, the same handed in; a simulated study
+# of which nobody has looked up whether it is a case.
+CELL = {
+    "y": "yyyyyyyy",
+    "-": "--------",
+    "f": "--y-----",  # signed ("final")
+    "s": "-y-----y",  # simulated
+    "c": "-y-yyyyy",  # simulated, and cases
+    "r": "-y--y-y-",  # simulated, and cases handed in
+    "h": "----y-y-",  # cases handed in
+    "t": "---yyyy-",  # cases
+}
+WORDS = {
+    "yes": "y",
+    "": "-",
+    "signed": "f",
+    "simulated": "s",
+    "simulated, case": "c",
+    "simulated, case handed in": "r",
+    "case handed in": "h",
+    "case": "t",
+}
 ORDER = (
     Role.RADIOLOGIST,
     Role.RESIDENT,
@@ -27,9 +55,9 @@ ORDER = (
 TABLE = {
     Action.WORKLIST_VIEW: "yy-yyy-yy-",
     Action.STUDY_VIEW: "yyfsyy-yy-",
-    Action.IMAGE_VIEW: "yyfsyy----",
-    Action.FINDING_VIEW: "yy-s-y--y-",
-    Action.OVERLAY_VIEW: "yy-s-y----",
+    Action.IMAGE_VIEW: "yyfcyy----",
+    Action.FINDING_VIEW: "yy-r-y--y-",
+    Action.OVERLAY_VIEW: "yy-r-y----",
     Action.ALERT_VIEW: "yy---y----",
     Action.ALERT_ACKNOWLEDGE: "yy--------",
     Action.ALERT_STATISTICS: "y----yyy--",
@@ -38,8 +66,8 @@ TABLE = {
     Action.REVIEW_VIEW: "yy---y----",
     Action.REVIEW_WRITE: "yy--------",
     Action.REVIEW_SIGN: "y---------",
-    Action.REPORT_VIEW: "yyf--y----",
-    Action.TEACHING_TAKE: "yy-s------",
+    Action.REPORT_VIEW: "yyfh-y----",
+    Action.TEACHING_TAKE: "yy-t------",
     Action.TEACHING_MANAGE: "y---------",
     Action.AUDIT_VIEW: "------y---",
     Action.IDENTITY_VIEW: "yy---y----",
@@ -65,13 +93,12 @@ def test_table_is_complete() -> None:
 @pytest.mark.parametrize(("role", "action", "cell"), CELLS)
 def test_can(role: Role, action: Action, cell: str) -> None:
     actor = Actor("somebody", role)
-    expected = {"y": (True, True, True), "s": (False, True, False), "f": (False, False, True)}
     # A worklist belongs to no study; asking for it with one changes nothing for those who may.
-    decisions = tuple(can(actor, action, resource).allowed for resource in (REAL, SIMULATED, SIGNED))
+    decisions = "".join("y" if can(actor, action, resource).allowed else "-" for resource in RESOURCES)
     if action is Action.WORKLIST_VIEW:
         assert can(actor, action).allowed == (cell == "y")
     else:
-        assert decisions == expected.get(cell, (False, False, False))
+        assert decisions == CELL[cell]
 
 
 @pytest.mark.parametrize("role", Role)
@@ -88,8 +115,7 @@ def test_page_has_a_heading_for_each_role() -> None:
 def test_page_shows_the_same_table() -> None:
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    words = {"yes": "y", "simulated": "s", "signed": "f", "": "-"}
     assert header == ["action", *(role.value for role in ORDER)]
-    assert {row[0]: "".join(words[cell] for cell in row[1:]) for row in rows} == {
+    assert {row[0]: "".join(WORDS[cell] for cell in row[1:]) for row in rows} == {
         action.value: cells for action, cells in TABLE.items()
     }

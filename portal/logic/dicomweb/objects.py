@@ -11,7 +11,7 @@ from firstread.result import ResultObject
 from firstread.study import InstanceFacts, InstanceState, Study
 from portal.errors import MissingError
 from portal.logic.dicomweb.keeping import Kept
-from portal.logic.records import Records, resource_of
+from portal.logic.records import Records, resource_for
 from portal.logic.review.overlay import OverlayPolicy, is_kept_back
 
 _SECONDS = 10.0
@@ -61,7 +61,7 @@ def objects_of(records: Records, study: Study, actor: Actor, policy: OverlayPoli
     policy
         When readers see what models say.
     """
-    resource = resource_of(study)
+    resource = resource_for(records, study, actor)
     found: list[Held] = []
     if can(actor, Action.IMAGE_VIEW, resource).allowed:
         found += _images(records, study)
@@ -105,7 +105,7 @@ class ObjectLists:
 
     def of(self, study: Study, actor: Actor) -> list[Held]:
         """Return the objects of a study that a reader may have, as `objects_of` does."""
-        seen, resource = study.gathering, resource_of(study)
+        seen, resource = study.gathering, resource_for(self._records, study, actor)
         key = (
             study.study_uid,
             seen.fingerprint,

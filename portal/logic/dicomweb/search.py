@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from firstread.policy import Action, Actor, can
+from firstread.policy import Action, Actor, Resource, can
 from firstread.records.orders import OrderRepository
 from firstread.records.study_index import StudyIndex
 from firstread.refs import References
@@ -22,7 +22,7 @@ from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.errors import BadQueryError
 from portal.logic.dicomweb.objects import Held, ObjectLists, by_series
 from portal.logic.dicomweb.query import DEFAULT_STUDIES, MAX_OFFSET, MAX_STUDIES, Query
-from portal.logic.records import Records, resource_of
+from portal.logic.records import Records, resources_for
 
 MAX_EXAMINED = 6000
 """Most studies that one search looks at; what no index answers is filtered one by one."""
@@ -104,10 +104,11 @@ class Search:
         action = Action.IDENTITY_VIEW if accession else Action.STUDY_VIEW
         matching: list[Study] = []
         skipped = 0
+        resource = resources_for(self._records, actor)
         for examined, study in enumerate(self._candidates(query, limit)):
             if examined >= MAX_EXAMINED:
                 return Found(_rows(matching, accession), unsearched=True), matching
-            if not (_matches(study, query) and _is_for(actor, study, action)):
+            if not (_matches(study, query) and _is_for(actor, resource(study), action)):
                 continue
             if skipped < query.offset:
                 skipped += 1
@@ -179,8 +180,7 @@ def _matches(study: Study, query: Query) -> bool:
     )
 
 
-def _is_for(actor: Actor, study: Study, action: Action) -> bool:
-    resource = resource_of(study)
+def _is_for(actor: Actor, resource: Resource, action: Action) -> bool:
     return can(actor, Action.STUDY_VIEW, resource).allowed and can(actor, action, resource).allowed
 
 

@@ -1,0 +1,1 @@
+"""Teaching cases: making, taking and showing them."""
