@@ -172,7 +172,14 @@ def test_the_portal(account: Account) -> None:
     writes = {
         re.sub(r"[0-9A-F]{8}$", "", r) for a, r in allowed if a in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     }
-    assert writes == {"TablesAlerts", "TablesAudit", "TablesReviews", "TablesSessions", "TablesStudies"}
+    assert writes == {
+        "TablesAlerts",
+        "TablesAudit",
+        "TablesReviews",
+        "TablesSessions",
+        "TablesStudies",
+        "TablesTeaching",
+    }
     assert not {r for a, r in allowed if a == "dynamodb:UpdateItem" and r.startswith("TablesAudit")}
     assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {
         *("worklist", "by_patient", "by_date"),

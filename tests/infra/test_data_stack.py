@@ -168,6 +168,7 @@ def test_keys_of_data_rotate(account: Account) -> None:
         "KeysVault",
         "BackupsKey",
         "IngestSourcesKey",
+        "PortalIdentityClientKey",
     }
     assert {name for name in keys if name.startswith("Keys")} == {
         "KeysIncoming",

@@ -37,6 +37,7 @@ TOLD = {
         "REFERENCE_KEY_ID",
         "REVIEWS_TABLE",
         "SESSIONS_TABLE",
+        "TEACHING_TABLE",
         "VAULT",
         "VAULT_TABLE",
         "VAULT_KEY_ID",
