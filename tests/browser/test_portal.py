@@ -38,8 +38,8 @@ def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader,
     assert [overlay.get_attribute(each) for each in ("x", "y", "width", "height")] == [
         "0",
         "0",
-        "1760",
-        "2140",
+        "1841",
+        "1955",
     ]
     page.keyboard.press("o")
     expect(overlay).to_have_count(0)

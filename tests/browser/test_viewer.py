@@ -372,7 +372,8 @@ def test_on_a_phone_tools_stay_within_reach(phone: Reader, served: Served, axial
     phone.sign_in()
     page.goto(f"{served.url}/studies/{axial}")
     expect(page.locator("[data-zoom]")).to_contain_text("%")
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    # Against the screen: innerWidth grows with what sticks out.
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
     page.get_by_role("button", name="Invert").tap()
     expect(page.get_by_role("button", name="Invert")).to_have_attribute("aria-pressed", "true")
     assert near(shown_on_phone(page, (40.5, 64.5)), [153])
