@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
 from starlette.testclient import TestClient
@@ -19,11 +20,13 @@ from starlette.testclient import TestClient
 from benchmarks.page import table, write
 from benchmarks.portal.engine import Count, Engine
 from benchmarks.portal.studies import alert_of, studies
-from firstread.clock import now
-from firstread.policy import Actor, Role
+from firstread.alerting import AlertingPolicy
+from firstread.clock import now, to_text
+from firstread.policy import Role
 from firstread.records import alerts as alert_records
 from firstread.records import studies as study_records
 from firstread.records.tables import TABLES, bind
+from firstread.session import Session
 from portal import access
 from portal.app import create_app
 from portal.logic.looks import Looks
@@ -68,20 +71,23 @@ class Portal:
     def serving(self, role: Role) -> Iterator[TestClient]:
         """Ask this one, as a reader of a role."""
         undo = self.engine.install()
-        names = {name: name for name in PortalSettings.model_fields if name.endswith("_table")}
+        names: dict[str, Any] = {name: name for name in TABLES}
         settings = PortalSettings(
             studies_bucket="studies",
             results_bucket="results",
+            alerting=AlertingPolicy(),
+            portal_url="http://127.0.0.1:8080",
+            reference_key_file="unused",
             vault="sqlite",
             vault_path="unused",
             vault_key_file="unused",
-            **names,  # type: ignore[arg-type]
+            **names,
         )
         try:
             # Who signs in and how is another matter: nobody's session is looked up here.
             # The look of a page is written once in hours, and not here.
             with (
-                patch.object(access, "actor_of", lambda *_, **__: Actor("ann", role)),
+                patch.object(access, "session_of", lambda *_, **__: session_as(role)),
                 patch.object(Looks, "write", lambda *_, **__: None),
             ):
                 yield TestClient(create_app(settings), headers={"X-FirstRead-Background": "1"})
@@ -106,6 +112,12 @@ class Portal:
                     case.times.setdefault(count, []).append(took * 1000)
                     case.counts[count] = self.engine.count
         return True
+
+
+def session_as(role: Role) -> Session:
+    """Return the session of a reader who has just signed in."""
+    at = to_text(now())
+    return Session(user="ann", role=role, roles=(role,), authenticated_at=at, opened_at=at, used_at=at)
 
 
 def cases() -> list[Case]:
