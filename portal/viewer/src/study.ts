@@ -3,6 +3,7 @@
 import { $, announce, ask, onKeys, startPage } from "./shared/page.ts";
 import { watchSession } from "./shared/session.ts";
 import { begin } from "./viewer/source.ts";
+import type { Viewer } from "./viewer/viewer.ts";
 
 const CHECK_SECONDS = 30;
 
@@ -14,7 +15,9 @@ const path = `/api/studies/${main.dataset.study}`;
 onKeys({ w: () => location.assign("/"), r: () => location.reload() });
 
 const viewer = document.querySelector<HTMLElement>("#viewer");
-if (viewer) void openViewer(viewer);
+const opened = viewer ? openViewer(viewer) : Promise.resolve(null);
+const review = document.querySelector<HTMLElement>("#review");
+if (review) void openReview(review);
 
 const pill = $("#changes");
 pill.addEventListener("click", () => location.reload());
@@ -22,13 +25,15 @@ setInterval(async () => {
   const answer = await ask(path).catch(() => null);
   if (!answer?.ok || !pill.hidden) return;
   const fresh = (await answer.json()) as { summary: { fingerprint: string } };
+  // Empty after an act of this page: what that changed is no news.
+  main.dataset.fingerprint ||= fresh.summary.fingerprint;
   if (fresh.summary.fingerprint === main.dataset.fingerprint) return;
   pill.hidden = false;
   announce(pill.textContent);
 }, CHECK_SECONDS * 1000);
 
 /** Open the viewer; where its pixels cannot be drawn, the first image comes as the server draws it. */
-async function openViewer(root: HTMLElement): Promise<void> {
+async function openViewer(root: HTMLElement): Promise<Viewer | null> {
   try {
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2.");
     const { series = "", sop = "" } = root.dataset;
@@ -38,6 +43,7 @@ async function openViewer(root: HTMLElement): Promise<void> {
     // Where other scripts of this page find it.
     Object.assign(root, { viewer });
     root.dispatchEvent(new Event("viewer-open"));
+    return viewer;
   } catch (error) {
     const words = error instanceof Error ? error.message : "The viewer cannot be opened.";
     const note = $("#viewer-note");
@@ -48,5 +54,18 @@ async function openViewer(root: HTMLElement): Promise<void> {
     fallback.src = root.dataset.fallback ?? "";
     fallback.alt = "First image";
     $("#panes").append(fallback);
+    return null;
   }
+}
+
+/** Open the findings panel in place of the findings that the server has listed. */
+async function openReview(root: HTMLElement): Promise<void> {
+  const { Panel } = await import("./review/panel.ts");
+  const panel = await Panel.open(root, main.dataset.study ?? "").catch(() => null);
+  if (!panel) return; // the list of the server stays
+  for (const each of document.querySelectorAll(".findings .finding")) each.remove();
+  const title = document.querySelector("#findings-title");
+  if (title) title.textContent = "Models";
+  const viewer = await opened;
+  if (viewer) await panel.use(viewer);
 }

@@ -40,7 +40,7 @@ export function bindKeys(viewer: Viewer): void {
     "]": () => viewer.setOpacity(10),
     i: () => viewer.active.toggleInvert(),
     f: () => viewer.active.flip(),
-    x: () => viewer.active.turn(90),
+    u: () => viewer.active.turn(90),
     "+": () => viewer.active.zoomBy(1.25),
     "-": () => viewer.active.zoomBy(0.8),
     0: () => viewer.active.fit(),

@@ -1,9 +1,10 @@
 // All marks of one pane, drawn anew when something changes.
 
 import { announce } from "../shared/page.ts";
-import type { Drawing } from "./draw.ts";
+import type { Drawing, DrawnRegion } from "./draw.ts";
 import { apply, type Point } from "./geometry.ts";
 import type { Measurements } from "./measure.ts";
+import { pathOf } from "./outlines.ts";
 import type { Pane } from "./pane.ts";
 import { svg } from "./svg.ts";
 
@@ -11,6 +12,8 @@ interface Marks {
   layers: Promise<SVGElement[]>;
   opacity: number;
   measurements: Measurements;
+  /** What the reader has drawn and is not drawing now. */
+  own: DrawnRegion[];
   drawing: Drawing | null;
   cursor: Point | null;
 }
@@ -28,7 +31,7 @@ export class Surface {
     pane.marks.parentElement?.append(this.#labels);
   }
 
-  draw({ layers, opacity, measurements, drawing, cursor }: Marks): void {
+  draw({ layers, opacity, measurements, own, drawing, cursor }: Marks): void {
     const { frame, toCanvas } = this.#pane;
     const turn = ++this.#turn;
     layers.then(
@@ -45,7 +48,9 @@ export class Surface {
     const crosshair = cursor ? [svg("path", {
       d: `M${cursor.x - 12 / scale} ${cursor.y}h${24 / scale}M${cursor.x} ${cursor.y - 12 / scale}v${24 / scale}`, class: "cursor",
     })] : [];
-    this.#own.replaceChildren(...measurements.draw(frame, scale), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);
+    const regions = own.filter((each) => each.sop_uid === frame.sop && each.frame === frame.frame)
+      .map((each) => svg("path", { d: pathOf(each), class: "draw-line", "fill-rule": "evenodd" }));
+    this.#own.replaceChildren(...regions, ...measurements.draw(frame, scale), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);
     this.#labels.replaceChildren(...measurements.labels(frame).map(({ at, lines }) => {
       const place = apply(toCanvas, at);
       return svg("text", { x: place.x + 8, y: place.y, class: "measure-text" }, ...lines.map((line, index) => {

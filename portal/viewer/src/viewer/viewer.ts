@@ -56,6 +56,8 @@ export class Viewer {
   #planes: Planes | null = null;
   #playing: ReturnType<typeof setTimeout> | null = null;
   #listeners: ((place: Place) => void)[] = [];
+  #layerListeners: ((isShown: boolean, finding: Finding | null) => void)[] = [];
+  #own: DrawnRegion[] = [];
   #surfaces = new Map<Pane, Surface>();
   #finishDrawing: ((regions: DrawnRegion[]) => void) | null = null;
 
@@ -154,6 +156,17 @@ export class Viewer {
     this.#listeners.push(listener);
   }
 
+  /** Tell a listener when what models have drawn is switched on, for one finding or for all, or off. */
+  onLayers(listener: (isShown: boolean, finding: Finding | null) => void): void {
+    this.#layerListeners.push(listener);
+  }
+
+  /** Show the regions that the reader has drawn. */
+  showOwn(regions: DrawnRegion[]): void {
+    this.#own = regions;
+    this.draw();
+  }
+
   /** Show a frame, 1 first, of an image of this study; false where there is no such image. */
   async show(sop: string, frame = 1): Promise<boolean> {
     const entry = this.#series.find((each) => each.images.some((image) => image.sop_uid === sop));
@@ -175,6 +188,7 @@ export class Viewer {
     const shown = this.main.frame;
     if (finding && (shown?.sop !== finding.sop_uid || shown.frame !== finding.frame)) await this.show(finding.sop_uid, finding.frame);
     announce(finding ? `Overlay of ${finding.label} shown` : "AI overlay shown");
+    for (const listener of this.#layerListeners) listener(true, finding);
     this.reflect();
   }
 
@@ -182,6 +196,7 @@ export class Viewer {
     this.layers.isShown = false;
     this.layers.only = null;
     announce("Overlay hidden");
+    for (const listener of this.#layerListeners) listener(false, null);
     this.reflect();
   }
 
@@ -491,6 +506,7 @@ export class Viewer {
         layers: frame && isOwn ? this.layers.of(frame) : Promise.resolve([]),
         opacity: this.layers.opacity,
         measurements: this.measurements,
+        own: isOwn && !this.drawing ? this.#own : [],
         drawing: pane === this.main ? this.drawing : null,
         cursor: pane === this.active ? this.cursor : null,
       });
