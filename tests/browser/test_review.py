@@ -1,0 +1,272 @@
+"""Reading a study in the browser: from the alert to a signed report, by pointer and by keyboard; two at once."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+from pydicom import dcmread
+
+from firstread.policy import Role
+from firstread.records.audit import AuditTrail
+from firstread.records.reviews import ReviewRepository
+from firstread.result import Region
+from firstread.review import Verdict
+from firstread.study import AnalysisStatus, Risk
+from tests.browser.conftest import Reader, Served, open_reader
+from tests.functional.portal.reading import consistent, finding, slices, tracking
+from tests.functional.portal.seeding import MODEL, open_session
+from tests.support.conformance import errors, needs_validator
+
+pytestmark = pytest.mark.browser
+
+PLACE = """([x, y]) => {
+    const point = document.querySelector('.pane [data-marks]').getScreenCTM();
+    return [point.a * x + point.c * y + point.e, point.b * x + point.d * y + point.f];
+}"""
+
+
+def card(page: Page, number: int) -> Locator:
+    return page.locator(f'[data-finding="{tracking(number)}"]')
+
+
+def saved(page: Page) -> None:
+    """Wait until what was said is saved."""
+    expect(page.locator(".save-status")).to_have_text("Not saved yet")
+    expect(page.locator(".save-status")).to_contain_text("Saved")
+
+
+def image_place(page: Page, x: float, y: float) -> tuple[float, float]:
+    left, top = page.evaluate(PLACE, [x, y])
+    return left, top
+
+
+def is_focused(locator: Locator) -> bool:
+    return bool(locator.evaluate("each => each === document.activeElement"))
+
+
+@pytest.fixture
+def study(served: Served) -> str:
+    """A CT with two findings that a model flagged on its second slice, and one that it did not."""
+    hospital = served.hospital
+    # The next study of the hospital.
+    images = consistent(slices(3), len(served.studies) + 1)
+    study_uid = hospital.study(images, modality="CT", description="Chest")
+    assert images[0].StudyInstanceUID == study_uid
+    second = f"{study_uid}.{images[1].SeriesNumber}.2"
+    found = (
+        finding(1, second, region=Region(left=30, top=40, right=60, bottom=70)),
+        finding(2, second, 0.7, label="Pleural effusion", region=Region(left=70, top=60, right=90, bottom=90)),
+        finding(3, second, 0.1, label="Pneumothorax"),
+    )
+    hospital.result(study_uid, findings=found, engine="onnx")
+    hospital.change(study_uid, status=AnalysisStatus.ANALYSED, risk=Risk.HIGH, models=(MODEL,))
+    return study_uid
+
+
+def open_study(reader: Reader, path: str) -> Page:
+    """Open a study by a path, and wait for its first image and its findings."""
+    reader.page.goto(reader.url + path)
+    expect(reader.page.locator("[data-zoom]")).to_contain_text("%")
+    expect(reader.page.locator("#review")).to_be_visible()
+    expect(reader.page.locator(".findings .finding")).to_have_count(0)  # said once
+    return reader.page
+
+
+def check_report(path: Path) -> None:
+    """Fail unless the file is a verified report that other programs can read."""
+    told = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=True)
+    assert "VERIFIED" in told.stdout.upper()
+    assert "Rejected by the reader" in told.stdout or "Opacity" in told.stdout
+    assert list(errors(path)) == []
+
+
+@needs_validator
+def test_from_the_alert_to_a_signed_report(
+    reader: Reader, served: Served, study: str, tmp_path: Path
+) -> None:
+    alert = served.hospital.alert(study)
+    reader.sign_in()
+    page = open_study(reader, f"/alerts/{alert}")
+    assert study in page.url
+    page.locator(".pane").first.hover()
+    page.mouse.wheel(0, 100)
+    expect(page.locator("#position")).to_have_text("2 / 3")
+    page.keyboard.press("3")
+    expect(page.locator("[data-window]")).to_contain_text("Lung")
+    for count in (2, 0):
+        page.locator("#overlay-toggle").click()
+        expect(page.locator(".layers rect")).to_have_count(count)
+
+    expect(card(page, 1)).to_contain_text("at or above 0.43")
+    expect(card(page, 1)).to_contain_text("too few to say (n = 0)")
+    expect(card(page, 3)).to_contain_text("Not flagged")
+    card(page, 1).get_by_role("button", name="Pulmonary opacity").click()
+    expect(page.locator(".layers rect")).to_have_count(1)
+    card(page, 1).get_by_role("button", name="Modify").click()
+    card(page, 1).get_by_label("Finding").select_option(label="Mass")
+    saved(page)
+    card(page, 1).get_by_role("button", name="Outline").click()
+    for corner in ((32, 42), (58, 42), (58, 68)):
+        page.mouse.click(*image_place(page, *corner))
+    page.keyboard.press("Enter")
+    expect(page.locator("path.draw-line")).to_have_count(1)
+    expect(card(page, 1)).to_contain_text("Modified")
+    saved(page)
+
+    page.get_by_role("button", name="Sign…").click()
+    expect(page.locator(".save-status")).to_have_text("1 finding needs a verdict first: Pleural effusion.")
+    assert is_focused(card(page, 2).get_by_role("button", name="Accept"))
+    card(page, 2).get_by_role("button", name="Reject").click()
+    card(page, 2).get_by_label("Why").select_option(label="Artefact")
+    card(page, 2).get_by_label("Note").fill("a fold of skin")
+    page.get_by_label("Impression").fill("A mass")
+    page.get_by_role("button", name="Sign…").click()
+    asked = page.locator("#sign-dialog")
+    expect(asked).to_contain_text("Mass, Lung: modified, 1 region drawn")
+    expect(asked).to_contain_text("rejected (artefact)")
+    asked.get_by_role("button", name="Sign").click()
+
+    report = page.locator(".report")
+    expect(report).to_contain_text("signed by radiologist")
+    expect(page.get_by_role("button", name="Write an addendum")).to_be_visible()
+    files = {}
+    for name in ("DICOM SR", "DICOM SEG"):
+        with page.expect_download() as download:
+            report.get_by_role("link", name=name).click()
+        files[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[name])
+    check_report(files["DICOM SR"])
+    assert dcmread(files["DICOM SEG"]).pixel_array.sum() == pytest.approx(26 * 26 / 2, rel=0.1)
+    assert list(errors(files["DICOM SEG"])) == []
+    (kept,) = ReviewRepository().of_study(study)
+    assert [each.verdict for each in kept.findings] == [Verdict.MODIFIED, Verdict.REJECTED]
+    done = [each["action"] for each in AuditTrail().of(f"study#{study}")]
+    assert {"study.claim", "overlay.show", "overlay.hide", "review.save", "review.sign"} <= set(done)
+    reader.assert_quiet()
+
+
+def test_accepting_adding_and_signing_with_the_keyboard_alone(
+    reader: Reader, served: Served, study: str
+) -> None:
+    reader.sign_in()
+    page = open_study(reader, f"/studies/{study}")
+    page.keyboard.press("n")
+    assert is_focused(card(page, 1).locator(".place"))
+    expect(page.locator("#position")).to_have_text("2 / 3")
+    page.keyboard.press("a")
+    expect(card(page, 1)).to_contain_text("Accepted")
+    page.keyboard.press("Control+z")
+    expect(card(page, 1)).to_contain_text("Needs a verdict")
+    page.keyboard.press("a")
+    page.keyboard.press("n")
+    page.keyboard.press("m")
+    assert is_focused(card(page, 2).get_by_label("Finding"))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#draw-tools")).to_be_visible()
+    for key in ("ArrowRight", "Enter", "Shift+ArrowRight", "Enter", "Shift+ArrowDown", "Enter", "Enter"):
+        page.keyboard.press(key)
+    expect(card(page, 2)).to_contain_text("Remove the region")
+    assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#sign-dialog")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator(".report")).to_be_visible()
+    (kept,) = ReviewRepository().of_study(study)
+    assert [(each.verdict, len(each.regions)) for each in kept.findings] == [
+        (Verdict.ACCEPTED, 0),
+        (Verdict.MODIFIED, 1),
+    ]
+    page.keyboard.press("?")
+    for key in ("a", "m", "x", "n"):
+        expect(page.locator("#help dt", has_text=key).filter(has=page.locator("kbd")).first).to_be_visible()
+    reader.assert_quiet()
+
+
+@pytest.fixture
+def second(chromium: Browser, served: Served) -> Iterator[Reader]:
+    """Another radiologist."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    name, value = open_session(served.app, Role.RADIOLOGIST, user="bob")
+    context.add_cookies([{"name": name, "value": value, "url": served.url}])
+    yield open_reader(context, served)
+    context.close()
+
+
+def test_a_second_reader_is_told_and_may_take_over(reader: Reader, second: Reader, study: str) -> None:
+    reader.sign_in()
+    page, other = open_study(reader, f"/studies/{study}"), open_study(second, f"/studies/{study}")
+    page.get_by_label("Impression").fill("mine")
+    saved(page)
+    # The other page was there before: it hears of it with the first edit.
+    card(other, 1).get_by_role("button", name="Accept").click()
+    told = other.locator("#review .problem")
+    expect(told).to_contain_text("radiologist has been reading this study since")
+    expect(other.locator(".save-status")).to_have_text("Not saved: radiologist is reading this study")
+    expect(card(other, 1).get_by_role("button", name="Accept")).to_have_count(0)
+    told.get_by_role("button", name="Take over").click()
+    expect(other.locator(".save-status")).to_contain_text("Saved")
+    expect(card(other, 1)).to_contain_text("Accepted")
+    page.get_by_label("Impression").fill("mine, still")
+    expect(page.locator("#review .problem")).to_contain_text("bob has been reading this study")
+    expect(page.get_by_label("Impression")).to_have_value("mine, still")
+    words = {each.author: each.impression for each in ReviewRepository().of_study(study)}
+    assert words == {"radiologist": "mine", "bob": ""}
+    for each in (reader, second):
+        assert [line for line in each.complaints if "409 (Conflict)" not in line] == []
+        assert each.foreign == []
+
+
+def test_a_stale_window_shows_what_there_is(reader: Reader, study: str) -> None:
+    reader.sign_in()
+    page = open_study(reader, f"/studies/{study}")
+    page.get_by_label("Impression").fill("one")
+    saved(page)
+    seen = page.evaluate("path => fetch(path).then(each => each.json())", f"/api/studies/{study}/review")
+    body = {**seen["draft"], "impression": "elsewhere", "findings": []}
+    body = {name: body[name] for name in ("number", "revision", "version", "impression", "findings")}
+    page.evaluate(
+        "([path, body]) => fetch(path, {method: 'PUT', body, headers: {'Content-Type': 'application/json'}})",
+        [f"/api/studies/{study}/review", json.dumps(body)],
+    )
+    page.get_by_label("Impression").fill("two")
+    expect(page.locator(".save-status")).to_contain_text("Changed elsewhere")
+    expect(page.get_by_label("Impression")).to_have_value("elsewhere")
+
+
+def test_signing_asks_who_it_is_and_comes_back(reader: Reader, served: Served, study: str) -> None:
+    reader.sign_in()
+    page = open_study(reader, f"/studies/{study}")
+    path = f"/api/studies/{study}/review/sign"
+    problem = {
+        "type": "reauthentication-required",
+        "title": "Show who you are again",
+        "sign_in": f"/studies/{study}?again",
+    }
+    page.route(f"**{path}", lambda route: route.fulfill(status=401, json=problem), times=1)
+    for _ in range(2):
+        page.keyboard.press("n")
+        page.keyboard.press("a")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?again")
+    expect(page.locator("#sign-dialog")).to_contain_text("Opacity, Lung: accepted")  # saved, and asked again
+    page.keyboard.press("Enter")
+    expect(page.locator(".report")).to_be_visible()
+
+
+def test_a_session_that_ends_keeps_what_was_written(reader: Reader, study: str) -> None:
+    reader.sign_in()
+    page = open_study(reader, f"/studies/{study}")
+    page.route("**/review", lambda route: route.fulfill(status=401, json={"title": "Sign in first"}), times=1)
+    page.get_by_label("Impression").fill("not lost")
+    expect(page.locator(".save-status")).to_contain_text("Your session has ended")
+    page.get_by_role("button", name="save again").click()
+    expect(page.locator(".save-status")).to_contain_text("Saved")
+    (kept,) = ReviewRepository().of_study(study)
+    assert kept.impression == "not lost"
