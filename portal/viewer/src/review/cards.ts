@@ -27,14 +27,15 @@ export interface Table {
   remove: (id: string) => void;
 }
 
-const percent = (value: number): string => `${Math.round(value * 100)} %`;
+const percent = (value: number): string => `${Math.round(value * 100)}\u00a0%`;
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 /** Return what is said of a finding, in a line. */
 export function lineOf(entry: Entry): string {
   const what = [entry.code.meaning, entry.site?.meaning].filter(Boolean).join(", ");
   const drawn = entry.regions.length ? `, ${entry.regions.length} region${entry.regions.length === 1 ? "" : "s"} drawn` : "";
-  return `${what}: ${entry.verdict ?? "undecided"}${entry.rejection ? ` (${entry.rejection})` : ""}${drawn}`;
+  const verdict = entry.verdict === "missed" ? "found by the reader" : entry.verdict ?? "undecided";
+  return `${what}: ${verdict}${entry.rejection ? ` (${entry.rejection})` : ""}${drawn}`;
 }
 
 /** Return the card of a model's finding. */
@@ -48,6 +49,7 @@ export function card(finding: Proposed, table: Table): HTMLElement {
       button(finding.label, () => table.go(finding), { class: "place", "data-key": `${id}/place`, title: "Show on the image" }),
       status(finding, entry)),
     ...facts(finding),
+    entry && (verdict === "modified" || verdict === "rejected") && form === null && h("p", {}, h("b", {}, lineOf(entry))),
     table.canWrite && h("div", { class: "verdicts", role: "group", "aria-label": `Verdict on ${finding.label}` },
       toggle("Accept", "a", `${id}/accept`, verdict === "accepted", () => table.accept(finding)),
       toggle("Modify", "m", `${id}/modify`, verdict === "modified", () => table.open(id, "modify"), form === "modify"),
@@ -67,7 +69,7 @@ function toggle(words: string, key: string, name: string, isPressed: boolean, ac
 function status(finding: Proposed, entry: Entry | undefined): HTMLElement {
   const verdict = entry?.verdict;
   if (verdict) return h("span", { class: `verdict verdict-${verdict}` }, `${{ accepted: "✓", modified: "✎", rejected: "✗", missed: "+" }[verdict]} ${capital(verdict)}`);
-  return h("span", { class: `verdict${finding.needs_verdict ? " verdict-open" : ""}` }, finding.needs_verdict ? "○ Needs a verdict" : "– Not flagged");
+  return h("span", { class: `verdict${finding.needs_verdict ? " verdict-open" : ""}` }, finding.needs_verdict ? "○ Unconfirmed" : "– Not flagged");
 }
 
 function facts(finding: Proposed): (HTMLElement | false)[] {

@@ -53,7 +53,7 @@ export class Panel implements Table {
     this.words = words;
     this.#reports = reports;
     this.#signs = root.dataset.signs === "true";
-    this.content = state.contentOf(view);
+    this.content = this.#contentOf(view);
     this.#wire();
     this.#render();
     root.hidden = false;
@@ -87,6 +87,7 @@ export class Panel implements Table {
   go(finding: Proposed): void {
     this.#current = finding.finding_id;
     const { sop_uid, frame } = finding.place;
+    document.querySelector(".stage")?.scrollIntoView({ block: "nearest" }); // on a phone it may be far up
     const layer = this.#viewer?.layers.findings.find((each) => each.label === finding.label && each.sop_uid === sop_uid && each.frame === frame);
     if (layer) void this.#viewer?.showLayer(layer);
     else void this.#viewer?.show(sop_uid, frame);
@@ -122,6 +123,8 @@ export class Panel implements Table {
     const isOpen = this.form?.id === id && this.form.kind === kind;
     this.form = isOpen ? null : { id, kind };
     this.#renderCards();
+    const finding = this.#view.findings.find((each) => each.finding_id === id);
+    if (finding && !isOpen) this.go(finding);
     if (!isOpen) this.#focus(`${id}/${kind === "modify" ? "code" : "reason"}`);
   }
 
@@ -233,6 +236,12 @@ export class Panel implements Table {
     $("main").dataset.fingerprint = "";
   }
 
+  /** Return what a review says; where none is being written, the verdicts that are signed. */
+  #contentOf(view: ReviewView): state.Content {
+    const [report] = this.#reports;
+    return report && !view.draft ? state.addendumTo(report, view.findings) : state.contentOf(view);
+  }
+
   /** Take how things stand now, and leave alone what the reader has said. */
   #adopt(view: ReviewView): void {
     this.#view = view;
@@ -245,7 +254,7 @@ export class Panel implements Table {
   #load(view: ReviewView): void {
     this.#saver.forget();
     this.#undo.clear();
-    this.content = state.contentOf(view);
+    this.content = this.#contentOf(view);
     this.form = null;
     this.#adopt(view);
     this.#render();
@@ -338,7 +347,7 @@ export class Panel implements Table {
         location.assign(error.problem.sign_in ?? "/sign-in");
         return;
       }
-      [this.#reports] = await Promise.all([call<Report[]>("GET", `${this.#path}/reports`)]);
+      this.#reports = await call<Report[]>("GET", `${this.#path}/reports`);
       this.#load(await call<ReviewView>("GET", `${this.#path}/review`));
       this.#status.textContent = "Signed";
     });
@@ -373,9 +382,7 @@ export class Panel implements Table {
   }
 
   #amend(): void {
-    const [report] = this.#reports;
     this.#isAmending = true;
-    if (!this.#view.draft && report) this.content = state.addendumTo(report, this.#view.findings);
     this.#render();
     this.#impression.focus();
   }
@@ -472,6 +479,7 @@ export class Panel implements Table {
     const { may, kept_back: isKeptBack, draft } = this.#view;
     const hasOwn = this.content.findings.length > 0 || this.content.impression.trim() !== "";
     this.#impression.readOnly = !this.canWrite;
+    this.#impression.parentElement!.hidden = !this.canWrite && !this.content.impression;
     const ends = this.canWrite && !isKeptBack;
     replace(this.#foot,
       h("div", { class: "actions" },
