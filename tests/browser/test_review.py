@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +36,11 @@ def card(page: Page, number: int) -> Locator:
     return page.locator(f'[data-finding="{tracking(number)}"]')
 
 
-def saved(page: Page) -> None:
-    """Wait until what was said is saved."""
-    expect(page.locator(".save-status")).to_have_text("Not saved yet")
+@contextmanager
+def saved(page: Page) -> Iterator[None]:
+    """Wait until what is said within is saved."""
+    with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        yield
     expect(page.locator(".save-status")).to_contain_text("Saved")
 
 
@@ -113,15 +116,15 @@ def test_from_the_alert_to_a_signed_report(
     card(page, 1).get_by_role("button", name="Pulmonary opacity").click()
     expect(page.locator(".layers rect")).to_have_count(1)
     card(page, 1).get_by_role("button", name="Modify").click()
-    card(page, 1).get_by_label("Finding").select_option(label="Mass")
-    saved(page)
+    with saved(page):
+        card(page, 1).get_by_label("Finding").select_option(label="Mass")
     card(page, 1).get_by_role("button", name="Outline").click()
     for corner in ((32, 42), (58, 42), (58, 68)):
         page.mouse.click(*image_place(page, *corner))
-    page.keyboard.press("Enter")
+    with saved(page):
+        page.keyboard.press("Enter")
     expect(page.locator("path.draw-line")).to_have_count(1)
     expect(card(page, 1)).to_contain_text("Modified")
-    saved(page)
 
     page.get_by_role("button", name="Sign…").click()
     expect(page.locator(".save-status")).to_have_text("1 finding needs a verdict first: Pleural effusion.")
@@ -207,8 +210,8 @@ def second(chromium: Browser, served: Served) -> Iterator[Reader]:
 def test_a_second_reader_is_told_and_may_take_over(reader: Reader, second: Reader, study: str) -> None:
     reader.sign_in()
     page, other = open_study(reader, f"/studies/{study}"), open_study(second, f"/studies/{study}")
-    page.get_by_label("Impression").fill("mine")
-    saved(page)
+    with saved(page):
+        page.get_by_label("Impression").fill("mine")
     # The other page was there before: it hears of it with the first edit.
     card(other, 1).get_by_role("button", name="Accept").click()
     told = other.locator("#review .problem")
@@ -231,8 +234,8 @@ def test_a_second_reader_is_told_and_may_take_over(reader: Reader, second: Reade
 def test_a_stale_window_shows_what_there_is(reader: Reader, study: str) -> None:
     reader.sign_in()
     page = open_study(reader, f"/studies/{study}")
-    page.get_by_label("Impression").fill("one")
-    saved(page)
+    with saved(page):
+        page.get_by_label("Impression").fill("one")
     seen = page.evaluate("path => fetch(path).then(each => each.json())", f"/api/studies/{study}/review")
     body = {**seen["draft"], "impression": "elsewhere", "findings": []}
     body = {name: body[name] for name in ("number", "revision", "version", "impression", "findings")}
@@ -305,8 +308,8 @@ def test_a_resident_hands_in_and_takes_back_and_a_radiologist_signs(
     expect(other.locator(".report")).to_contain_text("written by resident, signed by bob")
     other.get_by_role("button", name="Write an addendum").click()
     expect(card(other, 1)).to_contain_text("Accepted")
-    other.get_by_label("Impression").fill("No change")
-    saved(other)
+    with saved(other):
+        other.get_by_label("Impression").fill("No change")
     other.keyboard.press("Control+Enter")
     expect(other.locator("#sign-dialog")).to_contain_text("addendum to report 1")
     other.keyboard.press("Enter")
@@ -317,7 +320,7 @@ def test_a_resident_hands_in_and_takes_back_and_a_radiologist_signs(
 
 def with_policy(served: Served, policy: OverlayPolicy) -> None:
     services = served.app.state.services
-    reading = replace(services.reading, overlay_policy=policy)
+    reading = services.reading.model_copy(update={"overlay_policy": policy})
     served.app.state.services = replace(services, reading=reading)
 
 
