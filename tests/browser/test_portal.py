@@ -130,7 +130,8 @@ def test_the_whole_way_of_signing_in_and_out(reader: Reader, served: Served) -> 
     page = reader.page
     page.goto(f"{served.url}/studies/{served.studies['high']}")
     page.wait_for_url(f"{served.identity_url}/authorize?**")
-    page.keyboard.type("radiologist")  # the first field has the focus
+    expect(page.locator("input:not([type=hidden])").first).to_be_focused()
+    page.keyboard.type("radiologist")
     page.keyboard.press("Tab")
     page.keyboard.type(served.password("radiologist"))
     page.keyboard.press("Enter")
