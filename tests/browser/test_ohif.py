@@ -1,13 +1,12 @@
 """OHIF, a viewer that we did not write, opens a study and its segmentation from our DICOMweb."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from firstread.ohif import OhifError, fetch
 from portal.app import create_app
@@ -18,7 +17,6 @@ from tests.functional.portal.dicomweb.samples import Samples, store_analysed
 from tests.functional.portal.seeding import Hospital, account, settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-_GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 _LOAD_MS = 120_000
 
 
@@ -52,23 +50,8 @@ def hosted(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             yield Served(origin, app, samples)
 
 
-@pytest.fixture
-def drawing() -> Iterator[Browser]:
-    """Chromium that draws without a graphics card."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        pytest.skip("NO CHROMIUM: OHIF was not opened; apt-get install chromium, or set CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", *_GRAPHICS]
-        )
-        yield browser
-        browser.close()
-
-
-def test_ohif_opens_a_study_and_its_segmentation(drawing: Browser, hosted: Served, tmp_path: Path) -> None:
-    page = drawing.new_page(viewport={"width": 1440, "height": 900})
+def test_ohif_opens_a_study_and_its_segmentation(chromium: Browser, hosted: Served, tmp_path: Path) -> None:
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
     reader = Reader(page, hosted.origin, hosted.app)
     reader.watch()
     reader.sign_in()

@@ -138,10 +138,7 @@ def test_without_scripts_the_list_works_by_links(chromium: Browser, served: Serv
     context = chromium.new_context(java_script_enabled=False)
     reader = open_reader(context, served)
     page = reader.page
-    page.goto(served.url + "/")
-    page.get_by_label("Name").fill("radiologist")
-    page.get_by_label("Password").fill("correct-horse-battery")
-    page.get_by_role("button", name="Sign in").click()
+    reader.sign_in()
     page.goto(f"{served.url}/?limit=4")
     page.get_by_role("link", name="More studies").click()
     expect(page.locator("tbody tr")).to_have_count(4)
