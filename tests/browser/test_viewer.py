@@ -356,11 +356,7 @@ def test_without_javascript_the_first_image_comes_from_the_server(
 ) -> None:
     context = chromium.new_context(java_script_enabled=False)
     reader = open_reader(context, served)
-    reader.page.goto(served.url)
-    reader.page.fill("#name", "radiologist")
-    reader.page.fill("#password", "correct-horse-battery")
-    reader.page.keyboard.press("Enter")
-    reader.page.wait_for_url(served.url + "/")
+    reader.sign_in()
     reader.page.goto(f"{served.url}/studies/{axial}")
     expect(reader.page.locator("img.fallback")).to_be_visible()
     expect(reader.page.locator("noscript p")).to_be_visible()
