@@ -17,6 +17,8 @@ from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
 from functions.end_batch import handler as end_batch
+from functions.escalate import handler as escalate
+from functions.export_audit import handler as export_audit
 from functions.gather import handler as gather
 from functions.sweep import handler as sweep
 
@@ -38,6 +40,8 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
             deidentify,
             deliver,
             end_batch,
+            escalate,
+            export_audit,
             gather,
             sweep,
         )

@@ -100,6 +100,10 @@ def test_an_image_that_serves_starts_and_answers_its_health_check(tmp_path: Path
         "FIRSTREAD_SOURCES": '{"sources": []}',
         "FIRSTREAD_HINTS_QUEUE_URL": "http://127.0.0.1:1/0/hints",
         "FIRSTREAD_REFERENCE_KEY_FILE": str(tmp_path / "reference.key"),
+        "FIRSTREAD_ALERTING": "{}",
+        "FIRSTREAD_VAULT": "sqlite",
+        "FIRSTREAD_VAULT_PATH": str(tmp_path / "vault.sqlite"),
+        "FIRSTREAD_VAULT_KEY_FILE": str(tmp_path / "vault.key"),
     }
 
     def healthy() -> bool:

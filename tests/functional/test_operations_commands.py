@@ -111,7 +111,7 @@ def test_dead_letters(cloud: Cloud) -> None:
     done = firstread("dlq", "replay", "--queue", "nobody")
     assert done.exit_code == 1 and "no such queue" in done.stderr
     results = [json.loads(line) for line in firstread("dlq", "replay", "--all", "--json").stdout.splitlines()]
-    assert len(results) == 12
+    assert len(results) == 13
 
 
 def test_reconcile(hospital: Hospital) -> None:

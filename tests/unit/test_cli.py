@@ -25,7 +25,9 @@ def test_status_of_nothing_is_stopped_and_no_problem() -> None:
     done = runner.invoke(app, ["status", "--json"])
     assert done.exit_code == 0
     found = json.loads(done.stdout)
-    assert found["components"] == dict.fromkeys(("engine", "worker", "portal", "ingest"), "stopped")
+    assert found["components"] == dict.fromkeys(
+        ("engine", "worker", "identity", "portal", "ingest"), "stopped"
+    )
     assert found["problems"] == []
 
 

@@ -4,12 +4,11 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier, RLock, Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from fastapi import FastAPI
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -429,18 +428,6 @@ def at_once(*acts: Callable[[], int]) -> list[int]:
     for thread in threads:
         thread.join()
     return sorted(found.values())
-
-
-@pytest.fixture
-def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each call of the AWS API be atomic, as it is there: moto takes a failed transaction back by an old copy."""
-    lock, call = RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def locked(self: BaseClient, operation: str, arguments: Json) -> object:
-        with lock:
-            return call(self, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
 
 
 @pytest.mark.usefixtures("one_call_at_a_time")

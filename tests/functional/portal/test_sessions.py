@@ -174,6 +174,7 @@ def test_rows_expire_and_old_ones_are_not_listed(
     assert sessions is not None
 
 
+@pytest.mark.usefixtures("one_call_at_a_time")
 def test_signing_in_at_once_loses_no_session(sessions: Sessions, begin: Callable[[], str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         ids = list(pool.map(lambda _: begin(), range(8)))

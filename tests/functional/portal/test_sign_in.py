@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from firstread.policy import Role
@@ -453,8 +454,12 @@ def test_without_a_provider_there_is_no_sign_in(hospital: Hospital, tmp_path: Pa
 
 
 def test_the_program_refuses_to_start_and_says_why(identity: Identity) -> None:
-    chosen = identity.settings().model_dump(exclude={"oidc_client_secret", "oidc_groups", "machine_clients"})
-    env = {f"FIRSTREAD_{name.upper()}": str(value) for name, value in chosen.items()}
+    made = identity.settings()
+    chosen = set(type(made).model_fields) - {"oidc_client_secret", "oidc_groups", "machine_clients"}
+    env = {
+        f"FIRSTREAD_{name.upper()}": value.model_dump_json() if isinstance(value, BaseModel) else str(value)
+        for name, value in ((name, getattr(made, name)) for name in chosen)
+    }
     program = [sys.executable, "-m", "portal"]
     secret = {"FIRSTREAD_OIDC_CLIENT_SECRET": identity.clients.portal.client_secret}
     refused = subprocess.run(

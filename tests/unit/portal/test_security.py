@@ -90,7 +90,10 @@ TOKEN = {"Authorization": "Bearer abc.def.ghi"}
 @pytest.mark.parametrize("path", ["/api/worklist", "/dicomweb", "/dicomweb/studies"])
 def test_a_program_needs_no_origin(path: str) -> None:
     assert ask(SameOriginWrites(inner), "POST", TOKEN, path=path)[0] == 200
-    assert ask(SameOriginWrites(inner), "POST", TOKEN | {"Content-Length": "65537"}, path=path)[0] == 413
+    assert (
+        ask(SameOriginWrites(inner), "POST", TOKEN | {"Content-Length": str(512 * 1024 + 1)}, path=path)[0]
+        == 413
+    )
 
 
 @pytest.mark.parametrize("path", ["/sign-out", "/alerts/a/acknowledge", "/dicomwebs", "/"])
