@@ -171,6 +171,11 @@ def settled(world: World) -> int:
     return len(list((world.folder / "out").glob("*/*/*/*.dcm")))
 
 
+def interruptible() -> None:
+    """Let a child hear Ctrl-C even where these tests run as a background job, whose children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals) -> None:
@@ -180,7 +185,9 @@ def test_a_killed_job_goes_on_where_it_stopped(world: World, how: signal.Signals
     world.put("301", slice_of(8, Modality="DX"))
     environment = os.environ | {"PYTHONPATH": str(pages.REPOSITORY)}
     typed = command(*arguments(world, "--jobs", "2", "--without", "clean-pixel-data"))
-    with subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        typed, env=environment, stderr=subprocess.PIPE, preexec_fn=interruptible
+    ) as process:
         while settled(world) < 20:
             assert process.poll() is None
             time.sleep(0.01)
