@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from firstread.result import Code, Finding, Result, ResultStatus
 from firstread.review import DrawnRegion, Point, Review, Verdict
 from firstread.study import Risk
-from firstread.teaching.words import is_name, unknown_words
+from firstread.teaching.words import CollectionName, unknown_words
 from firstread.value import Value
 
 
@@ -81,7 +81,7 @@ class Case(Value):
         When it was taken back; "" while it is there.
     """
 
-    collection: str
+    collection: CollectionName
     number: int = Field(ge=1)
     study_uid: str
     version: int = Field(ge=1)
@@ -95,13 +95,6 @@ class Case(Value):
     made_by: str
     made_at: str
     withdrawn_at: str = ""
-
-    @field_validator("collection")
-    @classmethod
-    def _named(cls, name: str) -> str:
-        if not is_name(name):
-            raise ValueError("not a name of a collection")
-        return name
 
     @field_validator("title")
     @classmethod

@@ -2,6 +2,9 @@
 
 import re
 from functools import lru_cache
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from firstread.deid.terms import TERMS
 from firstread.vocabulary import FINDINGS, SITES
@@ -39,6 +42,16 @@ def is_name(name: str) -> bool:
     """Return whether something may name a collection: words of the list in lower case, joined by hyphens."""
     parts = name.split("-")
     return bool(_NAME.fullmatch(name)) and len(name) <= MAX_TITLE and all(_is_allowed(part) for part in parts)
+
+
+def _named(name: str) -> str:
+    if not is_name(name):
+        raise ValueError("not a name of a collection")
+    return name
+
+
+CollectionName = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_named)]
+"""The name of a collection, by `is_name`."""
 
 
 def _is_allowed(part: str) -> bool:

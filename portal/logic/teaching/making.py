@@ -11,7 +11,7 @@ from firstread.result import Code
 from firstread.review import Review
 from firstread.study import Study
 from firstread.teaching.cases import Case, Seen, Standard, of_models, of_review
-from firstread.teaching.words import MAX_TITLE, is_name, unknown_words
+from firstread.teaching.words import MAX_TITLE, CollectionName, unknown_words
 from firstread.vocabulary import vocabulary
 from portal.errors import NotPossibleError
 from portal.logic.records import Records
@@ -31,17 +31,10 @@ class WantedCase(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    collection: str = Field(max_length=MAX_TITLE)
+    collection: CollectionName
     title: str = Field(min_length=3, max_length=MAX_TITLE)
     points: str = Field("", max_length=2000)
     truth: tuple[Said, ...] | None = Field(None, max_length=20)
-
-    @field_validator("collection")
-    @classmethod
-    def _named(cls, name: str) -> str:
-        if not is_name(name):
-            raise ValueError("not a name of a collection")
-        return name
 
     @field_validator("title")
     @classmethod
