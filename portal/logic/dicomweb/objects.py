@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
+from typing import NamedTuple
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
@@ -46,33 +47,36 @@ class Held:
     facts: InstanceFacts | None = None
 
 
-def objects_of(records: Records, study: Study, actor: Actor, policy: OverlayPolicy) -> list[Held]:
+class _Rights(NamedTuple):
+    """Which kinds of objects of a study a reader may have."""
+
+    images: bool
+    reports: bool
+    results: bool
+
+    @classmethod
+    def of(cls, records: Records, study: Study, actor: Actor, policy: OverlayPolicy) -> "_Rights":
+        """Ask the policy; results of models are kept back until the reader has said what they see."""
+        resource = resource_for(records, study, actor)
+        images, reports, results = (
+            can(actor, action, resource).allowed
+            for action in (Action.IMAGE_VIEW, Action.REPORT_VIEW, Action.OVERLAY_VIEW)
+        )
+        return cls(images, reports, results and not is_kept_back(policy, study, actor, records.reviews))
+
+
+def _objects_of(records: Records, study: Study, rights: _Rights) -> list[Held]:
     """Return the objects of a study, images first, each series in the order of its instances.
 
-    Left out is what is held, withdrawn or discarded, what a model in shadow says, what the role may not see, and what
-    is kept back until the reader has said what they see.
-
-    Parameters
-    ----------
-    records, study
-        Where the objects are named, and of which study.
-    actor
-        The reader.
-    policy
-        When readers see what models say.
+    Left out is what is held, withdrawn or discarded, what a model in shadow says, and what the reader may not have.
     """
-    resource = resource_for(records, study, actor)
     found: list[Held] = []
-    if can(actor, Action.IMAGE_VIEW, resource).allowed:
+    if rights.images:
         found += _images(records, study)
-    if can(actor, Action.REPORT_VIEW, resource).allowed and study.signed_version > 0:
+    if rights.reports and study.signed_version > 0:
         for review in records.reviews.of_study(study.study_uid):
             found += _results(study, review.objects)
-    if not can(actor, Action.OVERLAY_VIEW, resource).allowed or is_kept_back(
-        policy, study, actor, records.reviews
-    ):
-        return found
-    if study.version > 0:
+    if rights.results and study.version > 0:
         for result in records.results.of_version(study.study_uid, study.version):
             if not result.shadow:
                 found += _results(study, result.objects)
@@ -104,24 +108,22 @@ class ObjectLists:
         self._kept: Kept[tuple[float, list[Held]]] = Kept(_KEPT_OBJECTS, lambda value: 1 + len(value[1]))
 
     def of(self, study: Study, actor: Actor) -> list[Held]:
-        """Return the objects of a study that a reader may have, as `objects_of` does."""
-        seen, resource = study.gathering, resource_for(self._records, study, actor)
+        """Return the objects of a study that a reader may have, as `_objects_of` does."""
+        seen = study.gathering
+        rights = _Rights.of(self._records, study, actor, self._policy)
         key = (
             study.study_uid,
             seen.fingerprint,
             seen.last_arrival,
             study.version,
             study.status,
-            can(actor, Action.IMAGE_VIEW, resource).allowed,
-            can(actor, Action.OVERLAY_VIEW, resource).allowed,
-            can(actor, Action.REPORT_VIEW, resource).allowed,
             study.signed_at,
-            is_kept_back(self._policy, study, actor, self._records.reviews),
+            rights,
         )
         kept = self._kept.get(key)
         if kept is not None and self._tick() - kept[0] < _SECONDS:
             return kept[1]
-        found = objects_of(self._records, study, actor, self._policy)
+        found = _objects_of(self._records, study, rights)
         self._kept.put(key, (self._tick(), found))
         return found
 
