@@ -139,18 +139,33 @@ def digest_of(subject: str, number: int, previous: str, body: Mapping[str, objec
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Link:
+    """The write of an event, chained to the last one on its subject each time that a transaction is built.
+
+    Attributes
+    ----------
+    number
+        Which number it was last built as; 0 before.
+    """
+
+    def __init__(self, event: AuditEvent) -> None:
+        self._event = event
+        self.number = 0
+
+    def __call__(self, transaction: TransactWrite) -> None:
+        last, previous = _tail(self._event.subject)
+        self.number = last + 1
+        row = _row(self._event, self.number, previous)
+        transaction.save(row, condition=AuditRow.event_id.does_not_exist())
+
+
 def audited(event: AuditEvent) -> Addition:
     """Return the write of an audit event, for the transaction of what it is about.
 
     It is chained to the last event on the subject each time that the transaction is built; where another event was
     faster, the transaction's condition is not met. `AuditTrail.write_with` tries again then.
     """
-
-    def write(transaction: TransactWrite) -> None:
-        number, previous = _tail(event.subject)
-        transaction.save(_row(event, number + 1, previous), condition=AuditRow.event_id.does_not_exist())
-
-    return write
+    return _Link(event)
 
 
 class AuditTrail:
@@ -173,14 +188,14 @@ class AuditTrail:
         TransientError
             If others kept writing events on the subject.
         """
-        entry = audited(event)
+        link = _Link(event)
         for attempt in range(_TRIES):
-            number, _ = _tail(event.subject)
+            link.number = 0
             try:
-                return act(entry)
+                return act(link)
             except ConditionFailedError:
-                if _tail(event.subject)[0] == number:
-                    raise
+                if not 0 < link.number <= _tail(event.subject)[0]:
+                    raise  # nobody has taken its number
             time.sleep(random.uniform(0.0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, not a secret
         raise TransientError("others kept writing about the same subject")
 
