@@ -6,11 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 from typer.testing import CliRunner, Result
 
 from firstread.audit.chain import Fault, verify
@@ -74,18 +72,8 @@ def another_actor(item: dict[str, Any]) -> None:
     item["body"]["S"] = item["body"]["S"].replace("ann", "eve")
 
 
-@pytest.mark.usefixtures("cloud")
-def test_concurrent_writers_lose_nothing_and_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    # moto rolls a transaction back over what other threads wrote meanwhile; one call at a time, as DynamoDB serialises.
-    client: Any = BaseClient
-    lock, call = Lock(), client._make_api_call
-
-    def one_at_a_time(*arguments: Any) -> Any:  # noqa: ANN401 - boto3's own
-        with lock:
-            return call(*arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", one_at_a_time)
-
+@pytest.mark.usefixtures("cloud", "one_call_at_a_time")
+def test_concurrent_writers_lose_nothing_and_break_nothing() -> None:
     def write(number: int) -> None:
         record(actor=f"writer-{number}")
 

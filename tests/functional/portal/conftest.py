@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import RLock
 
 import pytest
-from botocore.client import BaseClient
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -93,15 +91,3 @@ def sign_in(app: FastAPI) -> SignIn:
 @pytest.fixture
 def radiologist(sign_in: SignIn) -> TestClient:
     return sign_in(Role.RADIOLOGIST)
-
-
-@pytest.fixture
-def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each call of the AWS API be atomic, as it is there: moto takes a failed transaction back by an old copy."""
-    lock, call = RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def locked(self: BaseClient, operation: str, arguments: dict[str, object]) -> object:
-        with lock:
-            return call(self, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
