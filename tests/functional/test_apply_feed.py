@@ -33,7 +33,7 @@ from tests.support.wire import CrashError, dying_after_write
 
 ORDERS, LEDGER = OrderRepository(), LedgerRepository()
 SENT = "2004-08-26T18:54:34.000000Z"
-SECRETS = (MRN, "31337", "Quimby", "Theodora", "19620503", "ACC4711", "FIL77", "PLC77")
+SECRETS = (MRN, "OLD-31337", "Quimby", "Theodora", "19620503", "ACC4711", "FIL77", "PLC77")
 
 
 class Feed:

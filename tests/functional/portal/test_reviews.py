@@ -3,8 +3,9 @@
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier
 from typing import Any
 
 import boto3
@@ -415,19 +416,14 @@ def test_overlays_that_are_switched_are_written_down(ann: Reader) -> None:
 
 def at_once(*acts: Callable[[], int]) -> list[int]:
     """Do things at the same time, and return their statuses in order."""
-    found: dict[int, int] = {}
     barrier = Barrier(len(acts))
 
-    def run(index: int, act: Callable[[], int]) -> None:
+    def run(act: Callable[[], int]) -> int:
         barrier.wait()
-        found[index] = act()
+        return act()
 
-    threads = [Thread(target=run, args=each) for each in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(found.values())
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return sorted(pool.map(run, acts))
 
 
 @pytest.mark.usefixtures("one_call_at_a_time")
