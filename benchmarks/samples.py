@@ -9,7 +9,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 
 _PRIVATE = 60
 _SIDE = 512

@@ -7,7 +7,7 @@ from itertools import groupby
 import pydicom
 from pydicom.dataset import Dataset
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.render import colour, grayscale, modality_values
 from firstread.imaging.volume import SourceFrame, Volume, load_volume

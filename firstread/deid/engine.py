@@ -30,7 +30,8 @@ from firstread.deid.vault import IdentityVault
 from firstread.deid.vault.modules import Modules
 from firstread.dicom.metadata import text
 from firstread.dicom.peek import plain_text
-from firstread.dicom.reader import DicomFile, is_of_the_system, quiet
+from firstread.dicom.reader import DicomFile, is_of_the_system
+from firstread.dicom.silence import quiet
 from firstread.dicom.spans import copy_span
 from firstread.errors import QuarantineError, Reason
 

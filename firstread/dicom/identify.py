@@ -16,7 +16,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from firstread.dicom.guard import DEFER_BYTES, Guard, Limits
 from firstread.dicom.metadata import URGENT_PRIORITIES
 from firstread.dicom.peek import peek
-from firstread.dicom.reader import inflate, is_of_the_system, quiet, read_meta, transfer_syntax_of
+from firstread.dicom.reader import inflate, is_of_the_system, read_meta, transfer_syntax_of
+from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 
 _PREAMBLE = 128

@@ -6,17 +6,12 @@ warnings quote values and are therefore dropped here, at the only place where un
 
 import errno
 import hashlib
-import logging
 import traceback
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Self, cast
 
-from pydicom import config
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -40,13 +35,13 @@ from firstread.dicom.guard import (
 )
 from firstread.dicom.peek import peek
 from firstread.dicom.pixels import PixelSpan, check, locate
+from firstread.dicom.silence import quiet
 from firstread.dicom.spans import chunks
 from firstread.errors import QuarantineError, Reason
 
 _CHUNK = 1024 * 1024
 _PREAMBLE = 128
 _NO_SEQUENCE = frozenset(str(vr) for vr in VR) - {"SQ", "UN"}
-_NOWHERE = logging.NullHandler()
 _OF_THE_SYSTEM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 _DEEP_TRACEBACK = 150  # frames; four per level of nesting
 
@@ -117,23 +112,6 @@ class UnusablePixelsError(QuarantineError):
     def __init__(self, reason: Reason, file: DicomFile) -> None:
         super().__init__(reason)
         self.file = file
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom from validating, warning or logging: its texts quote values of the dataset."""
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled, logger.propagate
-    # Its children hand their records up to it; with nowhere to go from there they would reach stderr.
-    logger.addHandler(_NOWHERE)
-    logger.disabled, logger.propagate = True, False
-    try:
-        with config.disable_value_validation(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled, logger.propagate = before
-        logger.removeHandler(_NOWHERE)
 
 
 def read(source: IO[bytes], limits: Limits | None = None) -> DicomFile:

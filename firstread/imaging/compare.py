@@ -5,7 +5,8 @@ from contextlib import ExitStack
 import numpy as np
 import pydicom
 
-from firstread.dicom.reader import DicomFile, quiet
+from firstread.dicom.reader import DicomFile
+from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import PixelError, decode, frame_count
 
 

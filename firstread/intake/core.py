@@ -15,7 +15,8 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from firstread.deid.vault.modules import PATIENT_MODULE, STUDY_MODULE
-from firstread.dicom.reader import DicomFile, quiet
+from firstread.dicom.reader import DicomFile
+from firstread.dicom.silence import quiet
 from firstread.dicom.spans import chunks
 
 if TYPE_CHECKING:

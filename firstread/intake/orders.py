@@ -3,7 +3,7 @@
 from pydicom.dataset import Dataset
 
 from firstread.dicom.metadata import text
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.refs import References
 
 _MOST = 20

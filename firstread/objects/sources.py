@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from firstread.dicom.pixels import PIXEL_TAGS
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.imaging.lookup import functional_item, numbers
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.volume import SourceFrame

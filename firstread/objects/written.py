@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from firstread.dicom.metadata import study_date, text
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.result import ObjectKind, ResultObject
 from firstread.storage import result_key
 

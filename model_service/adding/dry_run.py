@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import PixelError
 from firstread.imaging.render import colour, grayscale, modality_values
 from firstread.imaging.volume import SourceFrame, Volume, VolumeError, load_volume

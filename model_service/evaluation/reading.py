@@ -14,7 +14,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from scipy import ndimage
 
-from firstread.dicom.reader import quiet, read
+from firstread.dicom.reader import read
+from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, frame_count

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.handling import describe as named_error
 from firstread.imaging.pixels import PixelError
 from firstread.objects.sources import Sources

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pydicom
 from PIL import Image
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.render import to_png
 from model_service.training.config import DataConfig, SourceConfig

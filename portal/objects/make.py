@@ -1,6 +1,6 @@
 """All objects of a signed review."""
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.objects.written import Written
 from portal.objects.report import report
 from portal.objects.segmentation import segmentations

@@ -18,7 +18,7 @@ from pydicom.uid import UID
 from firstread import handling
 from firstread.demo.samples import SAMPLES
 from firstread.demo.simulate import write_radiograph
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.policy import MACHINES, Actor, Role, can
 from firstread.policy import Action as PolicyAction
 from firstread.records.studies import CLOSED, OPEN

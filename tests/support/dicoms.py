@@ -18,7 +18,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 
 PIXELS = struct.pack("<64H", *range(1000, 1064))  # a ramp: nothing that looks like letters
 UNDEFINED = 0xFFFFFFFF

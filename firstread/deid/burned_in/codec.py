@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from firstread.deid.burned_in.layout import AS_RGB, AS_YBR, Array, Layout
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 
 # Which lossless code streams a transfer syntax may hold. "JPEG 2000" and "JPEG-LS Near Lossless" allow loss but

@@ -12,7 +12,7 @@ from typing import Any
 from pydicom.dataset import FileDataset
 
 from firstread.deid.burned_in.boxes import TextBox
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 
 _RULES = "graylist"  # the only filters of the recipe that have coordinates

@@ -9,7 +9,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 
 # PS3.3 C.7.1.1 without the Patient Group Macro, which names other patients, and without the marks of de-identification.
 PATIENT_MODULE = frozenset(

@@ -12,7 +12,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from firstread.dicom.guard import Limits
-from firstread.dicom.reader import inflate, quiet, read_meta, transfer_syntax_of
+from firstread.dicom.reader import inflate, read_meta, transfer_syntax_of
+from firstread.dicom.silence import quiet
 from firstread.storage import Piece
 from portal.errors import CannotRenderError
 from portal.logic.dicomweb.dicom_json import PIXELS

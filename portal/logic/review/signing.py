@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.records.reviews import Step
 from firstread.records.transactions import Addition
 from firstread.result import ObjectKind, ResultObject

@@ -25,7 +25,7 @@ from firstread.deid.rules import _CODES
 from firstread.deid.survey import survey
 from firstread.deid.text import sweep_for
 from firstread.dicom import read
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 from tests.support import dicoms
 from tests.support.dicoms import PIXELS, UIDS, element, encode, header, image_module, part10, text_element

@@ -12,7 +12,7 @@ from firstread.deid import METHOD_CODES, Option, Profile, rules
 from firstread.deid.engine import clean_header, write
 from firstread.deid.rules import Action
 from firstread.dicom import read
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from tests.support.dicoms import encode, header
 from tests.support.vaults import memory_vault
 

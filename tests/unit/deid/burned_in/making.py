@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from firstread.deid.burned_in import CleanResult, TextBox, TextDetector, clean
 from firstread.dicom import read
-from firstread.dicom.reader import quiet
+from firstread.dicom.silence import quiet
 from tests.support.dicoms import encode, header
 
 Array = npt.NDArray[Any]
