@@ -10,7 +10,7 @@ import boto3
 
 from firstread.errors import TransientError
 from firstread.messages import SOURCE, Message, ObjectCreated
-from firstread.region import region
+from firstread.region import making, region
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -25,17 +25,20 @@ _AT_ONCE = 10
 
 @lru_cache(maxsize=1)
 def _sqs() -> "SQSClient":
-    return boto3.client("sqs", region_name=region())
+    with making:
+        return boto3.client("sqs", region_name=region())
 
 
 @lru_cache(maxsize=1)
 def _sns() -> "SNSClient":
-    return boto3.client("sns", region_name=region())
+    with making:
+        return boto3.client("sns", region_name=region())
 
 
 @lru_cache(maxsize=1)
 def _events() -> "EventBridgeClient":
-    return boto3.client("events", region_name=region())
+    with making:
+        return boto3.client("events", region_name=region())
 
 
 def _in_group(group: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import boto3
 
 from firstread.deid.vault.keys import derive, master_key_from_file
 from firstread.environment import ReferenceSettings
-from firstread.region import region
+from firstread.region import making, region
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -66,7 +66,8 @@ class References:
 
 @lru_cache(maxsize=1)
 def _kms() -> "KMSClient":
-    return boto3.client("kms", region_name=region())
+    with making:
+        return boto3.client("kms", region_name=region())
 
 
 def open_references(settings: ReferenceSettings) -> References:

@@ -1,6 +1,10 @@
 """The AWS region of this process."""
 
 import os
+from threading import Lock
+
+making = Lock()
+"""Held while a client is made: boto3 makes all of them of one session, which takes one thread at a time."""
 
 
 def region() -> str:

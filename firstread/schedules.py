@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from firstread.messages import Message
-from firstread.region import region
+from firstread.region import making, region
 
 _MAX_TRIES = 10
 _MAX_AGE_SECONDS = 3600
@@ -31,7 +31,8 @@ class _Scheduler(Protocol):
 
 @lru_cache(maxsize=1)
 def _scheduler() -> _Scheduler:
-    client: _Scheduler = boto3.client("scheduler", region_name=region())
+    with making:
+        client: _Scheduler = boto3.client("scheduler", region_name=region())
     return client
 
 

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from firstread.arrival import PREFIX, Lane
 from firstread.clock import to_text
 from firstread.errors import NotFoundError
-from firstread.region import region
+from firstread.region import making, region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,7 +49,8 @@ def client() -> "S3Client":
     """Return the process's S3 client; the endpoint comes from ``AWS_ENDPOINT_URL`` where set."""
     # Signature v4 by name: the default of presigned requests is not expired by every S3.
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
-    return boto3.client("s3", region_name=region(), config=config)
+    with making:
+        return boto3.client("s3", region_name=region(), config=config)
 
 
 def incoming_key(lane: Lane = Lane.ROUTINE) -> str:

@@ -9,7 +9,7 @@ import boto3
 
 from firstread.handling import describe
 from firstread.metrics import Meter, Metric
-from firstread.region import region
+from firstread.region import making, region
 from model_service.log import logger
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Inbox:
     def __init__(self, urgent_url: str, routine_url: str, meter: Meter) -> None:
         self._urgent_url, self._routine_url = urgent_url, routine_url
         self._meter = meter
-        self._sqs: SQSClient = boto3.client("sqs", region_name=region())
+        with making:
+            self._sqs: SQSClient = boto3.client("sqs", region_name=region())
         self._kept: dict[str, Held] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()

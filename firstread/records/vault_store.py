@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from firstread.deid.vault.errors import VaultKeyError
 from firstread.deid.vault.keys import KEY_BYTES
 from firstread.errors import TransientError
-from firstread.region import region
+from firstread.region import making, region
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,7 +36,8 @@ class DynamoVaultStore:
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._client: DynamoDBClient = boto3.client("dynamodb", region_name=region())
+        with making:
+            self._client: DynamoDBClient = boto3.client("dynamodb", region_name=region())
 
     def get_many(self, lookups: Iterable[str]) -> dict[str, bytes]:
         """Return the rows that exist.
@@ -157,7 +158,8 @@ class DynamoVaultStore:
 
         The first is made by KMS on first use; only wrapped forms are stored.
         """
-        kms = boto3.client("kms", region_name=region())
+        with making:
+            kms = boto3.client("kms", region_name=region())
         wrapped = self._newest()
         if wrapped is None:
             made = kms.generate_data_key_without_plaintext(
@@ -180,7 +182,8 @@ class DynamoVaultStore:
             raise VaultKeyError(
                 "the vault has had all its key generations; export it and import it elsewhere"
             )
-        kms = boto3.client("kms", region_name=region())
+        with making:
+            kms = boto3.client("kms", region_name=region())
         wrapped = kms.encrypt(
             KeyId=kms_key_id,
             Plaintext=known + secrets.token_bytes(KEY_BYTES),
