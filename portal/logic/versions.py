@@ -42,6 +42,8 @@ class VersionView(View):
         What came or was withdrawn since the version before; "" for the first one.
     image_count, held_count, withdrawn_count
         As it was closed; held instances are among the first number.
+    series_uids
+        Of the images that can be shown.
     models
         Empty for who may not see findings, or not yet.
     """
@@ -55,6 +57,7 @@ class VersionView(View):
     image_count: int
     held_count: int
     withdrawn_count: int
+    series_uids: tuple[str, ...]
     shows_findings: bool
     models: tuple[VersionModelView, ...]
 
@@ -118,12 +121,16 @@ def read_versions(
     """
     shows = _shows_findings(records, study, actor, kept_back=kept_back)
     known = {model.model_id: model for model in records.models.all()} if shows else {}
+    everything = records.instances.of_study(study.study_uid) if _shows_images(records, study, actor) else []
     found = [each for each in records.studies.versions(study.study_uid) if each.version <= study.version]
     before: list[StudyVersion | None] = [None, *found]
     return tuple(
         VersionView.model_validate(
             _head(study, each, earlier, shows)
-            | {"models": _summaries(_results(records, each), known) if shows else ()}
+            | {
+                "models": _summaries(_results(records, each), known) if shows else (),
+                "series_uids": _series_uids(_see(each, everything).here),
+            }
         )
         for each, earlier in zip(found, before, strict=False)
     )
@@ -141,16 +148,17 @@ def read_version(
     """
     seen = see_version(records, study, number)
     earlier = records.studies.version(study.study_uid, number - 1)
-    resource = resource_for(records, study, actor)
+    images = seen.here if _shows_images(records, study, actor) else ()
     shows = _shows_findings(records, study, actor, kept_back=kept_back)
     known = {model.model_id: model for model in records.models.all()} if shows else {}
     results = _results(records, seen.version) if shows else []
-    overlays = can(actor, Action.OVERLAY_VIEW, resource).allowed
+    overlays = can(actor, Action.OVERLAY_VIEW, resource_for(records, study, actor)).allowed
     return VersionDetail.model_validate(
         _head(study, seen.version, earlier, shows)
         | {
             "models": _summaries(results, known),
-            "series": series_of(seen.here) if can(actor, Action.IMAGE_VIEW, resource).allowed else (),
+            "series_uids": _series_uids(images),
+            "series": series_of(images),
             "gone_count": seen.gone,
             "is_exact": seen.is_exact,
             "results": tuple(
@@ -175,7 +183,10 @@ def see_version(records: Records, study: Study, number: int) -> Seen:
     version = records.studies.version(study.study_uid, number) if 0 < number <= study.version else None
     if version is None:
         raise MissingError("no such version")
-    everything = records.instances.of_study(study.study_uid)
+    return _see(version, records.instances.of_study(study.study_uid))
+
+
+def _see(version: StudyVersion, everything: Collection[Instance]) -> Seen:
     then = [each for each in everything if each.stored_at <= version.completed_at]
     now = {each.sop_uid for each in present(everything)}
     had = present(then)
@@ -202,6 +213,14 @@ def find_version_overlay(records: Records, study: Study, number: int, digest: st
 
 def _shows_findings(records: Records, study: Study, actor: Actor, *, kept_back: bool) -> bool:
     return not kept_back and can(actor, Action.FINDING_VIEW, resource_for(records, study, actor)).allowed
+
+
+def _shows_images(records: Records, study: Study, actor: Actor) -> bool:
+    return can(actor, Action.IMAGE_VIEW, resource_for(records, study, actor)).allowed
+
+
+def _series_uids(instances: Collection[Instance]) -> tuple[str, ...]:
+    return tuple(sorted({each.facts.series_uid for each in instances if is_image(each)}))
 
 
 def _results(records: Records, version: StudyVersion) -> list[Result]:

@@ -92,7 +92,6 @@ export class Overlays {
       button.setAttribute("aria-pressed", String(shown));
       button.textContent = shown ? "Hide overlay" : "Show on the image";
     }
-    $("#legend").hidden = !this.layers.isShown;
   }
 
   #buttons(): NodeListOf<HTMLElement> {

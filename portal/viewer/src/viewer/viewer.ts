@@ -16,7 +16,7 @@ import { Planes } from "./mpr.ts";
 import { note } from "./note.ts";
 import { Overlays } from "./overlays.ts";
 import { Pane } from "./pane.ts";
-import { type Finding, type SeriesEntry, readStudy } from "./source.ts";
+import { type Finding, type SeriesEntry, readStudy, segmentationsOf } from "./source.ts";
 import { stackOf } from "./stack.ts";
 import { Surface } from "./surface.ts";
 import { Toolbar } from "./toolbar.ts";
@@ -70,8 +70,8 @@ export class Viewer {
     this.main = this.#pane("main", "Image");
     this.active = this.main;
     this.marking = new Marking(this);
-    this.overlays = new Overlays(new Layers(study, findings), this);
-    this.#compare = new Compare(study, () => this.#pane("other", "Image to compare with"), (pane) => this.#closed(pane));
+    this.overlays = new Overlays(new Layers(segmentationsOf(study), findings), this);
+    this.#compare = new Compare(study, () => this.#pane("other", "Image to compare with"), (pane) => this.#closed(pane), () => this.draw());
     this.#wirePage(root);
     bindKeys(this);
     this.reflect();
@@ -306,9 +306,10 @@ export class Viewer {
     const { measurements, drawing, cursor } = this.marking;
     for (const [pane, surface] of this.#surfaces) {
       const frame: Frame | null = pane.frame;
-      const isOwn = pane.stack?.study === this.study;
+      const other = pane === this.main ? null : this.#compare.layers;
+      const isOwn = pane.stack?.study === this.study && !other;
       surface.draw({
-        layers: frame && isOwn ? layers.of(frame) : Promise.resolve([]),
+        layers: frame && (isOwn || other) ? (other ?? layers).of(frame) : Promise.resolve([]),
         opacity: layers.opacity,
         measurements,
         own: isOwn && !drawing ? this.#own : [],
@@ -316,5 +317,6 @@ export class Viewer {
         cursor: pane === this.active ? cursor : null,
       });
     }
+    $("#legend").hidden = !layers.isShown && !this.#compare?.layers?.isShown;
   }
 }
