@@ -87,7 +87,8 @@ export class Compare {
     const group = document.createElement("optgroup");
     group.label = name;
     for (const entry of series) {
-      group.append(new Option(titleOf(entry), String(this.#choices.length)));
+      const title = version ? `${titleOfVersion(version)} · ${titleOf(entry)}` : titleOf(entry);
+      group.append(new Option(title, String(this.#choices.length)));
       this.#choices.push({ study, entry, ...(version ? { version } : {}) });
     }
     if (series.length) select.append(group);
