@@ -135,7 +135,7 @@ def test_accepting_adding_and_signing_with_the_keyboard_alone(reader: Reader, st
     assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
     page.keyboard.press("Enter")
     expect(page.locator("#draw-tools")).to_be_visible()
-    for key in ("ArrowRight", "Enter", "Shift+ArrowRight", "Enter", "Shift+ArrowDown", "Enter", "Enter"):
+    for key in ("ArrowRight", "Space", "Shift+ArrowRight", "Space", "Shift+ArrowDown", "Space", "Enter"):
         page.keyboard.press(key)
     expect(card(page, 2)).to_contain_text("Remove the region")
     assert is_focused(card(page, 2).get_by_role("button", name="Outline"))

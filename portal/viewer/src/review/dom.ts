@@ -32,6 +32,27 @@ export function choice<T>(
   return h("label", {}, label, select);
 }
 
+/**
+ * A choice that is an act: done at once where it is picked with the pointer, with Enter where keys go through the
+ * options, for each of those is a change, too (WCAG 2.1, 3.2.2).
+ */
+export function picker<T>(
+  label: string, key: string, options: readonly T[], words: (each: T) => string, chosen: T | null | undefined,
+  act: (each: T) => void, none: string,
+): HTMLElement {
+  let byKeys = false;
+  const pick = (each: T | null): void => { if (each !== null) act(each); };
+  const made = choice(label, key, options, words, chosen, (each) => { if (!byKeys) pick(each); }, none);
+  made.append(h("span", { class: "by-key" }, h("kbd", {}, "Enter"), " takes it"));
+  const select = made.querySelector("select")!;
+  select.addEventListener("pointerdown", () => { byKeys = false; });
+  select.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") byKeys = true;
+    else if (byKeys && !event.ctrlKey) pick(options[Number(select.value)] ?? null);
+  });
+  return made;
+}
+
 /** Replace all within an element; the focus stays where it was, by the `data-key` of what has it. */
 export function replace(root: HTMLElement, ...children: Child[]): void {
   const active = document.activeElement;

@@ -2,6 +2,7 @@
 
 import { onKeys } from "../shared/page.ts";
 import type { Tool } from "./input.ts";
+import { enter, resizeBrush, setPoint, toggleEraser } from "./keyboard_draw.ts";
 import type { Viewer } from "./viewer.ts";
 
 const TOOLS: Record<string, Tool> = {
@@ -31,8 +32,9 @@ export function bindKeys(viewer: Viewer): void {
     ArrowUp: arrow(0, -1),
     ArrowRight: arrow(1, 0),
     ArrowLeft: arrow(-1, 0),
-    PageDown: scroll(FAR),
-    PageUp: scroll(-FAR),
+    // The arrow keys are taken while something is drawn.
+    PageDown: (event) => scroll(viewer.drawing ? 1 : FAR)(event),
+    PageUp: (event) => scroll(viewer.drawing ? -1 : -FAR)(event),
     Home: scroll(-Infinity),
     End: scroll(Infinity),
     o: () => void viewer.toggleLayers(),
@@ -47,8 +49,11 @@ export function bindKeys(viewer: Viewer): void {
     "\\": () => viewer.active.reset(),
     p: () => void viewer.togglePlanes(),
     c: () => void viewer.toggleCompare(),
-    " ": (event) => (isButton(event) ? false : viewer.play()),
+    " ": (event) => (isButton(event) ? false : setPoint(viewer) || viewer.play()),
     Enter: (event) => (isButton(event) ? false : enter(viewer)),
+    ",": () => resizeBrush(viewer, -1),
+    ".": () => resizeBrush(viewer, 1),
+    x: () => toggleEraser(viewer),
     Delete: () => viewer.dropMeasurement(),
     Backspace: () => viewer.dropMeasurement(),
     Escape: () => viewer.escape(),
@@ -64,19 +69,5 @@ function adjust(viewer: Viewer, x: number, y: number): boolean {
     const step = Math.max(1, active.window.width / 20);
     active.setWindow({ center: active.window.center + y * step, width: active.window.width + x * step });
   } else return false;
-  return true;
-}
-
-/** Set a point where the keyboard points; while a region is drawn, an Enter without a move finishes it. */
-function enter(viewer: Viewer): boolean {
-  const { cursor, active } = viewer;
-  if (viewer.drawing && !viewer.hasMoved) {
-    viewer.finishDrawing();
-    return true;
-  }
-  if (!cursor) return false;
-  viewer.press(active, cursor);
-  viewer.drawing?.release();
-  viewer.hasMoved = false; // a second Enter in the same place finishes
   return true;
 }

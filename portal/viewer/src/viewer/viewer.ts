@@ -46,8 +46,6 @@ export class Viewer {
   drawing: Drawing | null = null;
   /** Where the keyboard points, while a tool sets points. */
   cursor: Point | null = null;
-  /** Whether it was moved since it last set a point. */
-  hasMoved = false;
   #series: SeriesEntry[];
   #engine: RenderingEngine;
   #panes: HTMLElement;
@@ -212,7 +210,7 @@ export class Viewer {
     $("#brush-tools").hidden = kind !== "brush";
     this.drawing.radius = Number($<HTMLInputElement>("#brush-size").value);
     this.main.element.focus();
-    announce(kind === "brush" ? "Paint the region; Enter finishes, Escape gives up." : "Set the points of the region; Enter finishes, Escape gives up.");
+    announce(`${kind === "brush" ? "Paint" : "Outline"} the region: arrow keys move, Space ${kind === "brush" ? "paints" : "sets a point"}, Enter finishes, Escape gives up.`);
     return new Promise((resolve) => { this.#finishDrawing = resolve; });
   }
 
@@ -428,7 +426,7 @@ export class Viewer {
   toggleEraser(): void {
     if (!this.drawing) return;
     this.drawing.isErasing = !this.drawing.isErasing;
-    this.#toolbar.press('[data-act="erase"]', () => this.drawing?.isErasing ?? false);
+    this.reflect();
   }
 
   finishDrawing(): void {
@@ -456,7 +454,6 @@ export class Viewer {
     if (!frame || !(this.drawing || isShape(this.tool))) return false;
     const from = this.cursor ?? { x: frame.columns / 2, y: frame.rows / 2 };
     this.cursor = { x: Math.min(Math.max(0, from.x + x), frame.columns), y: Math.min(Math.max(0, from.y + y), frame.rows) };
-    this.hasMoved = true;
     if (!this.drawing) this.measurements.hover(this.cursor, frame, this.active.values);
     announce(`Column ${Math.round(this.cursor.x)}, row ${Math.round(this.cursor.y)}`);
     this.draw();
@@ -483,6 +480,7 @@ export class Viewer {
     this.#toolbar.reflect(active, this.tool);
     this.#toolbar.mark(this.main.stack?.series ?? "");
     this.#toolbar.press('[data-act="layers"]', () => this.layers.isShown);
+    this.#toolbar.press('[data-act="erase"]', () => this.drawing?.isErasing ?? false);
     this.#toolbar.press('[data-act="planes"]', () => this.#planes !== null);
     this.#toolbar.press('[data-act="compare"]', () => this.#compare?.pane != null);
     const play = $('[data-act="play"]');
