@@ -11,7 +11,9 @@ from playwright.sync_api import Page, Request, expect
 
 from firstread.clock import to_text
 from firstread.policy import Role
+from firstread.records.alerts import AlertRepository
 from tests.browser.conftest import Reader, Served
+from tests.browser.phantoms import ct
 from tests.browser.steps import card, flagged_study, open_study, saved, tab_to, teach
 from tests.functional.portal.seeding import open_session
 from tests.functional.portal.teaching import simulated
@@ -167,7 +169,8 @@ def _other_studies(scene: Scene) -> Iterator[str]:
         page.wait_for_load_state("networkidle")
         expect(page.locator("h1")).to_be_visible()
         yield name
-    open_study(scene.reader, f"/studies/{studies['ct']}")
+    volume = scene.served.hospital.study(ct(), modality="CT", description="Phantom")
+    open_study(scene.reader, f"/studies/{volume}")
     page.keyboard.press("p")
     expect(page.locator(".pane-plane")).to_have_count(3)
     yield "three planes"
@@ -193,9 +196,9 @@ def _conflict(scene: Scene) -> Iterator[str]:
 
 def _alert(scene: Scene) -> Iterator[str]:
     page = scene.page
-    alert = scene.served.hospital.alert(scene.served.studies["high"])
+    (alert,) = AlertRepository().of_study(scene.served.studies["high"])
     scene.become(Role.RADIOLOGIST)
-    open_study(scene.reader, f"/alerts/{alert}")
+    open_study(scene.reader, f"/alerts/{alert.alert_id}")
     yield "delivered"
     page.get_by_text("Record a critical-result communication").press("Enter")
     expect(page.get_by_label("Name of the receiver")).to_be_visible()

@@ -1,7 +1,7 @@
 // The findings as cards: what a model said, what the reader says of it, and how to say something else.
 
 import type { RegionKind } from "../viewer/draw.ts";
-import { button, choice, h, picker } from "./dom.ts";
+import { button, choice, h } from "./dom.ts";
 import { type Content, entryOf } from "./state.ts";
 import type { Code, Entry, Proposed, Vocabulary } from "./types.ts";
 
@@ -91,8 +91,8 @@ function facts(finding: Proposed): (HTMLElement | false)[] {
 function reasons(finding: Proposed, entry: Entry | undefined, table: Table): HTMLElement {
   const id = finding.finding_id;
   return h("div", { class: "fields" },
-    picker("Why", `${id}/reason`, table.words.rejections, capital, entry?.rejection,
-      (reason) => table.reject(finding, reason), entry?.rejection ? "" : "Choose a reason"));
+    choice("Why", `${id}/reason`, table.words.rejections, capital, entry?.rejection,
+      (reason) => reason && table.reject(finding, reason), entry?.rejection ? "" : "Choose a reason", "act"));
 }
 
 function changes(finding: Proposed, entry: Entry | undefined, table: Table): HTMLElement {

@@ -5,7 +5,7 @@ import type { RegionKind } from "../viewer/draw.ts";
 import type { Viewer } from "../viewer/viewer.ts";
 import { call, type Problem, RefusedError } from "./api.ts";
 import { card, missedCard, type Table } from "./cards.ts";
-import { button, h, picker, replace } from "./dom.ts";
+import { button, choice, h, replace } from "./dom.ts";
 import { notices } from "./notice.ts";
 import { Saver } from "./saver.ts";
 import { confirmSigning } from "./sign.ts";
@@ -470,8 +470,8 @@ export class Panel implements Table {
       ...findings.map((each) => card(each, this)),
       !isKeptBack && !findings.length && h("p", { class: "card" }, "No finding of a model. That does not mean normal."),
       ...own.map((each) => missedCard(each, this)),
-      this.canWrite && picker<Code>(isKeptBack ? "Add a finding" : "Add a missed finding", "add", this.words.findings, (each) => each.meaning, null,
-        (code) => this.add(code), "Choose what it is"));
+      this.canWrite && choice<Code>(isKeptBack ? "Add a finding" : "Add a missed finding", "add", this.words.findings, (each) => each.meaning, null,
+        (code) => code && this.add(code), "Choose what it is", "act"));
     this.#viewer?.showOwn(this.content.findings.flatMap((each) => each.regions));
   }
 

@@ -60,7 +60,8 @@ export function onKeys(bindings: Record<string, KeyAct>): void {
   addEventListener("keydown", (event) => {
     const act = bindings[event.key];
     const target = event.target instanceof Element ? event.target : document.body;
-    const typing = target.closest("input:not([type=range]), select, textarea, [contenteditable]");
+    const typing = target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]")
+      ?? (event.key === " " && target.closest("[type=checkbox]"));
     if (isSingle(event.key) && localStorage.getItem(NO_SINGLE_KEYS)) return;
     if (!act || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing) return;
     if (document.querySelector("dialog[open]")) return;
