@@ -179,6 +179,7 @@ def segment(hospital: Hospital, study_uid: str, *, label: str = "Lesion") -> Non
         code=Code(value="52988006", scheme="SCT", meaning="Lesion"),
         sop_uid=sources[0].SOPInstanceUID,
         region=Region(left=80, top=50, right=100, bottom=78),
+        tracking_uid="2.25.9001",
     )
     record_segmentation(hospital, study_uid, mask, box)
 
@@ -187,7 +188,7 @@ def record_segmentation(
     hospital: Hospital, study_uid: str, mask: np.ndarray, finding: Finding, model: str = MODEL
 ) -> None:
     """Record a result with a finding and its segmentation, a mask of (slices, rows, columns)."""
-    made = _segmentation(_sources(study_uid), mask, finding.label)
+    made = _segmentation(_sources(study_uid), mask, finding)
     buffer = io.BytesIO()
     made.save_as(buffer)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
@@ -234,16 +235,18 @@ def _sources(study_uid: str) -> list[Dataset]:
     return sources
 
 
-def _segmentation(sources: list[Dataset], mask: np.ndarray, label: str) -> Segmentation:
+def _segmentation(sources: list[Dataset], mask: np.ndarray, finding: Finding) -> Segmentation:
     described = SegmentDescription(
         segment_number=1,
-        segment_label=label,
+        segment_label=finding.label,
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=codes.SCT.Lesion,
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=AlgorithmIdentificationSequence(
             "phantom", codes.DCM.ArtificialIntelligence, "1"
         ),
+        tracking_uid=finding.tracking_uid,
+        tracking_id=finding.label,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -16,7 +16,7 @@ from tests.functional.portal.reading import consistent, finding, slices, trackin
 from tests.functional.portal.seeding import MODEL
 from tests.functional.portal.teaching import POINTS, signed
 
-_ANN = Actor("radiologist", Role.RADIOLOGIST)
+ANN = Actor("radiologist", Role.RADIOLOGIST)
 
 
 def card(page: Page, number: int) -> Locator:
@@ -35,6 +35,12 @@ def saved(page: Page) -> Iterator[None]:
 def is_focused(locator: Locator) -> bool:
     """Return whether an element has the focus."""
     return bool(locator.evaluate("each => each === document.activeElement"))
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys, one after the other."""
+    for key in keys:
+        page.keyboard.press(key)
 
 
 def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
@@ -89,7 +95,7 @@ def teach(served: Served) -> str:
     make(
         records,
         study,
-        _ANN,
+        ANN,
         to_text(now()),
         WantedCase(collection="chest", title="Chest, child", points=POINTS),
     )
