@@ -357,6 +357,8 @@ def test_no_state_of_a_page_breaks_wcag(
         for width, height in _WIDTHS:
             scene.page.set_viewport_size({"width": width, "height": height})
             found += [f"{state}, {width} wide: {each}" for each in violations(scene.page)]
+            if scene.page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append(f"{state}, {width} wide: scrolls both ways (1.4.10)")
         scene.page.set_viewport_size({"width": _WIDTHS[0][0], "height": _WIDTHS[0][1]})
     assert found == []
     pattern = page_routes(served)[path].path_regex
