@@ -178,7 +178,7 @@ def _other_studies(scene: Scene) -> Iterator[str]:
     page.keyboard.press("c")
     expect(page.locator(".pane")).to_have_count(2)
     yield "two side by side"
-    scene.become(Role.REFERRING)
+    scene.become(Role.REFERRING_CLINICIAN)
     page.goto(f"{scene.served.url}/studies/{studies['unflagged']}")
     page.wait_for_load_state("networkidle")
     yield "for somebody who only reads"
