@@ -246,7 +246,7 @@ def test_a_polygon_is_drawn_in_pixels_of_the_image(
 def test_a_polygon_by_keyboard_alone(opened: Callable[[str], Page], axial: str) -> None:
     page = opened(axial)
     page.evaluate(DRAW, "polygon")
-    for key in ("ArrowRight", "Enter", "Shift+ArrowRight", "Enter", "Shift+ArrowDown", "Enter", "Enter"):
+    for key in ("ArrowRight", "Space", "Shift+ArrowRight", "Space", "Shift+ArrowDown", "Space", "Enter"):
         page.keyboard.press(key)
     (region,) = page.evaluate(DRAWN)
     assert region["outline"] == [{"x": 65, "y": 64}, {"x": 75, "y": 64}, {"x": 75, "y": 74}]

@@ -299,7 +299,7 @@ export class Panel implements Table, Page {
       !isKeptBack && !findings.length && h("p", { class: "card" }, "No finding of a model. That does not mean normal."),
       ...own.map((each) => missedCard(each, this)),
       this.canWrite && choice<Code>(isKeptBack ? "Add a finding" : "Add a missed finding", "add", this.words.findings, (each) => each.meaning, null,
-        (code) => code && this.add(code), "Choose what it is"));
+        (code) => code && this.add(code), "Choose what it is", "act"));
     this.#viewer?.showOwn(this.content.findings.flatMap((each) => each.regions));
   }
 

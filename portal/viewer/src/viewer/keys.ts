@@ -2,6 +2,7 @@
 
 import { onKeys } from "../shared/page.ts";
 import type { Tool } from "./input.ts";
+import { enter, resizeBrush, setPoint, toggleEraser } from "./keyboard_draw.ts";
 import type { Viewer } from "./viewer.ts";
 
 const TOOLS: Record<string, Tool> = {
@@ -31,8 +32,9 @@ export function bindKeys(viewer: Viewer): void {
     ArrowUp: arrow(0, -1),
     ArrowRight: arrow(1, 0),
     ArrowLeft: arrow(-1, 0),
-    PageDown: scroll(FAR),
-    PageUp: scroll(-FAR),
+    // The arrow keys are taken while something is drawn.
+    PageDown: (event) => scroll(viewer.marking.drawing ? 1 : FAR)(event),
+    PageUp: (event) => scroll(viewer.marking.drawing ? -1 : -FAR)(event),
     Home: scroll(-Infinity),
     End: scroll(Infinity),
     o: () => void viewer.overlays.toggle(),
@@ -47,8 +49,11 @@ export function bindKeys(viewer: Viewer): void {
     "\\": () => viewer.active.reset(),
     p: () => void viewer.togglePlanes(),
     c: () => void viewer.toggleCompare(),
-    " ": (event) => (isButton(event) ? false : viewer.play()),
-    Enter: (event) => (isButton(event) ? false : viewer.marking.enter()),
+    " ": (event) => (isButton(event) ? false : setPoint(viewer) || viewer.play()),
+    Enter: (event) => (isButton(event) ? false : enter(viewer)),
+    ",": () => resizeBrush(viewer, -1),
+    ".": () => resizeBrush(viewer, 1),
+    x: () => toggleEraser(viewer),
     Delete: () => viewer.marking.drop(),
     Backspace: () => viewer.marking.drop(),
     Escape: () => viewer.escape(),

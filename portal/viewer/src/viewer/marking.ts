@@ -24,8 +24,6 @@ export class Marking {
   drawing: Drawing | null = null;
   /** Where the keyboard points, while a tool sets points. */
   cursor: Point | null = null;
-  /** Whether it was moved since it last set a point. */
-  hasMoved = false;
   #stage: Stage;
   #finish: ((regions: DrawnRegion[]) => void) | null = null;
   #pressedAt: Point | null = null;
@@ -50,7 +48,7 @@ export class Marking {
     $("#brush-tools").hidden = kind !== "brush";
     this.drawing.radius = Number($<HTMLInputElement>("#brush-size").value);
     main.element.focus();
-    announce(kind === "brush" ? "Paint the region; Enter finishes, Escape gives up." : "Set the points of the region; Enter finishes, Escape gives up.");
+    announce(`${kind === "brush" ? "Paint" : "Outline"} the region: arrow keys move, Space ${kind === "brush" ? "paints" : "sets a point"}, Enter finishes, Escape gives up.`);
     return new Promise((resolve) => { this.#finish = resolve; });
   }
 
@@ -106,10 +104,9 @@ export class Marking {
     this.#stage.draw();
   }
 
-  /** Paint or erase; returns which. */
-  toggleEraser(): boolean {
+  /** Paint or erase. */
+  toggleEraser(): void {
     if (this.drawing) this.drawing.isErasing = !this.drawing.isErasing;
-    return this.drawing?.isErasing ?? false;
   }
 
   finish(): void {
@@ -138,23 +135,9 @@ export class Marking {
     if (!frame || !(this.drawing || isShape(tool))) return false;
     const from = this.cursor ?? { x: frame.columns / 2, y: frame.rows / 2 };
     this.cursor = { x: Math.min(Math.max(0, from.x + x), frame.columns), y: Math.min(Math.max(0, from.y + y), frame.rows) };
-    this.hasMoved = true;
     if (!this.drawing) this.measurements.hover(this.cursor, frame, active.values);
     announce(`Column ${Math.round(this.cursor.x)}, row ${Math.round(this.cursor.y)}`);
     this.#stage.draw();
-    return true;
-  }
-
-  /** Set a point where the keyboard points; while a region is drawn, an Enter without a move finishes it. */
-  enter(): boolean {
-    if (this.drawing && !this.hasMoved) {
-      this.finish();
-      return true;
-    }
-    if (!this.cursor) return false;
-    this.press(this.#stage.active, this.cursor);
-    this.drawing?.release();
-    this.hasMoved = false; // a second Enter in the same place finishes
     return true;
   }
 }

@@ -93,7 +93,7 @@ export class Viewer {
       clear: () => this.marking.clear(),
       finish: () => this.marking.finish(),
       cancel: () => this.marking.cancel(),
-      erase: () => this.#toggleEraser(),
+      erase: () => this.toggleEraser(),
       help: openHelp,
     };
   }
@@ -275,9 +275,9 @@ export class Viewer {
     this.reflect();
   }
 
-  #toggleEraser(): void {
-    const isErasing = this.marking.toggleEraser();
-    this.#toolbar.press('[data-act="erase"]', () => isErasing);
+  toggleEraser(): void {
+    this.marking.toggleEraser();
+    this.reflect();
   }
 
   #changed(pane: Pane): void {
@@ -290,6 +290,7 @@ export class Viewer {
     this.#toolbar.reflect(active, this.tool);
     this.#toolbar.mark(this.main.stack?.series ?? "");
     this.#toolbar.press('[data-act="layers"]', () => this.overlays.layers.isShown);
+    this.#toolbar.press('[data-act="erase"]', () => this.marking.drawing?.isErasing ?? false);
     this.#toolbar.press('[data-act="planes"]', () => this.#planes !== null);
     this.#toolbar.press('[data-act="compare"]', () => this.#compare?.pane != null);
     const play = $('[data-act="play"]');
