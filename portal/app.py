@@ -18,7 +18,7 @@ from firstread.vaults import open_rows
 from portal import answers, dicomweb, ohif
 from portal.api import alerts as alerts_api
 from portal.api import audit as audit_api
-from portal.api import identities, images, reviews, session, studies
+from portal.api import identities, images, reviews, session, studies, versions
 from portal.api import teaching as teaching_api
 from portal.api import worklist as worklist_api
 from portal.errors import IssuerRefusedError
@@ -95,7 +95,7 @@ def create_app(
         alerting=settings.alerting,
     )
     answers.install(app)
-    for module in (sign_in, worklist_page, study, worklist_api, studies, session, images, reviews):
+    for module in (sign_in, worklist_page, study, worklist_api, studies, versions, session, images, reviews):
         app.include_router(module.router)
     for module in (alerts_page, alerts_api):
         app.include_router(module.router)

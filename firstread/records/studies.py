@@ -29,6 +29,7 @@ LISTED = "study"
 """Partition of the index of all studies by date."""
 _UNDATED = "00000000"  # sorts as the oldest
 _HEAD = "head"
+_VERSION = "version#"
 _TRIES = 8
 # Parsing the attributes that only keys and conditions need would take most of the time of a page.
 _BODY = ["body"]
@@ -170,6 +171,11 @@ class StudyRepository:
             return None
         return StudyVersion.model_validate(row.body)
 
+    def versions(self, study_uid: str) -> list[StudyVersion]:
+        """Return the versions of a study, the first one first."""
+        rows = StudyRow.query(study_uid, StudyRow.item.startswith(_VERSION), consistent_read=True)
+        return [StudyVersion.model_validate(row.body) for row in rows]
+
     def worklist(self, limit: int = 200, which: str = OPEN) -> list[Study]:
         """Return the first studies of a list by band, and in each band by moment."""
         rows: Iterator[StudyRow] = StudyRow.by_worklist.query(which, limit=limit)
@@ -207,7 +213,7 @@ class StudyRepository:
 
 
 def _version_item(version: int) -> str:
-    return f"version#{version:06d}"
+    return f"{_VERSION}{version:06d}"
 
 
 def new_version(version: StudyVersion, messages: Mapping[str, Message]) -> Addition:

@@ -79,7 +79,13 @@ def version_words(study: Study) -> str:
     words = f"version {study.version}"
     if study.version > 1:
         words += f", supersedes version {study.version - 1}"
-    return f"{words}: {_CLOSING_WORDS[study.closed_by]}" if study.closed_by in _CLOSING_WORDS else words
+    closed = closing_words(study.closed_by)
+    return f"{words}: {closed}" if closed else words
+
+
+def closing_words(closed_by: str) -> str:
+    """Return why a version was closed; "" where nothing is recorded."""
+    return _CLOSING_WORDS.get(closed_by, "")
 
 
 def waiting(since: str, moment: datetime) -> str:

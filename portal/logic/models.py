@@ -118,7 +118,7 @@ def read_models(
     }
     shows_overlays = can(actor, Action.OVERLAY_VIEW, resource_for(records, study, actor)).allowed
     ids = sorted({*results, *study.models})
-    return tuple(_model(model_id, results.get(model_id), known, shows_overlays) for model_id in ids)
+    return tuple(model_view(model_id, results.get(model_id), known, shows_overlays) for model_id in ids)
 
 
 def find_overlay(records: Records, study: Study, digest: str) -> str | None:
@@ -150,9 +150,28 @@ def digest_of_overlay(key: str) -> str:
     return key.rsplit("/", 1)[-1].removesuffix(".png")
 
 
-def _model(
-    model_id: str, result: Result | None, known: Mapping[str, RegisteredModel], shows_overlays: bool
+def model_view(
+    model_id: str,
+    result: Result | None,
+    known: Mapping[str, RegisteredModel],
+    shows_overlays: bool,
+    *,
+    version: int = 0,
 ) -> ModelView:
+    """Return what one model says.
+
+    Parameters
+    ----------
+    result
+        None while there is none.
+    known
+        The registered models, by id.
+    shows_overlays
+        Whether the reader may see overlays.
+    version
+        The study version that was asked for by its number; its overlays have paths of their own, and its files are not
+        to be saved: they look like those of the current one. 0 for the current one as it is.
+    """
     model = known.get(model_id)
     shown = {
         "model_id": model_id,
@@ -164,13 +183,14 @@ def _model(
         nothing = {"reason": "", "finished": "", "simulated": False}
         empty = dict.fromkeys(("findings", "kinds", "remarks", "objects"), ())
         return ModelView.model_validate(shown | nothing | empty | {"state": "running"})
+    root = f"/studies/{result.study_uid}" + (f"/versions/{version}" if version else "")
     return ModelView(
         **shown,
         state=result.status.value,
         reason=reason_words(result.reason) if result.status is not ResultStatus.DONE else "",
         finished=when(result.finished_at),
         simulated=result.simulated,
-        findings=tuple(_finding(finding, result.study_uid, shows_overlays) for finding in result.findings),
+        findings=tuple(_finding(finding, root, shows_overlays) for finding in result.findings),
         kinds=tuple(dict.fromkeys(each.label or "unknown" for each in result.recognised)),
         remarks=tuple(reason_words(each) for each in result.remarks),
         objects=tuple(
@@ -178,12 +198,12 @@ def _model(
                 words=_OBJECT_WORDS[each.kind], url=f"/studies/{result.study_uid}/objects/{each.sha256}"
             )
             for each in result.objects
-            if each.kind in _OBJECT_WORDS
+            if each.kind in _OBJECT_WORDS and not version
         ),
     )
 
 
-def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingView:
+def _finding(finding: Finding, root: str, shows_overlays: bool) -> FindingView:
     has_overlay = shows_overlays and bool(finding.overlay_key)
     return FindingView(
         label=finding.label,
@@ -196,9 +216,7 @@ def _finding(finding: Finding, study_uid: str, shows_overlays: bool) -> FindingV
         frame=finding.frame,
         region=finding.region,
         measurements=tuple((each.name.meaning, quantity(each)) for each in finding.measurements),
-        overlay_url=f"/studies/{study_uid}/overlays/{digest_of_overlay(finding.overlay_key)}.png"
-        if has_overlay
-        else "",
+        overlay_url=f"{root}/overlays/{digest_of_overlay(finding.overlay_key)}.png" if has_overlay else "",
         segment_number=finding.segment_number if shows_overlays else None,
     )
 

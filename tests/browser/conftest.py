@@ -5,7 +5,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
+Fill = Callable[[Hospital], dict[str, str]]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -87,6 +88,12 @@ class Reader:
         assert self.foreign == []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pictures", action="store_true", help="write the pictures of the documentation (make pictures)"
+    )
+
+
 def find_chromium() -> str | None:
     """Return the path of a Chromium on this machine."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
@@ -104,14 +111,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def fill() -> Fill:
+    """Return what puts studies into the hospital, and names them."""
+    return busy_morning
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Iterator[Served]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with account():
         hospital = Hospital(now())
-        studies = busy_morning(hospital)
+        studies = fill(hospital)
         with _port() as (listener, url), _port() as (identity_listener, identity_url):
             home = Home(tmp_path / "state")
             clients = prepare(home)

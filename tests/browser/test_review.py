@@ -4,24 +4,21 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pydicom import dcmread
 
 from firstread.policy import Role
 from firstread.records.audit import AuditTrail
 from firstread.records.reviews import ReviewRepository
-from firstread.result import Region
 from firstread.review import Verdict
-from firstread.study import AnalysisStatus, Risk
 from portal.logic.review.overlay import OverlayPolicy
 from tests.browser.conftest import Reader, Served, open_reader
-from tests.functional.portal.reading import consistent, finding, slices, tracking
-from tests.functional.portal.seeding import MODEL, open_session
+from tests.browser.steps import card, flagged_study, is_focused, open_study, saved
+from tests.functional.portal.seeding import open_session
 from tests.support.conformance import errors, needs_validator
 
 pytestmark = pytest.mark.browser
@@ -32,55 +29,15 @@ PLACE = """([x, y]) => {
 }"""
 
 
-def card(page: Page, number: int) -> Locator:
-    return page.locator(f'[data-finding="{tracking(number)}"]')
-
-
-@contextmanager
-def saved(page: Page) -> Iterator[None]:
-    """Wait until what is said within is saved."""
-    with page.expect_response(lambda answer: answer.request.method == "PUT"):
-        yield
-    expect(page.locator(".save-status")).to_contain_text("Saved")
-
-
 def image_place(page: Page, x: float, y: float) -> tuple[float, float]:
     left, top = page.evaluate(PLACE, [x, y])
     return left, top
 
 
-def is_focused(locator: Locator) -> bool:
-    return bool(locator.evaluate("each => each === document.activeElement"))
-
-
 @pytest.fixture
 def study(served: Served) -> str:
     """A CT with two findings that a model flagged on its second slice, and one that it did not."""
-    hospital = served.hospital
-    # The next study of the hospital.
-    images = consistent(slices(3), len(served.studies) + 1)
-    study_uid = hospital.study(images, modality="CT", description="Chest")
-    assert images[0].StudyInstanceUID == study_uid
-    second = f"{study_uid}.{images[1].SeriesNumber}.2"
-    found = (
-        finding(1, second, region=Region(left=30, top=40, right=60, bottom=70)),
-        finding(
-            2, second, 0.7, label="Pleural effusion", region=Region(left=70, top=60, right=90, bottom=90)
-        ),
-        finding(3, second, 0.1, label="Pneumothorax"),
-    )
-    hospital.result(study_uid, findings=found, engine="onnx")
-    hospital.change(study_uid, status=AnalysisStatus.ANALYSED, risk=Risk.HIGH, models=(MODEL,))
-    return study_uid
-
-
-def open_study(reader: Reader, path: str) -> Page:
-    """Open a study by a path, and wait for its first image and its findings."""
-    reader.page.goto(reader.url + path)
-    expect(reader.page.locator("[data-zoom]")).to_contain_text("%")
-    expect(reader.page.locator("#review")).to_be_visible()
-    expect(reader.page.locator(".findings .finding")).to_have_count(0)  # said once
-    return reader.page
+    return flagged_study(served)
 
 
 def check_report(path: Path) -> None:
@@ -178,7 +135,7 @@ def test_accepting_adding_and_signing_with_the_keyboard_alone(reader: Reader, st
     assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
     page.keyboard.press("Enter")
     expect(page.locator("#draw-tools")).to_be_visible()
-    for key in ("ArrowRight", "Enter", "Shift+ArrowRight", "Enter", "Shift+ArrowDown", "Enter", "Enter"):
+    for key in ("ArrowRight", "Space", "Shift+ArrowRight", "Space", "Shift+ArrowDown", "Space", "Enter"):
         page.keyboard.press(key)
     expect(card(page, 2)).to_contain_text("Remove the region")
     assert is_focused(card(page, 2).get_by_role("button", name="Outline"))

@@ -3,43 +3,14 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from firstread.clock import now, to_text
-from firstread.policy import Actor, Role
-from portal.logic.records import Records
-from portal.logic.teaching.making import WantedCase, make
+from firstread.policy import Role
 from tests.browser.conftest import Reader, Served
-from tests.functional.portal.teaching import IMPRESSION, POINTS, signed
+from tests.browser.steps import tab_to, teach
+from tests.functional.portal.teaching import IMPRESSION, POINTS
 
 pytestmark = pytest.mark.browser
 
 LOADED = "() => { const i = document.querySelector('.sheet img'); return i?.complete && i.naturalWidth > 0; }"
-ANN = Actor("radiologist", Role.RADIOLOGIST)
-
-
-def teach(served: Served) -> str:
-    """Make a signed study a case."""
-    study_uid = signed(served.hospital)
-    records = Records()
-    study = records.studies.get(study_uid)
-    assert study is not None
-    make(
-        records,
-        study,
-        ANN,
-        to_text(now()),
-        WantedCase(collection="chest", title="Chest, child", points=POINTS),
-    )
-    return study_uid
-
-
-def tab_to(page: Page, name: str, role: str = "link") -> None:
-    """Press Tab until something has the focus."""
-    wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("each => each === document.activeElement"):
-            return
-    raise AssertionError(f"Tab does not lead to {name}")
 
 
 def large(page: Page, key: str, times: int) -> None:
@@ -52,11 +23,11 @@ def test_a_case_with_the_keyboard_alone(reader: Reader, served: Served) -> None:
     teach(served)
     page = reader.page
     reader.sign_in(Role.STUDENT)
-    tab_to(page, "Teaching")
+    tab_to(page, page.get_by_role("link", name="Teaching", exact=True))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Teaching", exact=True)).to_be_visible()
     expect(page.get_by_text("No case read yet.")).to_be_visible()
-    tab_to(page, "Begin with case 1")
+    tab_to(page, page.get_by_role("link", name="Begin with case 1", exact=True))
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Open the images")).to_be_focused()
     expect(page.locator("img[alt^=Image]")).to_have_count(0)  # the clock starts with the images
@@ -83,7 +54,7 @@ def test_a_case_with_the_keyboard_alone(reader: Reader, served: Served) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("#problem")).to_contain_text("belongs to no finding yet")
     page.keyboard.type("Pleural")
-    tab_to(page, "Add finding", "button")
+    tab_to(page, page.get_by_role("button", name="Add finding", exact=True))
     page.keyboard.press("Enter")
     expect(page.locator("#own li")).to_have_count(1)
     expect(page.locator("#own")).to_contain_text("outlined")
@@ -97,10 +68,10 @@ def test_a_case_with_the_keyboard_alone(reader: Reader, served: Served) -> None:
     expect(page.locator("body")).to_contain_text(POINTS)
     expect(page.locator("polygon.layer-own")).to_have_count(1)
     expect(page.locator("polygon.layer-truth")).to_have_count(1)
-    tab_to(page, "Signed", "checkbox")
+    tab_to(page, page.get_by_role("checkbox", name="Signed", exact=True))
     page.keyboard.press("Space")
     expect(page.locator("polygon.layer-truth")).to_have_count(0)
-    tab_to(page, "Progress")
+    tab_to(page, page.get_by_role("link", name="Progress", exact=True))
     page.keyboard.press("Enter")
     expect(page.get_by_role("img", name="Score by case")).to_be_visible()
     expect(page.locator(".figures")).to_contain_text("100")

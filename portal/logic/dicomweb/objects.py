@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from firstread.gathering.summary import present
 from firstread.policy import Action, Actor, can
-from firstread.result import ResultObject
+from firstread.result import ObjectKind, ResultObject
 from firstread.study import InstanceFacts, InstanceState, Study
 from portal.errors import MissingError
 from portal.logic.dicomweb.keeping import Kept
@@ -80,6 +80,25 @@ def _objects_of(records: Records, study: Study, rights: _Rights) -> list[Held]:
         for result in records.results.of_version(study.study_uid, study.version):
             if not result.shadow:
                 found += _results(study, result.objects)
+    return found
+
+
+def segmentations_of(records: Records, study: Study, version: int, model_id: str = "") -> list[Held]:
+    """Return the segmentations of shown results on a version of a study.
+
+    Parameters
+    ----------
+    version
+        The current one, or one that it supersedes. Lists of DICOMweb hold the current one only.
+    model_id
+        Of one model; "" for all.
+    """
+    found: list[Held] = []
+    for result in records.results.of_version(study.study_uid, version):
+        if not result.shadow and model_id in ("", result.model_id):
+            found += _results(
+                study, (each for each in result.objects if each.kind is ObjectKind.SEGMENTATION)
+            )
     return found
 
 

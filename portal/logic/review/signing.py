@@ -16,7 +16,7 @@ from firstread.review import FeedbackLabel, LocalCount, LocalCounts, Review, Rev
 from firstread.storage import review_key
 from firstread.study import InstanceState, ReviewStatus, Study
 from portal.errors import ConflictError
-from portal.logic.review import desk as steps
+from portal.logic.review import steps
 from portal.logic.review.acts import Reading
 from portal.logic.review.desk import Desk
 from portal.logic.review.findings import Proposed, proposed, shown_results
@@ -223,7 +223,7 @@ class SignOff:
             for segment in header.SegmentSequence:
                 number = int(segment.SegmentNumber)
                 mine = tuple(frame for frame in frames if frame.segment == number)
-                if mine:
+                if mine and "TrackingUID" in segment:  # optional (PS3.3 C.8.20.2); without it nothing refers to it
                     found[str(segment.TrackingUID)] = ProposedSegment(each.sop_uid, number, mine)
         return found
 

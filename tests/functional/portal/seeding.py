@@ -22,12 +22,14 @@ from firstread import storage
 from firstread.alert import Alert, AlertState, Call
 from firstread.alerting import AlertingPolicy
 from firstread.clock import to_text
+from firstread.gathering.step import frozen
+from firstread.gathering.summary import gathering
 from firstread.policy import Role, group_of
 from firstread.records.alerts import new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
-from firstread.records.studies import StudyRepository
+from firstread.records.studies import StudyRepository, new_version
 from firstread.records.tables import TABLES, bind
 from firstread.records.transactions import commit
 from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
@@ -42,6 +44,7 @@ from firstread.study import (
     Risk,
     Study,
     StudyGathering,
+    mark_of,
 )
 from portal.settings import PortalSettings
 
@@ -206,6 +209,38 @@ class Hospital:
         StudyRepository().change(study_uid, lambda _: study)
         return study_uid
 
+    def late(self, study_uid: str, index: int, dataset: Dataset, *, waits: float) -> str:
+        """Store another image of a study, so many minutes ago; return its UID."""
+        self._store(study_uid, index, dataset, self.minutes_ago(waits), "", False)
+        return f"{study_uid}.{int(dataset.get('SeriesNumber') or 1)}.{index}"
+
+    def withdraw(self, study_uid: str, sop_uid: str, *, waits: float) -> None:
+        """Record a rejection note on an image (IHE IOCM), so many minutes ago."""
+        facts = InstanceFacts(series_uid=f"{study_uid}.99", sop_class_uid="1.2.840.10008.5.1.4.1.1.88.59")
+        note, at = f"{study_uid}.99.1", self.minutes_ago(waits)
+        self._add(study_uid, note, at, facts, InstanceState.STORED, "", rejects=(mark_of(sop_uid),))
+
+    def close(self, study_uid: str, version: int, *, waits: float, closed_by: str = "quiet") -> None:
+        """Close a version of a study, of what was recorded by then, so many minutes ago."""
+        at = self.minutes_ago(waits)
+        seen = gathering(
+            study_uid, [each for each in InstanceRepository().of_study(study_uid) if each.stored_at <= at]
+        )
+        update = {
+            "version": version,
+            "version_count": seen.count,
+            "version_fingerprint": seen.fingerprint,
+            "closed_by": closed_by,
+            "completed_at": at,
+        }
+
+        def decide(study: Study | None) -> Study:
+            assert study is not None
+            kept = {"patient": study.gathering.patient}
+            return study.model_copy(update={"gathering": seen.model_copy(update=kept), **update})
+
+        StudyRepository().change(study_uid, decide, lambda study: [new_version(frozen(study), {})])
+
     def _store(
         self, study_uid: str, index: int, dataset: Dataset, arrived: str, description: str, simulated: bool
     ) -> None:
@@ -247,6 +282,7 @@ class Hospital:
         state: InstanceState,
         reason: str,
         key: str = "",
+        rejects: tuple[str, ...] = (),
     ) -> None:
         instance = Instance(
             study_uid=study_uid,
@@ -260,6 +296,7 @@ class Hospital:
             patient="FR-0",
             received_at=arrived,
             stored_at=arrived,
+            rejects=rejects,
             facts=facts,
         )
         outcome = Outcome.STORED if state is InstanceState.STORED else Outcome.QUARANTINED
@@ -308,13 +345,14 @@ class Hospital:
         findings: tuple[Finding, ...] = (),
         failed: str = "",
         model: str = MODEL,
+        version: int = 1,
         **values: object,
     ) -> None:
-        """Record a result on version 1."""
+        """Record a result on a version."""
         made = Result(
             study_uid=study_uid,
-            result_id=result_id(1, model),
-            version=1,
+            result_id=result_id(version, model),
+            version=version,
             model_id=model,
             status=ResultStatus.FAILED if failed else ResultStatus.DONE,
             reason=failed,

@@ -92,7 +92,7 @@ function reasons(finding: Proposed, entry: Entry | undefined, table: Table): HTM
   const id = finding.finding_id;
   return h("div", { class: "fields" },
     choice("Why", `${id}/reason`, table.words.rejections, capital, entry?.rejection,
-      (reason) => reason && table.reject(finding, reason), entry?.rejection ? "" : "Choose a reason"));
+      (reason) => reason && table.reject(finding, reason), entry?.rejection ? "" : "Choose a reason", "act"));
 }
 
 function changes(finding: Proposed, entry: Entry | undefined, table: Table): HTMLElement {

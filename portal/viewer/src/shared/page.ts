@@ -51,12 +51,18 @@ function tick(): void {
 /** A key's act; one that returns false leaves the key to the browser. */
 export type KeyAct = (event: KeyboardEvent) => unknown;
 
+/** Says, in this browser, that keys of one character do nothing (WCAG 2.1, 2.1.4: speech input types them by mistake). */
+const NO_SINGLE_KEYS = "firstread.no-single-keys";
+const isSingle = (key: string): boolean => key.length === 1 && key !== " ";
+
 /** Bind keys that act wherever the reader is not typing. */
 export function onKeys(bindings: Record<string, KeyAct>): void {
   addEventListener("keydown", (event) => {
     const act = bindings[event.key];
     const target = event.target instanceof Element ? event.target : document.body;
-    const typing = target.closest("input:not([type=range]), select, textarea, [contenteditable]");
+    const typing = target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]")
+      ?? (event.key === " " && target.closest("[type=checkbox]"));
+    if (isSingle(event.key) && localStorage.getItem(NO_SINGLE_KEYS)) return;
     if (!act || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing) return;
     if (document.querySelector("dialog[open]")) return;
     if (act(event) !== false) event.preventDefault();
@@ -67,9 +73,21 @@ export function openHelp(): void {
   document.querySelector<HTMLDialogElement>("#help")?.showModal();
 }
 
+/** Let the reader switch off keys of one character, in the help. */
+function offerSingleKeys(): void {
+  const box = document.querySelector<HTMLInputElement>("#single-keys");
+  if (!box) return;
+  box.checked = !localStorage.getItem(NO_SINGLE_KEYS);
+  box.addEventListener("change", () => {
+    if (box.checked) localStorage.removeItem(NO_SINGLE_KEYS);
+    else localStorage.setItem(NO_SINGLE_KEYS, "yes");
+  });
+}
+
 /** Start what every page has. */
 export function startPage(): void {
   document.querySelector("[data-open-help]")?.addEventListener("click", openHelp);
   onKeys({ "?": openHelp });
+  offerSingleKeys();
   setInterval(tick, 10_000);
 }

@@ -2,6 +2,7 @@
 
 import { onKeys } from "../shared/page.ts";
 import type { Tool } from "./input.ts";
+import { enter, resizeBrush, setPoint, toggleEraser } from "./keyboard_draw.ts";
 import type { Viewer } from "./viewer.ts";
 
 const TOOLS: Record<string, Tool> = {
@@ -19,7 +20,7 @@ export function bindKeys(viewer: Viewer): void {
   const arrow = (x: number, y: number) => (event: KeyboardEvent) => {
     if (isControl(event) || isPlane(event)) return false;
     const far = event.shiftKey ? FAR : 1;
-    if (viewer.moveCursor(x * far, y * far)) return true;
+    if (viewer.marking.moveCursor(x * far, y * far)) return true;
     if (event.shiftKey) return adjust(viewer, x, y);
     return y ? viewer.scroll(y) : viewer.stepSeries(x);
   };
@@ -31,13 +32,14 @@ export function bindKeys(viewer: Viewer): void {
     ArrowUp: arrow(0, -1),
     ArrowRight: arrow(1, 0),
     ArrowLeft: arrow(-1, 0),
-    PageDown: scroll(FAR),
-    PageUp: scroll(-FAR),
+    // The arrow keys are taken while something is drawn.
+    PageDown: (event) => scroll(viewer.marking.drawing ? 1 : FAR)(event),
+    PageUp: (event) => scroll(viewer.marking.drawing ? -1 : -FAR)(event),
     Home: scroll(-Infinity),
     End: scroll(Infinity),
-    o: () => void viewer.toggleLayers(),
-    "[": () => viewer.setOpacity(-10),
-    "]": () => viewer.setOpacity(10),
+    o: () => void viewer.overlays.toggle(),
+    "[": () => viewer.overlays.setOpacity(-10),
+    "]": () => viewer.overlays.setOpacity(10),
     i: () => viewer.active.toggleInvert(),
     f: () => viewer.active.flip(),
     u: () => viewer.active.turn(90),
@@ -47,10 +49,13 @@ export function bindKeys(viewer: Viewer): void {
     "\\": () => viewer.active.reset(),
     p: () => void viewer.togglePlanes(),
     c: () => void viewer.toggleCompare(),
-    " ": (event) => (isButton(event) ? false : viewer.play()),
+    " ": (event) => (isButton(event) ? false : setPoint(viewer) || viewer.play()),
     Enter: (event) => (isButton(event) ? false : enter(viewer)),
-    Delete: () => viewer.dropMeasurement(),
-    Backspace: () => viewer.dropMeasurement(),
+    ",": () => resizeBrush(viewer, -1),
+    ".": () => resizeBrush(viewer, 1),
+    x: () => toggleEraser(viewer),
+    Delete: () => viewer.marking.drop(),
+    Backspace: () => viewer.marking.drop(),
     Escape: () => viewer.escape(),
   });
 }
@@ -64,19 +69,5 @@ function adjust(viewer: Viewer, x: number, y: number): boolean {
     const step = Math.max(1, active.window.width / 20);
     active.setWindow({ center: active.window.center + y * step, width: active.window.width + x * step });
   } else return false;
-  return true;
-}
-
-/** Set a point where the keyboard points; while a region is drawn, an Enter without a move finishes it. */
-function enter(viewer: Viewer): boolean {
-  const { cursor, active } = viewer;
-  if (viewer.drawing && !viewer.hasMoved) {
-    viewer.finishDrawing();
-    return true;
-  }
-  if (!cursor) return false;
-  viewer.press(active, cursor);
-  viewer.drawing?.release();
-  viewer.hasMoved = false; // a second Enter in the same place finishes
   return true;
 }

@@ -4,7 +4,7 @@ import type { Frame } from "./dicom.ts";
 import { number, text } from "./dicom.ts";
 import { keyOf, placed, type SegmentFrame, unpack } from "./segments.ts";
 import { outlinesOf, pathOf } from "./outlines.ts";
-import { type Finding, frameUrl, readFrame, readPicture, readSegmentations } from "./source.ts";
+import { type Finding, readPicture, type Segmentations } from "./source.ts";
 import { svg } from "./svg.ts";
 
 const COLOURS = ["#ffc400", "#5fd0ff", "#ff8fd0", "#9be564", "#ff9d5c", "#c9a7ff"];
@@ -15,12 +15,12 @@ export class Layers {
   /** The one finding that is shown, or null for all. */
   only: Finding | null = null;
   readonly findings: Finding[];
-  #study: string;
+  #source: Segmentations;
   #segments: Promise<Map<string, SegmentFrame[]>> | null = null;
   #made = new Map<string, Promise<SVGElement[]>>();
 
-  constructor(study: string, findings: Finding[]) {
-    this.#study = study;
+  constructor(source: Segmentations, findings: Finding[]) {
+    this.#source = source;
     this.findings = findings.filter((each) => each.overlay_url || each.region || each.segment_number);
   }
 
@@ -73,22 +73,21 @@ export class Layers {
       return svg("rect", { x: left, y: top, width: right - left, height: bottom - top, class: "layer-line", stroke: COLOURS[0]!, "data-label": each.label });
     });
     const outlines = segments.map(async (each) => svg("path", {
-      d: await outlineOf(this.#study, each), class: "layer-line", stroke: COLOURS[(each.number - 1) % COLOURS.length]!, "data-label": each.label,
+      d: await outlineOf(this.#source, each), class: "layer-line", stroke: COLOURS[(each.number - 1) % COLOURS.length]!, "data-label": each.label,
     }));
     return [...(await Promise.all(pictures)), ...boxes, ...(await Promise.all(outlines))];
   }
 
   #segmentFrames(): Promise<Map<string, SegmentFrame[]>> {
-    return (this.#segments ??= readSegmentations(this.#study).then(placed).catch(() => {
+    return (this.#segments ??= this.#source.read().then(placed).catch(() => {
       this.#segments = null;
       throw new Error("The segmentations cannot be loaded");
     }));
   }
 }
 
-async function outlineOf(study: string, { instance, index, number: segment }: SegmentFrame): Promise<string> {
-  const url = frameUrl(study, text(instance, "0020000E"), text(instance, "00080018"), index + 1);
-  const bytes = await readFrame(url, new AbortController().signal);
+async function outlineOf(source: Segmentations, { instance, index, number: segment }: SegmentFrame): Promise<string> {
+  const bytes = await source.frame(instance, index + 1);
   const [rows, columns] = [number(instance, "00280010", 0), number(instance, "00280011", 0)];
   const isPacked = number(instance, "00280100", 8) === 1;
   const isLabelmap = text(instance, "00620001") === "LABELMAP";

@@ -143,7 +143,11 @@ function imageOf(id: string, frame: Frame, photometric: string, pixels: Pixels):
 }
 
 /** Load a frame; the same promise for whoever asks while it is on its way. */
-export const fetchImage = (id: string): Promise<Types.IImage> => imageLoader.loadAndCacheImage(id);
+export function fetchImage(id: string): Promise<Types.IImage> {
+  // Put there by ourselves: the library leaves this promise alone, and each request that is let go of would be an error.
+  if (!cache.getImageLoadObject(id)) cache.putImageLoadObject(id, load(id)).catch(() => undefined);
+  return imageLoader.loadAndCacheImage(id);
+}
 
 /** Load many frames, a few at once; tells which part of them is there. */
 export async function fetchAll(ids: readonly string[], progress: (part: number) => void): Promise<void> {

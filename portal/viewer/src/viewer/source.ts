@@ -77,7 +77,7 @@ function request(path: string, accept: string, signal?: AbortSignal): Promise<Re
   return begun ?? ask(path, { headers: { Accept: accept }, signal: signal ?? null });
 }
 
-async function json<T>(path: string): Promise<T> {
+export async function json<T>(path: string): Promise<T> {
   const response = await request(path, JSON_TYPES);
   if (response.status === 204) return [] as T;
   if (!response.ok) throw new UnavailableError(await problemOf(response));
@@ -98,11 +98,25 @@ export const frameUrl = (study: string, series: string, sop: string, frame: numb
   `${ROOT}/${study}/series/${series}/instances/${sop}/frames/${frame}`;
 
 /** Return the segmentations of a study, all their attributes. */
-export async function readSegmentations(study: string): Promise<Dataset[]> {
+async function readSegmentations(study: string): Promise<Dataset[]> {
   const found = await json<Dataset[]>(`${ROOT}/${study}/series?Modality=SEG`);
   const sets = await Promise.all(found.map((set) => readSeries(study, text(set, "0020000E"))));
   return sets.flat();
 }
+
+/** Where segmentations come from: those on the current version of a study, or on one that it supersedes. */
+export interface Segmentations {
+  read: () => Promise<Dataset[]>;
+  /** Fetch the pixels of one frame, 1 first. */
+  frame: (instance: Dataset, number: number) => Promise<Uint8Array>;
+}
+
+/** Return where the segmentations on the current version of a study come from. */
+export const segmentationsOf = (study: string): Segmentations => ({
+  read: () => readSegmentations(study),
+  frame: (instance, number) =>
+    readFrame(frameUrl(study, text(instance, "0020000E"), text(instance, "00080018"), number), new AbortController().signal),
+});
 
 /** Return the other studies of the patient, the latest first. */
 export async function readPriors(study: string): Promise<Prior[]> {

@@ -47,7 +47,7 @@ export class Surface {
     const scale = Math.hypot(toCanvas.a, toCanvas.b);
     const crosshair = cursor ? [svg("path", {
       d: `M${cursor.x - 12 / scale} ${cursor.y}h${24 / scale}M${cursor.x} ${cursor.y - 12 / scale}v${24 / scale}`, class: "cursor",
-    })] : [];
+    }), ...(drawing?.kind === "brush" ? [svg("circle", { cx: cursor.x, cy: cursor.y, r: drawing.radius, class: "cursor" })] : [])] : [];
     const regions = own.filter((each) => each.sop_uid === frame.sop && each.frame === frame.frame)
       .map((each) => svg("path", { d: pathOf(each), class: "draw-line", "fill-rule": "evenodd" }));
     this.#own.replaceChildren(...regions, ...measurements.draw(frame, scale), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);

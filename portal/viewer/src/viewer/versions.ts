@@ -1,0 +1,81 @@
+// The versions of a study, as `portal/logic/versions.py` has them.
+
+import { ask } from "../shared/page.ts";
+import type { Dataset } from "./dicom.ts";
+import { text } from "./dicom.ts";
+import { type Finding, json, type Segmentations, type SeriesEntry, UnavailableError } from "./source.ts";
+import type { Stack } from "./stack.ts";
+
+export interface Version {
+  version: number;
+  words: string;
+  is_current: boolean;
+  completed: string;
+  closed_words: string;
+  change_words: string;
+  image_count: number;
+  series_uids: string[];
+  models: { model_id: string; state: string }[];
+}
+
+export interface VersionFinding extends Finding {
+  probability: number | null;
+  risk_words: string;
+  measurements: [string, string][];
+}
+
+/** What one model said of a version. */
+export interface VersionResult {
+  model_id: string;
+  title: string;
+  state: string;
+  reason: string;
+  finished: string;
+  findings: VersionFinding[];
+}
+
+export interface VersionDetail extends Version {
+  series: SeriesEntry[];
+  gone_count: number;
+  is_exact: boolean;
+  results: VersionResult[];
+}
+
+const pathOf = (study: string): string => `/api/studies/${study}/versions`;
+
+export const readVersions = (study: string): Promise<Version[]> => json(pathOf(study));
+
+export const readVersion = (study: string, version: number): Promise<VersionDetail> => json(`${pathOf(study)}/${version}`);
+
+/** Return the versions to be put beside the current one; that one too where several models have judged it. */
+export const offered = (versions: Version[]): Version[] =>
+  versions.filter((each) => !each.is_current || each.models.length > 1).reverse();
+
+/** Return what a stack of now had in a version: what came later is left out. */
+export function ofVersion(stack: Stack, detail: VersionDetail): Stack {
+  const entry = detail.series.find((each) => each.series_uid === stack.series);
+  const had = new Set(entry?.images.map((each) => each.sop_uid));
+  const kept = stack.frames.flatMap((frame, index) => (had.has(frame.sop) ? [index] : []));
+  return {
+    ...stack,
+    title: `${titleOf(detail)} · ${stack.title}`,
+    ids: kept.map((index) => stack.ids[index]!),
+    frames: kept.map((index) => stack.frames[index]!),
+  };
+}
+
+/** Return which version it is, as the beginning of a sentence. */
+export const titleOf = (version: Version): string => version.words.replace(/^v/, "V");
+
+/** Return where the segmentations on a version come from, of one model or, with "", of all. */
+export const segmentationsOfVersion = (study: string, version: number, model: string): Segmentations => {
+  const path = `${pathOf(study)}/${version}/segmentations`;
+  return {
+    read: () => json<Dataset[]>(`${path}?model=${encodeURIComponent(model)}`),
+    frame: async (instance, number) => {
+      const response = await ask(`${path}/${text(instance, "00080018")}/frames/${number}`);
+      if (!response.ok) throw new UnavailableError("The segmentation cannot be loaded");
+      return new Uint8Array(await response.arrayBuffer());
+    },
+  };
+};
