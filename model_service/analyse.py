@@ -9,7 +9,7 @@ from firstread.clock import now, to_text
 from firstread.errors import FirstReadError, NotFoundError
 from firstread.gathering.summary import present
 from firstread.imaging.pixels import PixelError
-from firstread.imaging.volume import VolumeError
+from firstread.imaging.verdict import VolumeError
 from firstread.messages import AnalyzeRequest
 from firstread.recognition import completed, disagreement, recognised
 from firstread.records.instances import InstanceRepository

@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.render import colour, grayscale, modality_values
-from firstread.imaging.volume import SourceFrame, Volume, load_volume
+from firstread.imaging.series import load_volume
+from firstread.imaging.volume import SourceFrame, Volume
 from firstread.storage import Bucket
 from firstread.study import Instance
 from model_service.manifest import BundleManifest, ImageInput, Recognition

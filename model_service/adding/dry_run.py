@@ -12,7 +12,9 @@ import pydicom
 from firstread.dicom.silence import quiet
 from firstread.imaging.pixels import PixelError
 from firstread.imaging.render import colour, grayscale, modality_values
-from firstread.imaging.volume import SourceFrame, Volume, VolumeError, load_volume
+from firstread.imaging.series import load_volume
+from firstread.imaging.verdict import VolumeError
+from firstread.imaging.volume import SourceFrame, Volume
 from model_service.errors import BundleError
 from model_service.inference import load_model
 from model_service.manifest import BundleManifest, Classification, ImageInput, Recognition, Segmentation

@@ -19,7 +19,8 @@ from firstread.dicom.silence import quiet
 from firstread.errors import QuarantineError, Reason
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, frame_count
-from firstread.imaging.volume import Volume, load_volume
+from firstread.imaging.series import load_volume
+from firstread.imaging.volume import Volume
 from model_service.evaluation import nifti
 from model_service.evaluation.cases import Case, Kind
 from model_service.evaluation.reasons import CaseError, CaseReason

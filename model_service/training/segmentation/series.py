@@ -9,7 +9,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import nn
 
-from firstread.imaging.volume import load_volume
+from firstread.imaging.series import load_volume
 from model_service.training.segmentation.config import SegmentationConfig
 from model_service.training.segmentation.data import plain
 from model_service.training.segmentation.network import BundleParts

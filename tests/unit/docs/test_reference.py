@@ -26,7 +26,7 @@ from firstread.environment import (
 )
 from firstread.errors import Reason
 from firstread.imaging.pixels import PixelReason
-from firstread.imaging.volume import VolumeReason
+from firstread.imaging.verdict import VolumeReason
 from firstread.local.home import HOME_VARIABLE
 from firstread.metrics import Metric, Stage
 from firstread.operations.quarantine import Because

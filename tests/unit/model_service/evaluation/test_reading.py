@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom.uid import UID
 
 from firstread.errors import QuarantineError
-from firstread.imaging.volume import SourceFrame, Volume, VolumeError
+from firstread.imaging.verdict import VolumeError
+from firstread.imaging.volume import SourceFrame, Volume
 from model_service.evaluation import nifti
 from model_service.evaluation.cases import Case, Kind
 from model_service.evaluation.reading import Source, load, load_mask

@@ -14,7 +14,8 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from firstread.imaging.volume import SourceFrame, load_volume
+from firstread.imaging.series import load_volume
+from firstread.imaging.volume import SourceFrame
 from firstread.objects.written import Written
 from firstread.result import ObjectKind
 from model_service.objects.describe import describe

@@ -1,0 +1,148 @@
+"""The images of a series as they are asked for: headers at once, pixels one frame at a time."""
+
+from collections.abc import Sequence
+from os import SEEK_SET
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from firstread.imaging.lookup import numbers
+from firstread.imaging.pixels import MAX_FRAME_PIXELS, decode
+
+Array = npt.NDArray[Any]
+
+_NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_LONGEST_HEAD = 12  # of an element in bytes: tag, VR, reserved, length (PS3.5 7.1.2)
+
+
+class Images(Protocol):
+    """The images of a series."""
+
+    @property
+    def headers(self) -> Sequence[Dataset]:
+        """Return the data sets; whether they have their pixels does not matter."""
+
+    def stored(self, image: int, frame: int) -> Array:
+        """Return the stored values of a frame, rows x columns, or RGB; frames are 0 first.
+
+        Raises
+        ------
+        PixelError
+            If it cannot be decoded.
+        """
+
+
+class InMemory:
+    """Images that are there with their pixels.
+
+    Parameters
+    ----------
+    headers
+        With their file meta information.
+    """
+
+    def __init__(self, headers: Sequence[Dataset]) -> None:
+        self.headers = headers
+
+    def stored(self, image: int, frame: int) -> Array:
+        """Return the stored values of a frame."""
+        return decode(self.headers[image], frame).stored
+
+
+class OnDisk:
+    """Images in files, of which one is held at a time.
+
+    Parameters
+    ----------
+    paths
+        DICOM files.
+
+    Raises
+    ------
+    pydicom.errors.InvalidDicomError
+        If a file is none.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self.headers: list[Dataset] = []
+        self._ends: list[int] = []
+        for path in paths:
+            with path.open("rb") as file:
+                self.headers.append(pydicom.dcmread(file, stop_before_pixels=True))
+                self._ends.append(file.tell())
+        self._last: tuple[int, Dataset] | None = None
+
+    def stored(self, image: int, frame: int) -> Array:
+        """Return the stored values of a frame; those of native frames straight from the file."""
+        native = self._native(image, frame)
+        if native is not None:
+            return native
+        if self._last is None or self._last[0] != image:
+            self._last = image, pydicom.dcmread(self._paths[image])
+        return decode(self._last[1], frame).stored
+
+    def _native(self, image: int, frame: int) -> Array | None:
+        """Return a frame as it lies in the file; None where that is not simply so."""
+        header = self.headers[image]
+        kind = _kind(header)
+        if kind is None:
+            return None
+        rows, columns = int(header.Rows), int(header.Columns)
+        size, count = rows * columns * kind.itemsize, int((numbers(header, "NumberOfFrames") or (1,))[0])
+        with self._paths[image].open("rb") as file:
+            file.seek(self._ends[image])
+            head = file.read(_LONGEST_HEAD)
+            explicit = header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+            start, length = (12, head[8:12]) if explicit else (8, head[4:8])
+            told = int.from_bytes(length, "little")
+            if head[:4] != _PIXEL_DATA or told not in (size * count, size * count + 1) or frame >= count:
+                return None
+            file.seek(self._ends[image] + start + frame * size, SEEK_SET)
+            found = np.fromfile(file, kind, rows * columns)
+        if found.size != rows * columns:
+            return None
+        return _of_stored_bits(found.reshape(rows, columns), int(header.BitsStored))
+
+
+def _kind(header: Dataset) -> np.dtype[Any] | None:
+    """Return the type of native grayscale samples; None for all others."""
+    named = (
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "SamplesPerPixel",
+    )
+    found = [numbers(header, each) for each in named]
+    if not all(len(each) == 1 for each in found):
+        return None
+    rows, columns, allocated, stored, high, signed, samples = (int(each[0]) for each in found)
+    plain = (
+        header.file_meta.get("TransferSyntaxUID") in _NATIVE
+        and header.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+        and (samples, high) == (1, stored - 1)
+        and allocated in (8, 16, 32)
+        and 0 < stored <= allocated
+        and 0 < rows * columns <= MAX_FRAME_PIXELS
+    )
+    return np.dtype(f"<{'i' if signed else 'u'}{allocated // 8}") if plain else None
+
+
+def _of_stored_bits(values: Array, stored: int) -> Array:
+    """Return values without what lies in the bits above Bits Stored (PS3.5 8.1.1)."""
+    unused = values.dtype.itemsize * 8 - stored
+    if unused and values.dtype.kind == "u":
+        values &= values.dtype.type((1 << stored) - 1)
+    elif unused:
+        values <<= unused
+        values >>= unused
+    return values

@@ -1,0 +1,151 @@
+"""One frame of one image, and where it lies in the patient (PS3.3 C.7.6.2.1.1)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from firstread.imaging.lookup import functional_item, numbers
+from firstread.imaging.verdict import VolumeError, VolumeReason
+
+Matrix = npt.NDArray[np.float64]
+Keys = dict[str, float | str]
+
+SAME_DIRECTION = 1e-3
+"""Direction cosines differ by less where they are meant to be the same; what headers round to."""
+_APART: tuple[tuple[str, str], ...] = (
+    ("TemporalPositionIndex", "FrameContentSequence"),
+    ("TemporalPositionIdentifier", ""),
+    ("DiffusionBValue", "MRDiffusionSequence"),
+    ("EchoTime", "MREchoSequence"),
+    ("EffectiveEchoTime", "MREchoSequence"),
+    ("EchoNumbers", ""),
+    ("NominalPercentageOfCardiacPhase", "CardiacSynchronizationSequence"),
+    ("TriggerTime", ""),
+    ("InversionTime", ""),
+    ("StackID", "FrameContentSequence"),
+    ("AcquisitionNumber", ""),
+    ("FrameType", "MRImageFrameTypeSequence"),
+    ("ImageType", ""),
+    ("FrameReferenceTime", ""),
+    ("AcquisitionTime", ""),
+    ("ContentTime", ""),
+)
+"""What tells images at one position apart, and the functional group that holds it; what says most comes first."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One plane.
+
+    Parameters
+    ----------
+    source, frame
+        Which image of the series, and which of its frames; 0 first.
+    sop_uid
+        SOP Instance UID of the image.
+    size
+        Rows and columns.
+    position
+        Image Position (Patient), millimetres: the centre of the first pixel.
+    directions : numpy.ndarray
+        2 x 3: along a row, along a column.
+    spacing
+        Millimetres between rows, between columns.
+    frame_of_reference
+        Its UID; "" where there is none.
+    number
+        Instance Number, or the frame's number.
+    is_localizer
+        Whether Image Type says so.
+    tile
+        First row and column within the frame, where a frame holds several planes.
+    """
+
+    source: int
+    frame: int
+    sop_uid: str
+    size: tuple[int, int]
+    position: Matrix
+    directions: Matrix
+    spacing: tuple[float, float]
+    frame_of_reference: str = ""
+    number: int = 0
+    is_localizer: bool = False
+    tile: tuple[int, int] | None = None
+
+    @property
+    def normal(self) -> Matrix:
+        """Return the unit vector that is perpendicular to the plane."""
+        found: Matrix = np.cross(self.directions[0], self.directions[1])
+        return found / np.linalg.norm(found)
+
+
+def slices_of(image: Dataset, source: int, frames: int) -> Iterator[Slice]:
+    """Return the planes of an image.
+
+    Parameters
+    ----------
+    image
+        With or without its pixels.
+    source, frames
+        Which image of the series it is; how many frames it has.
+
+    Raises
+    ------
+    VolumeError
+        If the image does not say where a frame lies.
+    """
+    for frame in range(frames):
+        yield _slice(image, source, frame)
+
+
+def _slice(image: Dataset, source: int, frame: int) -> Slice:
+    def attribute(sequence: str, keyword: str, count: int) -> tuple[float, ...]:
+        item = functional_item(image, frame, sequence)
+        found = numbers(item, keyword) or numbers(image, keyword)
+        if len(found) != count:
+            raise VolumeError(VolumeReason.NO_GEOMETRY)
+        return found
+
+    position = attribute("PlanePositionSequence", "ImagePositionPatient", 3)
+    directions = np.array(attribute("PlaneOrientationSequence", "ImageOrientationPatient", 6)).reshape(2, 3)
+    rows, columns = attribute("PixelMeasuresSequence", "PixelSpacing", 2)
+    straight = abs(directions @ directions.T - np.eye(2)).max() < 10 * SAME_DIRECTION
+    if not straight or rows <= 0 or columns <= 0:
+        raise VolumeError(VolumeReason.NO_GEOMETRY)
+    number = numbers(image, "InstanceNumber")
+    return Slice(
+        source=source,
+        frame=frame,
+        sop_uid=str(image.get("SOPInstanceUID", "")),
+        size=(int(image.Rows), int(image.Columns)),
+        position=np.array(position),
+        directions=directions,
+        spacing=(rows, columns),
+        frame_of_reference=str(image.get("FrameOfReferenceUID") or ""),
+        number=frame if frame or not number else int(number[0]),
+        is_localizer=bool({"LOCALIZER", "SCOUT"} & set(_words(image, "ImageType"))),
+    )
+
+
+def keys_of(image: Dataset, frame: int) -> Keys:
+    """Return what may tell a frame from another one at the same position, what says most first."""
+    found: Keys = {}
+    for keyword, sequence in _APART:
+        group = functional_item(image, frame, sequence) if sequence else image
+        item = group if keyword in group else image
+        if words := _words(item, keyword):
+            figures = numbers(item, keyword)
+            found[keyword] = figures[0] if len(figures) == 1 else "\\".join(words)
+    return found
+
+
+def _words(item: Dataset, keyword: str) -> list[str]:
+    value = item.get(keyword)
+    if value is None or value == "":
+        return []
+    return [str(part) for part in value] if isinstance(value, MultiValue | list) else [str(value)]

@@ -1,0 +1,108 @@
+"""Values in the units of their modality, in the smallest type that holds them as they are (PS3.3 C.11.1)."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from firstread.imaging.lookup import apply_table, functional_item, numbers, read_table
+from firstread.imaging.pixels import PixelError, PixelReason
+
+Array = npt.NDArray[Any]
+
+_WHOLE: tuple[type[np.integer[Any]], ...] = (np.int16, np.uint16, np.int32)
+_LARGEST_FACTOR = 2**15
+
+
+def gather(shape: tuple[int, ...], planes: Sequence[Callable[[], tuple[Array, "Rescale"]]]) -> Array:
+    """Put planes together.
+
+    Parameters
+    ----------
+    shape
+        Of one plane.
+    planes
+        Each gives its stored values, rows x columns, and what makes values of the modality of them; asked for one
+        after the other, so that one decoded plane is held beside the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        Planes x rows x columns. int16, uint16 or int32 where all values are whole numbers and fit; else float32.
+    """
+    made: Array = np.empty((len(planes), *shape), np.int16)
+    low, high = 0.0, 0.0
+    for number, plane in enumerate(planes):
+        stored, rescale = plane()
+        ends = rescale.ends(stored)
+        low, high = min(low, ends[0]), max(high, ends[1])
+        kind = _smallest(low, high)
+        if kind != made.dtype:
+            made = made.astype(kind)
+        rescale.into(made[number], stored)
+    return made
+
+
+def _smallest(low: float, high: float) -> np.dtype[Any]:
+    for kind in _WHOLE:
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    return np.dtype(np.float32)
+
+
+class Rescale:
+    """What makes values of the modality of stored ones: Rescale Slope and Intercept, or a Modality LUT.
+
+    Parameters
+    ----------
+    image
+        An image.
+    frame
+        Index of the frame, 0 first.
+
+    Raises
+    ------
+    PixelError
+        If the Modality LUT cannot be read.
+    """
+
+    def __init__(self, image: Dataset, frame: int) -> None:
+        self._table: tuple[Array, int] | None = None
+        if items := image.get("ModalityLUTSequence"):
+            try:
+                table, first, _ = read_table(items[0])
+            except Exception:
+                raise PixelError(PixelReason.BAD_LOOKUP_TABLE) from None
+            self._table = table, first
+        source = functional_item(image, frame, "PixelValueTransformationSequence")
+        self.slope = (numbers(source, "RescaleSlope") or (1.0,))[0]
+        self.intercept = (numbers(source, "RescaleIntercept") or (0.0,))[0]
+
+    def ends(self, stored: Array) -> tuple[float, float]:
+        """Return the lowest and the highest value; infinite ones where not all are whole numbers."""
+        if self._table is not None:
+            return 0.0, float(self._table[0].max(initial=0))
+        factors = self.slope, self.intercept
+        if stored.dtype.kind == "f" or not all(
+            each.is_integer() and abs(each) < _LARGEST_FACTOR for each in factors
+        ):
+            return -math.inf, math.inf
+        ends = [float(end) * self.slope + self.intercept for end in (stored.min(), stored.max())]
+        return min(ends), max(ends)
+
+    def into(self, made: Array, stored: Array) -> None:
+        """Write the values of a plane into an array of a type that holds them."""
+        if self._table is not None:
+            made[...] = apply_table(stored, *self._table)
+        elif made.dtype.kind == "f":
+            made[...] = stored.astype(np.float64) * self.slope + self.intercept
+        else:
+            # Whole numbers are computed modulo the type's range: right whenever the outcome is in it.
+            made[...] = stored.astype(made.dtype, casting="unsafe", copy=False)
+            if self.slope != 1:
+                np.multiply(made, np.array(int(self.slope)).astype(made.dtype), out=made)
+            if self.intercept:
+                np.add(made, np.array(int(self.intercept)).astype(made.dtype), out=made)
