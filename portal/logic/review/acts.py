@@ -11,11 +11,13 @@ from firstread.study import Study
 from firstread.vocabulary import Vocabulary, vocabulary
 from portal.errors import ConflictError
 from portal.logic.records import Records
-from portal.logic.review import desk as steps
-from portal.logic.review.desk import Desk, Draft
+from portal.logic.review import steps
+from portal.logic.review.desk import Desk
 from portal.logic.review.entries import Checker, Entries
 from portal.logic.review.findings import proposed
 from portal.logic.review.overlay import OverlayPolicy, keeps_back
+from portal.logic.review.refusals import require_version
+from portal.logic.review.steps import Draft
 from portal.logic.review.view import undecided
 
 
@@ -67,7 +69,7 @@ class Reading:
         def decide(desk: Desk) -> Step:
             known = proposed(self.records.results, desk.study)
             # What another version had is no finding of this one: that it has changed is to be said first.
-            steps.require_version(desk, entries.version)
+            require_version(desk, entries.version)
             checker = Checker(known, words, lambda uid: self.records.instances.get(self.study_uid, uid))
             draft = Draft(
                 number=entries.number,

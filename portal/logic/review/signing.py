@@ -16,7 +16,7 @@ from firstread.review import FeedbackLabel, LocalCount, LocalCounts, Review, Rev
 from firstread.storage import review_key
 from firstread.study import InstanceState, ReviewStatus, Study
 from portal.errors import ConflictError
-from portal.logic.review import desk as steps
+from portal.logic.review import steps
 from portal.logic.review.acts import Reading
 from portal.logic.review.desk import Desk
 from portal.logic.review.findings import Proposed, proposed, shown_results

@@ -17,8 +17,9 @@ from firstread.result import Code
 from firstread.review import Review, ReviewedFinding, Verdict
 from firstread.study import ReviewStatus, Study, StudyGathering
 from portal.errors import ConflictError
-from portal.logic.review import desk as steps
-from portal.logic.review.desk import Desk, Draft
+from portal.logic.review import steps
+from portal.logic.review.desk import Desk
+from portal.logic.review.steps import Draft
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 ANN, BOB = Actor("ann", Role.RADIOLOGIST), Actor("bob", Role.RADIOLOGIST)

@@ -1,6 +1,6 @@
 // Elements, made as they are needed.
 
-type Child = Node | string | null | false | undefined;
+export type Child = Node | string | null | false | undefined;
 type Values = Record<string, string | boolean | ((event: Event) => void) | undefined>;
 
 /** Make an element; a value that is a function listens to the event of that name, false and undefined set nothing. */

@@ -19,7 +19,7 @@ export function bindKeys(viewer: Viewer): void {
   const arrow = (x: number, y: number) => (event: KeyboardEvent) => {
     if (isControl(event) || isPlane(event)) return false;
     const far = event.shiftKey ? FAR : 1;
-    if (viewer.moveCursor(x * far, y * far)) return true;
+    if (viewer.marking.moveCursor(x * far, y * far)) return true;
     if (event.shiftKey) return adjust(viewer, x, y);
     return y ? viewer.scroll(y) : viewer.stepSeries(x);
   };
@@ -35,9 +35,9 @@ export function bindKeys(viewer: Viewer): void {
     PageUp: scroll(-FAR),
     Home: scroll(-Infinity),
     End: scroll(Infinity),
-    o: () => void viewer.toggleLayers(),
-    "[": () => viewer.setOpacity(-10),
-    "]": () => viewer.setOpacity(10),
+    o: () => void viewer.overlays.toggle(),
+    "[": () => viewer.overlays.setOpacity(-10),
+    "]": () => viewer.overlays.setOpacity(10),
     i: () => viewer.active.toggleInvert(),
     f: () => viewer.active.flip(),
     u: () => viewer.active.turn(90),
@@ -48,9 +48,9 @@ export function bindKeys(viewer: Viewer): void {
     p: () => void viewer.togglePlanes(),
     c: () => void viewer.toggleCompare(),
     " ": (event) => (isButton(event) ? false : viewer.play()),
-    Enter: (event) => (isButton(event) ? false : enter(viewer)),
-    Delete: () => viewer.dropMeasurement(),
-    Backspace: () => viewer.dropMeasurement(),
+    Enter: (event) => (isButton(event) ? false : viewer.marking.enter()),
+    Delete: () => viewer.marking.drop(),
+    Backspace: () => viewer.marking.drop(),
     Escape: () => viewer.escape(),
   });
 }
@@ -64,19 +64,5 @@ function adjust(viewer: Viewer, x: number, y: number): boolean {
     const step = Math.max(1, active.window.width / 20);
     active.setWindow({ center: active.window.center + y * step, width: active.window.width + x * step });
   } else return false;
-  return true;
-}
-
-/** Set a point where the keyboard points; while a region is drawn, an Enter without a move finishes it. */
-function enter(viewer: Viewer): boolean {
-  const { cursor, active } = viewer;
-  if (viewer.drawing && !viewer.hasMoved) {
-    viewer.finishDrawing();
-    return true;
-  }
-  if (!cursor) return false;
-  viewer.press(active, cursor);
-  viewer.drawing?.release();
-  viewer.hasMoved = false; // a second Enter in the same place finishes
   return true;
 }

@@ -3,18 +3,19 @@
 import { RenderingEngine } from "@cornerstonejs/core";
 
 import { $, announce, openHelp } from "../shared/page.ts";
+import { Cine } from "./cine.ts";
 import { Compare } from "./compare.ts";
-import { Drawing, type DrawnRegion, type RegionKind } from "./draw.ts";
+import type { DrawnRegion, RegionKind } from "./draw.ts";
 import type { Frame } from "./dicom.ts";
-import type { Point } from "./geometry.ts";
 import { type Hand, type Tool, wire } from "./input.ts";
 import { bindKeys } from "./keys.ts";
 import { Layers } from "./layers.ts";
 import { start } from "./loader.ts";
-import { Measurements } from "./measure.ts";
+import { Marking } from "./marking.ts";
 import { Planes } from "./mpr.ts";
+import { note } from "./note.ts";
+import { Overlays } from "./overlays.ts";
 import { Pane } from "./pane.ts";
-import { POINTS, type Shape } from "./quantities.ts";
 import { type Finding, type SeriesEntry, readStudy } from "./source.ts";
 import { stackOf } from "./stack.ts";
 import { Surface } from "./surface.ts";
@@ -32,34 +33,23 @@ export interface Place {
   frame: number;
 }
 
-const CINE_FRAMES_PER_SECOND = 15;
-const NOTE_SECONDS = 10;
-const isShape = (tool: Tool): tool is Shape => tool in POINTS;
-
 export class Viewer {
   readonly study: string;
-  readonly layers: Layers;
-  readonly measurements = new Measurements();
   readonly main: Pane;
   active: Pane;
   tool: Tool;
-  drawing: Drawing | null = null;
-  /** Where the keyboard points, while a tool sets points. */
-  cursor: Point | null = null;
-  /** Whether it was moved since it last set a point. */
-  hasMoved = false;
+  readonly marking: Marking;
+  readonly overlays: Overlays;
   #series: SeriesEntry[];
   #engine: RenderingEngine;
   #panes: HTMLElement;
   #toolbar: Toolbar;
   #compare: Compare;
   #planes: Planes | null = null;
-  #playing: ReturnType<typeof setTimeout> | null = null;
+  #cine = new Cine(() => this.active, () => this.reflect());
   #listeners: ((place: Place) => void)[] = [];
-  #layerListeners: ((isShown: boolean, finding: Finding | null) => void)[] = [];
   #own: DrawnRegion[] = [];
   #surfaces = new Map<Pane, Surface>();
-  #finishDrawing: ((regions: DrawnRegion[]) => void) | null = null;
 
   /** Open the viewer on a study. */
   static async open(root: HTMLElement, study: string): Promise<Viewer> {
@@ -73,13 +63,14 @@ export class Viewer {
   private constructor(root: HTMLElement, study: string, series: SeriesEntry[], findings: Finding[]) {
     this.study = study;
     this.#series = series;
-    this.layers = new Layers(study, findings);
     this.#panes = $("#panes", root);
     this.#engine = new RenderingEngine("firstread");
     this.tool = matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
     this.#toolbar = new Toolbar(root, this.#acts(), (tool) => this.choose(tool));
     this.main = this.#pane("main", "Image");
     this.active = this.main;
+    this.marking = new Marking(this);
+    this.overlays = new Overlays(new Layers(study, findings), this);
     this.#compare = new Compare(study, () => this.#pane("other", "Image to compare with"), (pane) => this.#closed(pane));
     this.#wirePage(root);
     bindKeys(this);
@@ -95,14 +86,14 @@ export class Viewer {
       larger: () => this.active.zoomBy(1.25),
       smaller: () => this.active.zoomBy(0.8),
       fit: () => this.active.fit(),
-      play: () => this.play(),
+      play: () => this.#cine.toggle(),
       planes: () => void this.togglePlanes(),
       compare: () => void this.toggleCompare(),
-      layers: () => void this.toggleLayers(),
-      clear: () => this.clearMeasurements(),
-      finish: () => this.finishDrawing(),
-      cancel: () => this.cancelDrawing(),
-      erase: () => this.toggleEraser(),
+      layers: () => void this.overlays.toggle(),
+      clear: () => this.marking.clear(),
+      finish: () => this.marking.finish(),
+      cancel: () => this.marking.cancel(),
+      erase: () => this.#toggleEraser(),
       help: openHelp,
     };
   }
@@ -121,12 +112,9 @@ export class Viewer {
     return {
       tool: () => this.tool,
       activate: (pane) => this.activate(pane),
-      press: (pane, at) => this.press(pane, at),
-      drag: (pane, at, pressed) => this.#drag(pane, at, pressed),
-      release: (pane) => {
-        this.drawing?.release();
-        this.#place(pane);
-      },
+      press: (pane, at) => this.marking.press(pane, at),
+      drag: (pane, at, pressed) => this.marking.drag(pane, at, pressed),
+      release: (pane) => this.marking.release(pane),
       scroll: (pane, by) => this.scroll(by, pane),
     };
   }
@@ -134,19 +122,9 @@ export class Viewer {
   #wirePage(root: HTMLElement): void {
     $("#slider").addEventListener("input", (event) => void this.active.go(Number((event.target as HTMLInputElement).value) - 1));
     $("#preset").addEventListener("change", (event) => this.choosePreset(Number((event.target as HTMLSelectElement).value)));
-    $("#opacity").addEventListener("input", () => this.setOpacity(0));
-    $("#brush-size").addEventListener("input", (event) => {
-      if (this.drawing) this.drawing.radius = Number((event.target as HTMLInputElement).value);
-    });
     for (const button of root.querySelectorAll<HTMLElement>("button[data-series]")) {
       button.addEventListener("click", () => void this.openSeries(button.dataset.series!));
     }
-    for (const button of document.querySelectorAll<HTMLElement>("[data-overlay]")) {
-      const finding = this.layers.findings.find((each) => each.overlay_url === button.dataset.overlay);
-      button.addEventListener("click", () => finding && void this.toggleFinding(finding));
-    }
-    // In the background, after the first image: whether there is anything to toggle.
-    this.layers.exist().then((exist) => { $("#overlay-tools").hidden = !exist; }, () => undefined);
   }
 
   // --- for the rest of the page ---
@@ -154,11 +132,6 @@ export class Viewer {
   /** Tell a listener about every change of what is on the screen. */
   onChange(listener: (place: Place) => void): void {
     this.#listeners.push(listener);
-  }
-
-  /** Tell a listener when what models have drawn is switched on, for one finding or for all, or off. */
-  onLayers(listener: (isShown: boolean, finding: Finding | null) => void): void {
-    this.#layerListeners.push(listener);
   }
 
   /** Show the regions that the reader has drawn. */
@@ -181,39 +154,10 @@ export class Viewer {
     return true;
   }
 
-  /** Show what the model has drawn for a finding, and the image that shows it; null shows all findings again. */
-  async showLayer(finding: Finding | null): Promise<void> {
-    this.layers.only = finding;
-    this.layers.isShown = true;
-    const shown = this.main.frame;
-    if (finding && (shown?.sop !== finding.sop_uid || shown.frame !== finding.frame)) await this.show(finding.sop_uid, finding.frame);
-    announce(finding ? `Overlay of ${finding.label} shown` : "AI overlay shown");
-    for (const listener of this.#layerListeners) listener(true, finding);
-    this.reflect();
-  }
-
-  hideLayers(): void {
-    this.layers.isShown = false;
-    this.layers.only = null;
-    announce("Overlay hidden");
-    for (const listener of this.#layerListeners) listener(false, null);
-    this.reflect();
-  }
-
   /** Let the reader draw; resolves with what was drawn, empty where they gave up. `start` is what to begin with. */
   drawRegion(kind: RegionKind, start: DrawnRegion[] = []): Promise<DrawnRegion[]> {
-    this.cancelDrawing();
     this.#closePlanes();
-    const known = (this.main.stack?.frames ?? []).filter((frame) =>
-      start.some((each) => each.sop_uid === frame.sop && each.frame === frame.frame));
-    this.drawing = new Drawing(kind, known.map((frame) => ({ frame, regions: start })));
-    this.choose("region");
-    $("#draw-tools").hidden = false;
-    $("#brush-tools").hidden = kind !== "brush";
-    this.drawing.radius = Number($<HTMLInputElement>("#brush-size").value);
-    this.main.element.focus();
-    announce(kind === "brush" ? "Paint the region; Enter finishes, Escape gives up." : "Set the points of the region; Enter finishes, Escape gives up.");
-    return new Promise((resolve) => { this.#finishDrawing = resolve; });
+    return this.marking.drawRegion(kind, start);
   }
 
   // --- for keys, buttons and pointers ---
@@ -232,12 +176,12 @@ export class Viewer {
   async openSeries(series: string): Promise<void> {
     const entry = this.#series.find((each) => each.series_uid === series);
     if (!entry) return;
-    this.stop();
+    this.#cine.stop();
     this.#closePlanes();
     try {
       await this.main.open(await stackOf(this.study, entry));
     } catch (error) {
-      this.#say(error instanceof Error ? error.message : "The series cannot be loaded");
+      note(error instanceof Error ? error.message : "The series cannot be loaded");
     }
     this.activate(this.main);
     this.reflect();
@@ -263,9 +207,8 @@ export class Viewer {
   }
 
   choose(tool: Tool): void {
-    if (this.drawing && tool !== "region") this.cancelDrawing();
+    this.marking.chosen(tool); // first: what it gives up chooses the window tool
     this.tool = tool;
-    this.cursor = null;
     this.reflect();
   }
 
@@ -278,53 +221,7 @@ export class Viewer {
   }
 
   play(): void {
-    if (this.#playing) {
-      this.stop();
-      return;
-    }
-    const turn = async (): Promise<void> => {
-      const began = performance.now();
-      const pane = this.active;
-      await pane.go((pane.index + 1) % Math.max(1, pane.stack?.ids.length ?? 1));
-      const left = 1000 / CINE_FRAMES_PER_SECOND - (performance.now() - began);
-      if (this.#playing) this.#playing = setTimeout(() => void turn(), Math.max(0, left));
-    };
-    this.#playing = setTimeout(() => void turn(), 0);
-    this.reflect();
-  }
-
-  stop(): void {
-    if (this.#playing) clearTimeout(this.#playing);
-    this.#playing = null;
-    this.reflect();
-  }
-
-  async toggleFinding(finding: Finding): Promise<void> {
-    if (this.layers.isShown && this.layers.only === finding) this.hideLayers();
-    else await this.showLayer(finding);
-  }
-
-  async toggleLayers(): Promise<void> {
-    if (this.layers.isShown) {
-      this.hideLayers();
-      return;
-    }
-    const first = await this.layers.first().catch(() => null);
-    if (!first) {
-      announce("There is no AI overlay.");
-      return;
-    }
-    const here = this.main.frame;
-    if (!here || !(await this.layers.has(here))) await this.show(first.sop, first.frame);
-    await this.showLayer(this.layers.findings.length === 1 ? this.layers.findings[0]! : null);
-  }
-
-  setOpacity(by: number): void {
-    const slider = $<HTMLInputElement>("#opacity");
-    slider.value = String(Number(slider.value) + by);
-    this.layers.opacity = Number(slider.value) / 100;
-    if (by && this.layers.isShown) announce(`Opacity ${slider.value} percent`);
-    this.draw();
+    this.#cine.toggle();
   }
 
   async togglePlanes(): Promise<void> {
@@ -335,16 +232,16 @@ export class Viewer {
     }
     const { stack, window } = this.main;
     if (!stack || !window) return;
-    this.stop();
+    this.#cine.stop();
     this.#compare.close();
     this.#panes.classList.add("has-planes");
     try {
       this.#planes = await Planes.open(this.#engine, this.#panes, stack, window, (part) =>
-        this.#say(part < 1 ? `Loading the volume: ${Math.round(part * 100)} %` : ""));
+        note(part < 1 ? `Loading the volume: ${Math.round(part * 100)} %` : ""));
       announce("Three planes shown");
     } catch (error) {
       this.#panes.classList.remove("has-planes");
-      this.#say(error instanceof Error ? error.message : "The volume cannot be loaded");
+      note(error instanceof Error ? error.message : "The volume cannot be loaded");
     }
     this.reflect();
   }
@@ -370,108 +267,18 @@ export class Viewer {
 
   /** Leave whatever is open, the innermost first. */
   escape(): void {
-    if (this.drawing) this.cancelDrawing();
-    else if (this.measurements.isOpen) this.dropMeasurement();
+    if (this.marking.drawing) this.marking.cancel();
+    else if (this.marking.measurements.isOpen) this.marking.drop();
     else if (this.#planes) this.#closePlanes();
     else if (this.#compare.pane) this.#compare.close();
     else this.choose("window");
     this.reflect();
   }
 
-  press(pane: Pane, at: Point): void {
-    const frame = pane.frame;
-    if (!frame) return;
-    if (this.drawing) {
-      if (pane === this.main) this.drawing.press(at, frame);
-    } else if (isShape(this.tool)) {
-      const lines = this.measurements.set(this.tool, at, frame, pane.values);
-      if (lines) announce(lines.join(", "));
-      this.#pressedAt = at;
-    }
-    this.draw();
+  #toggleEraser(): void {
+    const isErasing = this.marking.toggleEraser();
+    this.#toolbar.press('[data-act="erase"]', () => isErasing);
   }
-
-  #pressedAt: Point | null = null;
-
-  #drag(pane: Pane, at: Point, pressed: boolean): void {
-    const frame = pane.frame;
-    if (!frame) return;
-    if (this.drawing && pressed && pane === this.main) this.drawing.drag(at, frame);
-    else if (!this.drawing) this.measurements.hover(at, frame, pane.values);
-    this.#hovered = at;
-    this.draw();
-  }
-
-  #hovered: Point | null = null;
-
-  /** A shape may also be drawn in one pull: where the pointer was moved, letting go sets the next point. */
-  #place(pane: Pane): void {
-    const [from, to] = [this.#pressedAt, this.#hovered];
-    this.#pressedAt = this.#hovered = null;
-    if (from && to && this.measurements.isOpen && Math.hypot(to.x - from.x, to.y - from.y) > 3) this.press(pane, to);
-    this.draw();
-  }
-
-  dropMeasurement(): void {
-    const frame = this.active.frame;
-    if (this.drawing && frame) this.drawing.undo(frame);
-    else if (frame && this.measurements.drop(frame)) announce("Measurement removed");
-    this.draw();
-  }
-
-  clearMeasurements(): void {
-    this.measurements.clear();
-    announce("All measurements removed");
-    this.draw();
-  }
-
-  toggleEraser(): void {
-    if (!this.drawing) return;
-    this.drawing.isErasing = !this.drawing.isErasing;
-    this.#toolbar.press('[data-act="erase"]', () => this.drawing?.isErasing ?? false);
-  }
-
-  finishDrawing(): void {
-    const regions = this.drawing?.regions() ?? [];
-    this.#endDrawing(regions);
-    announce(regions.length ? "Region drawn" : "Nothing was drawn");
-  }
-
-  cancelDrawing(): void {
-    if (this.drawing) this.#endDrawing([]);
-  }
-
-  #endDrawing(regions: DrawnRegion[]): void {
-    const finish = this.#finishDrawing;
-    this.drawing = null;
-    this.#finishDrawing = null;
-    $("#draw-tools").hidden = true;
-    this.choose("window");
-    finish?.(regions);
-  }
-
-  /** Move the keyboard's place in the image; only while a tool sets points. */
-  moveCursor(x: number, y: number): boolean {
-    const frame = this.active.frame;
-    if (!frame || !(this.drawing || isShape(this.tool))) return false;
-    const from = this.cursor ?? { x: frame.columns / 2, y: frame.rows / 2 };
-    this.cursor = { x: Math.min(Math.max(0, from.x + x), frame.columns), y: Math.min(Math.max(0, from.y + y), frame.rows) };
-    this.hasMoved = true;
-    if (!this.drawing) this.measurements.hover(this.cursor, frame, this.active.values);
-    announce(`Column ${Math.round(this.cursor.x)}, row ${Math.round(this.cursor.y)}`);
-    this.draw();
-    return true;
-  }
-
-  #say(words: string): void {
-    const note = $("#viewer-note");
-    note.textContent = words;
-    note.hidden = !words;
-    clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => { note.hidden = true; }, NOTE_SECONDS * 1000);
-  }
-
-  #saying: ReturnType<typeof setTimeout> | undefined;
 
   #changed(pane: Pane): void {
     if (pane === this.main && this.place) for (const listener of this.#listeners) listener(this.place);
@@ -482,35 +289,32 @@ export class Viewer {
     const { active } = this;
     this.#toolbar.reflect(active, this.tool);
     this.#toolbar.mark(this.main.stack?.series ?? "");
-    this.#toolbar.press('[data-act="layers"]', () => this.layers.isShown);
+    this.#toolbar.press('[data-act="layers"]', () => this.overlays.layers.isShown);
     this.#toolbar.press('[data-act="planes"]', () => this.#planes !== null);
     this.#toolbar.press('[data-act="compare"]', () => this.#compare?.pane != null);
     const play = $('[data-act="play"]');
-    play.setAttribute("aria-pressed", String(this.#playing !== null));
-    $("span", play).textContent = this.#playing ? "Stop" : "Play";
-    for (const button of document.querySelectorAll<HTMLElement>("[data-overlay]")) {
-      const shown = this.layers.isShown && this.layers.only?.overlay_url === button.dataset.overlay;
-      button.setAttribute("aria-pressed", String(shown));
-      button.textContent = shown ? "Hide overlay" : "Show on the image";
-    }
+    play.setAttribute("aria-pressed", String(this.#cine.isPlaying));
+    $("span", play).textContent = this.#cine.isPlaying ? "Stop" : "Play";
+    this.overlays.reflect();
     for (const [pane] of this.#surfaces) pane.element.classList.toggle("is-active", this.#surfaces.size > 1 && pane === active);
     this.draw();
   }
 
   /** Draw the marks of all panes anew. */
   draw(): void {
+    const { layers } = this.overlays;
+    const { measurements, drawing, cursor } = this.marking;
     for (const [pane, surface] of this.#surfaces) {
       const frame: Frame | null = pane.frame;
       const isOwn = pane.stack?.study === this.study;
       surface.draw({
-        layers: frame && isOwn ? this.layers.of(frame) : Promise.resolve([]),
-        opacity: this.layers.opacity,
-        measurements: this.measurements,
-        own: isOwn && !this.drawing ? this.#own : [],
-        drawing: pane === this.main ? this.drawing : null,
-        cursor: pane === this.active ? this.cursor : null,
+        layers: frame && isOwn ? layers.of(frame) : Promise.resolve([]),
+        opacity: layers.opacity,
+        measurements,
+        own: isOwn && !drawing ? this.#own : [],
+        drawing: pane === this.main ? drawing : null,
+        cursor: pane === this.active ? cursor : null,
       });
     }
-    $("#legend").hidden = !this.layers.isShown;
   }
 }
