@@ -217,7 +217,7 @@ def test_segments_and_boxes_are_layers(reader: Reader, served: Served, opened: C
     expect(page.locator(".layers").first).to_have_attribute("opacity", "0.9")
     page.keyboard.press("o")
     expect(box).to_have_count(0)
-    page.evaluate("() => { const v = document.querySelector('#viewer').viewer; void v.showLayer(null); }")
+    page.evaluate("() => { const v = document.querySelector('#viewer').viewer; void v.overlays.show(null); }")
     expect(outline).to_have_count(1)
     # The square of the first slice: columns 85 to 94, rows 59 to 69.
     assert outline.get_attribute("d") == "M85 59L95 59L95 70L85 70Z"
