@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import httpx
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from firstread.clock import now
 from firstread.loopback import LoopbackOnly, is_loopback, is_loopback_url
@@ -21,6 +20,7 @@ from portal.api import audit as audit_api
 from portal.api import identities, images, reviews, session, studies, versions
 from portal.api import teaching as teaching_api
 from portal.api import worklist as worklist_api
+from portal.assets import Zipped
 from portal.errors import IssuerRefusedError
 from portal.identity.people import DEFAULT_GROUPS, Naming
 from portal.identity.provider import Provider, Registration
@@ -104,7 +104,7 @@ def create_app(
     for module in (audit_page, audit_api, identities, teaching_pages, teaching_api):
         app.include_router(module.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Zipped(directory=STATIC), name="static")
     app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)

@@ -1,7 +1,6 @@
 """Metadata of studies, series and instances (PS3.18 10.4.1.1.2)."""
 
 import gzip
-import json
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -45,8 +44,8 @@ def get_series_metadata(request: Request, access: Images, series_uid: str) -> Re
 def get_instance_metadata(request: Request, access: Images, series_uid: str, sop_uid: str) -> Response:
     """Return the metadata of one instance."""
     check_json(accepted(request))
-    datasets = access.services.dicomweb.documents.datasets(one_series(access, series_uid))
-    found = [each for each in datasets if each["00080018"]["Value"] == [sop_uid]]
-    if not found:
+    members = one_series(access, series_uid)
+    held = next((each for each in members if each.sop_uid == sop_uid), None)
+    if held is None:
         raise MissingError("no such instance")
-    return _answer(request, compressed(json.dumps(found).encode()))
+    return _answer(request, access.services.dicomweb.documents.instance(members, held))

@@ -22,5 +22,11 @@ def show_study(request: Request, access: Annotated[Access, Depends(require(Actio
     view = read_study(services.records, access.study, access.actor, services.clock(), kept_back=kept_back)
     looked(access, Action.STUDY_VIEW, findings=view.shows_findings)
     identity = services.identities.shown_to(access.actor, access.study)
-    context = {"actor": access.actor, "study": view, "identity": identity}
+    context = {
+        "actor": access.actor,
+        "study": view,
+        "identity": identity,
+        # As the API says it: the viewer need not ask for what the server has just read.
+        "entry": view.model_dump(mode="json", include={"series", "models"}),
+    }
     return templates.TemplateResponse(request, "study.html", context)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Reader, Served, open_reader
 from tests.browser.phantoms import ct, image, quadrants, same_patient, segment
@@ -85,6 +85,41 @@ def test_pixels_follow_scrolling_windows_and_inversion(
     page.wait_for_timeout(200)
     assert near(shown(page, water, air), [102, 0])
     reader.assert_quiet()
+
+
+def test_the_first_image_waits_for_nothing_but_itself(
+    reader: Reader, served: Served, opened: Callable[[str], Page], axial: str
+) -> None:
+    held: list[Route] = []
+    asked: list[str] = []
+    reader.page.route(re.compile(r"/series/[0-9.]+/metadata$"), lambda route: held.append(route))
+    reader.page.on("request", lambda request: asked.append(request.url.removeprefix(served.url)))
+    page = opened(axial)
+    of_study = [path for path in asked if axial in path and "/dicomweb/" in path and "Modality=" not in path]
+    assert [path.rpartition("/")[2] for path in of_study] == ["1", "metadata", "metadata"]
+    assert f"/api/studies/{axial}" not in asked  # the page has brought it
+    expect(page.locator("[data-place]")).to_have_text("1 / 1")
+    # What the reader does meanwhile holds: the window stays, and the images are scrolled once they are there.
+    page.keyboard.press("3")
+    page.keyboard.press("+")
+    zoom = page.locator("[data-zoom]").inner_text()
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+    held[0].continue_()
+    expect(page.locator("[data-place]")).to_have_text("3 / 12")
+    expect(page.locator("[data-window]")).to_have_text("W 1500 L -600 Lung")
+    expect(page.locator("[data-zoom]")).to_have_text(zoom)
+    reader.assert_quiet()
+
+
+def test_a_series_that_does_not_come_is_said_under_its_first_image(
+    reader: Reader, opened: Callable[[str], Page], axial: str
+) -> None:
+    reader.page.route(re.compile(r"/series/[0-9.]+/metadata$"), lambda route: route.abort())
+    page = opened(axial)
+    expect(page.locator("#viewer-note")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("[data-place]")).to_have_text("1 / 1")
 
 
 def test_the_window_follows_a_drag_and_the_keyboard(

@@ -18,7 +18,7 @@ from portal.logic.dicomweb.dicom_json import Json, to_json
 from portal.logic.dicomweb.header import Header, read_header
 from portal.logic.dicomweb.keeping import Kept
 from portal.logic.dicomweb.objects import Held, Place
-from portal.logic.dicomweb.windows import add_window
+from portal.logic.dicomweb.windows import add_window, middle
 
 ROOT = "/dicomweb"
 _MADE = "1"
@@ -59,6 +59,23 @@ class Documents:
             self._kept.put(key, found)
         return found
 
+    def instance(self, members: Sequence[Held], held: Held) -> bytes:
+        """Return the metadata of one instance of a series, a JSON array of one, gzipped.
+
+        Where the metadata of the series is not made yet, no other header is read but the one that a window comes from:
+        a viewer shows the first image long before a large series has been read.
+        """
+        key = metadata_key(held.study_uid, name_of(members))
+        made = self._kept.get(key) or self._load(key)
+        if made is not None:
+            self._kept.put(key, made)
+            every: list[Json] = json.loads(gzip.decompress(made))
+            found = [each for each in every if each["00080018"]["Value"] == [held.sop_uid]]
+        else:
+            found = [_document(held, self._header(held))]
+            add_window(found, lambda: self._header(middle(members)))
+        return _zipped(found)
+
     def datasets(self, members: Sequence[Held]) -> list[Json]:
         """Return the metadata of the instances of one series as values."""
         found: list[Json] = json.loads(gzip.decompress(self.series(members)))
@@ -74,9 +91,8 @@ class Documents:
         with ThreadPoolExecutor(_READERS) as readers:
             headers = list(readers.map(self._header, members))
         datasets = [_document(held, header) for held, header in zip(members, headers, strict=True)]
-        add_window(datasets, headers)
-        text = json.dumps(datasets, separators=(",", ":"), allow_nan=False)
-        made = compressed(text.encode())
+        add_window(datasets, lambda: middle(headers))
+        made = _zipped(datasets)
         try:
             self._shelf.put(key, made, "application/gzip")
         except ClientError:
@@ -96,6 +112,10 @@ def name_of(members: Sequence[Held]) -> str:
 def compressed(text: bytes) -> bytes:
     """Return gzipped text; the same text gives the same bytes."""
     return gzip.compress(text, compresslevel=6, mtime=0)
+
+
+def _zipped(datasets: Sequence[Json]) -> bytes:
+    return compressed(json.dumps(datasets, separators=(",", ":"), allow_nan=False).encode())
 
 
 def instance_path(held: Held) -> str:

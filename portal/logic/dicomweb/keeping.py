@@ -1,4 +1,4 @@
-"""Keeps the last used values in memory, up to a size."""
+"""Keeps the last used values in memory, up to a size, and some of them for some seconds only."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 _Value = TypeVar("_Value")
+_LOCKS = 64
 
 
 class Kept(Generic[_Value]):
@@ -44,3 +45,49 @@ class Kept(Generic[_Value]):
             while len(self._values) > 1 and self._total > self._limit:
                 _, gone = self._values.popitem(last=False)
                 self._total -= self._size(gone)
+
+
+class Renewed(Generic[_Value]):
+    """Values that hold for some seconds, each made by one caller at a time.
+
+    Whoever asks while a value is made anew gets the one before, unless that is older than twice its time; whoever asks
+    while it is made for the first time waits for it.
+
+    Parameters
+    ----------
+    limit, size
+        As for `Kept`.
+    seconds
+        How long a value holds.
+    tick
+        Seconds from anywhere.
+    """
+
+    def __init__(
+        self, limit: int, size: Callable[[_Value], int], seconds: float, tick: Callable[[], float]
+    ) -> None:
+        self._kept: Kept[tuple[float, _Value]] = Kept(limit, lambda made: size(made[1]))
+        self._seconds, self._tick = seconds, tick
+        self._locks = tuple(Lock() for _ in range(_LOCKS))
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """Return a value that holds; `make` is called where there is none."""
+        found = self._younger_than(self._seconds, key)
+        if found is not None:
+            return found[1]
+        before = self._younger_than(2 * self._seconds, key)
+        lock = self._locks[hash(key) % _LOCKS]
+        if not lock.acquire(blocking=before is None) and before is not None:
+            return before[1]
+        try:
+            found = self._younger_than(self._seconds, key)  # made while this one waited
+            if found is None:
+                found = (self._tick(), make())
+                self._kept.put(key, found)
+            return found[1]
+        finally:
+            lock.release()
+
+    def _younger_than(self, seconds: float, key: Hashable) -> tuple[float, _Value] | None:
+        found = self._kept.get(key)
+        return found if found is not None and self._tick() - found[0] < seconds else None

@@ -11,7 +11,7 @@ from firstread.policy import Action, Actor, can
 from firstread.result import ObjectKind, ResultObject
 from firstread.study import InstanceFacts, InstanceState, Study
 from portal.errors import MissingError
-from portal.logic.dicomweb.keeping import Kept
+from portal.logic.dicomweb.keeping import Renewed
 from portal.logic.records import Records, resource_for
 from portal.logic.review.overlay import OverlayPolicy, is_kept_back
 
@@ -106,7 +106,8 @@ class ObjectLists:
     """Lists of objects, kept for some seconds: a viewer asks for each slice of a series.
 
     A list is of one state of the study's head, so that a late, withdrawn or corrected image counts as soon as the head
-    knows; what only a result changes counts after some seconds.
+    knows; what only a result changes counts after some seconds. One request reads a list anew, and those beside it
+    take the one before meanwhile: a reader who scrolls has several frames on their way at once.
 
     Parameters
     ----------
@@ -123,8 +124,9 @@ class ObjectLists:
     ) -> None:
         self._records = records
         self._policy = policy
-        self._tick = tick
-        self._kept: Kept[tuple[float, list[Held]]] = Kept(_KEPT_OBJECTS, lambda value: 1 + len(value[1]))
+        self._lists: Renewed[list[Held]] = Renewed(
+            _KEPT_OBJECTS, lambda found: 1 + len(found), _SECONDS, tick
+        )
 
     def of(self, study: Study, actor: Actor) -> list[Held]:
         """Return the objects of a study that a reader may have, as `_objects_of` does."""
@@ -139,12 +141,7 @@ class ObjectLists:
             study.signed_at,
             rights,
         )
-        kept = self._kept.get(key)
-        if kept is not None and self._tick() - kept[0] < _SECONDS:
-            return kept[1]
-        found = _objects_of(self._records, study, rights)
-        self._kept.put(key, (self._tick(), found))
-        return found
+        return self._lists.get(key, lambda: _objects_of(self._records, study, rights))
 
 
 def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:

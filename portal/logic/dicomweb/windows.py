@@ -1,6 +1,7 @@
 """Fills in Window Center and Width where CT and MR lack them: viewers else show the full range, a grey image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,13 +13,19 @@ from portal.logic.dicomweb.frames import ObjectFrames
 from portal.logic.dicomweb.header import Header
 from portal.logic.dicomweb.layout import layout_of
 
+_Member = TypeVar("_Member")
 _SOFT_TISSUE = (40.0, 400.0)  # Hounsfield units
 _INSIDE = (1.0, 99.0)  # percentiles
 _CENTER, _WIDTH, _VOI_LUT, _FRAME_VOI = "00281050", "00281051", "00283010", "00289132"
 _SHARED, _PER_FRAME = "52009229", "52009230"
 
 
-def add_window(datasets: Sequence[Json], headers: Sequence[Header]) -> None:
+def middle(members: Sequence[_Member]) -> _Member:
+    """Return the member of a series whose pixels say which window all of it gets."""
+    return members[len(members) // 2]
+
+
+def add_window(datasets: Sequence[Json], header: Callable[[], Header]) -> None:
     """Add a window to the metadata of images of one series that have none; the objects stay as they are.
 
     CT gets the soft tissue window. MR has no units: the range of its middle image, less the outermost hundredth at
@@ -27,9 +34,9 @@ def add_window(datasets: Sequence[Json], headers: Sequence[Header]) -> None:
     Parameters
     ----------
     datasets
-        The metadata in order; changed in place.
-    headers
-        Of the same objects.
+        The metadata; changed in place.
+    header
+        Gives that of the `middle` object of the series, whose pixels are looked at.
     """
     bare = [each for each in datasets if _lacks_window(each)]
     if not bare:
@@ -37,7 +44,7 @@ def add_window(datasets: Sequence[Json], headers: Sequence[Header]) -> None:
     if _modality(bare[0]) == "CT":
         window: tuple[float, float] | None = _SOFT_TISSUE
     else:
-        window = _range_of(headers[len(headers) // 2])
+        window = _range_of(header())
     if window is None:
         return
     for each in bare:

@@ -35,9 +35,8 @@ setInterval(async () => {
 /** Open the viewer; where its pixels cannot be drawn, the first image comes as the server draws it. */
 async function openViewer(root: HTMLElement): Promise<Viewer | null> {
   try {
-    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2.");
-    const { series = "", sop = "" } = root.dataset;
-    begin(main.dataset.study ?? "", series, sop);
+    const { series = "", sop = "", entry = "", many } = root.dataset;
+    begin(main.dataset.study ?? "", series, sop, { entry, isOne: many === undefined });
     const { Viewer } = await import("./viewer/viewer.ts");
     const viewer = await Viewer.open(root, main.dataset.study ?? "");
     // Where other scripts of this page find it.

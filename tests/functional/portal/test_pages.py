@@ -1,6 +1,7 @@
 import hashlib
 import html
 import io
+import json
 import re
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_worklist_sorts_and_hides_nothing(radiologist: TestClient, morning: dict
     assert shown == [morning[name] for name in ORDER]
     rows = radiologist.get("/api/worklist").json()["rows"]
     assert [row["study_uid"] for row in rows] == shown
+
+
+@pytest.mark.parametrize("name", ["high", "hostile", "cine"])
+def test_a_study_page_brings_what_the_api_says_to_the_viewer(
+    radiologist: TestClient, morning: dict[str, str], name: str
+) -> None:
+    page = radiologist.get(f"/studies/{morning[name]}").text
+    (entry,) = re.findall(r" data-entry='(.*?)' ", page)
+    said = radiologist.get(f"/api/studies/{morning[name]}").json()
+    assert json.loads(entry) == {"series": said["series"], "models": said["models"]}
+    assert not set("<>&") & set(entry)
 
 
 def test_worklist_says_what_is_known(radiologist: TestClient, morning: dict[str, str]) -> None:

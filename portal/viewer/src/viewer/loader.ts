@@ -1,6 +1,6 @@
 // Cornerstone, started once; frames that are loaded, ahead of need, and dropped when the reader has gone elsewhere.
 
-import { cache, imageLoader, init, metaData, type Types, utilities } from "@cornerstonejs/core";
+import { cache, getRenderingCapabilities, imageLoader, init, metaData, RenderingEngine, type Types, utilities } from "@cornerstonejs/core";
 
 import type { Dataset, Frame } from "./dicom.ts";
 import { frameOf, number, text } from "./dicom.ts";
@@ -27,10 +27,30 @@ export async function start(): Promise<void> {
 }
 
 async function begin(): Promise<void> {
-  await init();
+  if (!getRenderingCapabilities().webgl2) throw new Error("This browser has no WebGL 2.");
+  // Each context takes time before the first image; one draws all panes, as they are drawn one after the other anyway.
+  await init({ debug: { statsOverlay: false }, rendering: { webGlContextCount: 1 } });
   cache.setMaxCacheSize(KEPT_BYTES);
   imageLoader.registerImageLoader(SCHEME, load);
   metaData.addProvider(provide, 1000);
+}
+
+/**
+ * Make the engine that draws. Its context does not smooth edges, as it would unless told: of a picture on a rectangle
+ * no edge is seen, and where there is no graphics card, as on many remote desktops, it is a third of the time per image.
+ */
+export function makeEngine(): RenderingEngine {
+  const { prototype } = HTMLCanvasElement;
+  const { getContext } = prototype;
+  const plain = function (this: HTMLCanvasElement, kind: string, options?: object): RenderingContext | null {
+    return getContext.call(this, kind, { ...options, antialias: false });
+  };
+  Object.assign(prototype, { getContext: plain });
+  try {
+    return new RenderingEngine("firstread");
+  } finally {
+    Object.assign(prototype, { getContext });
+  }
 }
 
 /** Make the frames of an instance known and return their ids, the first frame first. */

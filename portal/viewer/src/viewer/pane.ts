@@ -111,6 +111,17 @@ export class Pane {
     await this.#show(turn, () => this.#viewport.setStack(stack.ids, this.index));
   }
 
+  /** Go on with a stack that begins with what is shown: window, zoom and turns stay as the reader has set them. */
+  async extend(stack: Stack): Promise<void> {
+    const view = this.#viewport.getViewPresentation();
+    this.stack = stack;
+    const turn = ++this.#turn;
+    await this.#show(turn, () => this.#viewport.setStack(stack.ids, this.index));
+    if (turn !== this.#turn) return;
+    this.#viewport.setViewPresentation(view);
+    this.#viewport.render();
+  }
+
   /** Show a frame of the stack; requests for frames that were passed meanwhile are dropped. */
   async go(index: number): Promise<void> {
     if (!this.stack?.ids.length) return;
@@ -129,7 +140,8 @@ export class Pane {
     this.#reflectPlace();
     try {
       const image = await fetchImage(id);
-      this.#ahead.go();
+      // Nothing competes with the first image: not for the network, and not for the processor while it is drawn.
+      if (this.#image) this.#ahead.go();
       if (turn !== this.#turn) return; // the reader is already elsewhere
       await display();
       if (turn !== this.#turn) return;
@@ -137,6 +149,7 @@ export class Pane {
       this.#loaded = stack.frames[this.index] ?? null;
       this.#applyWindow();
       this.#viewport.render();
+      requestAnimationFrame(() => this.#ahead.go());
       this.#complain("");
     } catch (error) {
       if (turn !== this.#turn) return;
@@ -256,7 +269,13 @@ export class Pane {
   }
 
   #reflectPlace(): void {
-    this.part("[data-place]").textContent = `${this.index + 1} / ${this.stack?.ids.length ?? 0}`;
+    this.#say("[data-place]", `${this.index + 1} / ${this.stack?.ids.length ?? 0}`);
+  }
+
+  /** Only what is new: the same words again would have the page laid out again, several times per image. */
+  #say(selector: string, words: string): void {
+    const part = this.part(selector);
+    if (part.textContent !== words) part.textContent = words;
   }
 
   #reflect(): void {
@@ -270,14 +289,13 @@ export class Pane {
       this.onMove();
     }
     for (const [name, letter] of Object.entries(edges(this.#loaded, affine))) {
-      this.part(`[data-edge="${name}"]`).textContent = letter;
+      this.#say(`[data-edge="${name}"]`, letter);
     }
     this.#reflectPlace();
     const shown = this.window ? `W ${Math.round(this.window.width)} L ${Math.round(this.window.center)}` : "";
     const name = this.preset && this.window ? ` ${this.preset.name}` : "";
-    const window = this.part("[data-window]");
-    if (window.textContent !== shown + name) window.textContent = shown + name;
-    this.part("[data-zoom]").textContent = `${Math.round(Math.hypot(a, b) * 100)} %`;
+    this.#say("[data-window]", shown + name);
+    this.#say("[data-zoom]", `${Math.round(Math.hypot(a, b) * 100)} %`);
     this.#reflectRuler(Math.hypot(a, b) / this.#loaded.spacing.column);
   }
 
@@ -288,6 +306,6 @@ export class Pane {
     ruler.hidden = !bar;
     if (!bar) return;
     ruler.style.width = `${bar.pixels}px`;
-    this.part("[data-ruler] span").textContent = bar.label + (kind === "detector" ? " at the detector" : "");
+    this.#say("[data-ruler] span", bar.label + (kind === "detector" ? " at the detector" : ""));
   }
 }

@@ -56,12 +56,16 @@ export class UnavailableError extends Error {}
 const JSON_TYPES = "application/dicom+json, application/json";
 const early = new Map<string, Promise<Response>>();
 
-/** Ask for what the first image needs, all at once, while the viewer itself is still on its way. */
-export function begin(study: string, series: string, sop: string): void {
+/**
+ * Ask for what the first image needs, all at once, while the viewer itself is still on its way. What the page brings of
+ * the study is not asked for again.
+ */
+export function begin(study: string, series: string, sop: string, { entry = "", isOne = true }): void {
+  if (entry) early.set(`/api/studies/${study}`, Promise.resolve(new Response(entry)));
   const asked: [string, string][] = [
-    [`/api/studies/${study}`, JSON_TYPES],
-    [`${ROOT}/${study}/series/${series}/metadata`, JSON_TYPES],
     [frameUrl(study, series, sop, 1), NATIVE],
+    ...(isOne ? [] : [[instanceUrl(study, series, sop), JSON_TYPES] satisfies [string, string]]),
+    [`${ROOT}/${study}/series/${series}/metadata`, JSON_TYPES],
   ];
   for (const [path, accept] of asked) {
     const answer = ask(path, { headers: { Accept: accept } });
@@ -93,6 +97,12 @@ export const readStudy = (study: string): Promise<StudyEntry> => json(`/api/stud
 
 export const readSeries = (study: string, series: string): Promise<Dataset[]> =>
   json(`${ROOT}/${study}/series/${series}/metadata`);
+
+const instanceUrl = (study: string, series: string, sop: string): string =>
+  `${ROOT}/${study}/series/${series}/instances/${sop}/metadata`;
+
+export const readInstance = (study: string, series: string, sop: string): Promise<Dataset[]> =>
+  json(instanceUrl(study, series, sop));
 
 export const frameUrl = (study: string, series: string, sop: string, frame: number): string =>
   `${ROOT}/${study}/series/${series}/instances/${sop}/frames/${frame}`;

@@ -1,8 +1,8 @@
 // The frames of a series in the order in which they are scrolled.
 
-import type { Frame } from "./dicom.ts";
+import type { Dataset, Frame } from "./dicom.ts";
 import { know } from "./loader.ts";
-import { readSeries, type SeriesEntry } from "./source.ts";
+import { readInstance, readSeries, type SeriesEntry } from "./source.ts";
 
 export interface Stack {
   study: string;
@@ -11,8 +11,11 @@ export interface Stack {
   modality: string;
   ids: string[];
   frames: Frame[];
+  /** Whether it is the first image alone, and the others are on their way. */
+  isPart: boolean;
 }
 
+const WHOLE_MAY_TAKE_MS = 100;
 const kept = new Map<string, Promise<Stack>>();
 
 export const titleOf = (entry: SeriesEntry): string =>
@@ -23,15 +26,29 @@ export function stackOf(study: string, entry: SeriesEntry): Promise<Stack> {
   const key = `${study}/${entry.series_uid}`;
   let stack = kept.get(key);
   if (!stack) {
-    stack = make(study, entry);
+    stack = readSeries(study, entry.series_uid).then((instances) => make(study, entry, instances));
     stack.catch(() => kept.delete(key));
     kept.set(key, stack);
   }
   return stack;
 }
 
-async function make(study: string, entry: SeriesEntry): Promise<Stack> {
-  const instances = await readSeries(study, entry.series_uid);
+/**
+ * Return the first image of a series alone, or null where the whole series is at hand as soon: of a large series that
+ * nobody has opened before, the server first reads each header.
+ */
+export async function firstOf(study: string, entry: SeriesEntry): Promise<Stack | null> {
+  const [image, second] = entry.images;
+  if (!image || !second) return null;
+  const first = readInstance(study, entry.series_uid, image.sop_uid).then(async (instances) => {
+    await new Promise((resolve) => { setTimeout(resolve, WHOLE_MAY_TAKE_MS); });
+    const stack = { ...make(study, entry, instances), isPart: true };
+    return stack.ids.length ? stack : null;
+  });
+  return Promise.race([first, stackOf(study, entry).then(() => null, () => first)]).catch(() => null);
+}
+
+function make(study: string, entry: SeriesEntry, instances: Dataset[]): Stack {
   const place = new Map(entry.images.map((image, index) => [image.sop_uid, index]));
   const known = instances
     .flatMap((instance) => know(study, instance))
@@ -45,5 +62,6 @@ async function make(study: string, entry: SeriesEntry): Promise<Stack> {
     modality: entry.modality,
     ids: known.map(({ id }) => id),
     frames: known.map(({ frame }) => frame),
+    isPart: false,
   };
 }

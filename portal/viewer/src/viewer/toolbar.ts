@@ -25,7 +25,8 @@ export class Toolbar {
     const count = pane.stack?.ids.length ?? 0;
     this.press("[data-tool]", (button) => button.dataset.tool === tool);
     this.press('[data-act="invert"]', () => pane.isInverted);
-    $("#scroll").hidden = count < 2;
+    // There already while the first image is alone: its appearing would resize the image.
+    $("#scroll").hidden = count < 2 && !pane.stack?.isPart;
     $('[data-act="play"]').hidden = count < 2;
     const slider = $<HTMLInputElement>("#slider");
     slider.max = String(Math.max(1, count));

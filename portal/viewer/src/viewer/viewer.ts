@@ -1,6 +1,6 @@
 // The viewer of the study page. What the rest of the page may use of it is public in `Viewer`.
 
-import { RenderingEngine } from "@cornerstonejs/core";
+import type { RenderingEngine } from "@cornerstonejs/core";
 
 import { $, announce, openHelp } from "../shared/page.ts";
 import { Cine } from "./cine.ts";
@@ -10,14 +10,14 @@ import type { Frame } from "./dicom.ts";
 import { type Hand, type Tool, wire } from "./input.ts";
 import { bindKeys } from "./keys.ts";
 import { Layers } from "./layers.ts";
-import { start } from "./loader.ts";
+import { makeEngine, start } from "./loader.ts";
 import { Marking } from "./marking.ts";
 import { Planes } from "./mpr.ts";
 import { note } from "./note.ts";
 import { Overlays } from "./overlays.ts";
 import { Pane } from "./pane.ts";
 import { type Finding, type SeriesEntry, readStudy, segmentationsOf } from "./source.ts";
-import { stackOf } from "./stack.ts";
+import { firstOf, stackOf } from "./stack.ts";
 import { Surface } from "./surface.ts";
 import { Toolbar } from "./toolbar.ts";
 import { presetsOf } from "./windows.ts";
@@ -49,6 +49,7 @@ export class Viewer {
   #cine = new Cine(() => this.active, () => this.reflect());
   #listeners: ((place: Place) => void)[] = [];
   #own: DrawnRegion[] = [];
+  #whole: Promise<void> = Promise.resolve();
   #surfaces = new Map<Pane, Surface>();
 
   /** Open the viewer on a study. */
@@ -56,7 +57,7 @@ export class Viewer {
     const [entry] = await Promise.all([readStudy(study), start()]);
     const viewer = new Viewer(root, study, entry.series, entry.models.flatMap((model) => model.findings));
     const first = entry.series[0];
-    if (first) await viewer.openSeries(first.series_uid);
+    if (first) await (viewer.#whole = viewer.#begin(first));
     return viewer;
   }
 
@@ -64,7 +65,7 @@ export class Viewer {
     this.study = study;
     this.#series = series;
     this.#panes = $("#panes", root);
-    this.#engine = new RenderingEngine("firstread");
+    this.#engine = makeEngine();
     this.tool = matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
     this.#toolbar = new Toolbar(root, this.#acts(), (tool) => this.choose(tool));
     this.main = this.#pane("main", "Image");
@@ -74,6 +75,24 @@ export class Viewer {
     this.#compare = new Compare(study, () => this.#pane("other", "Image to compare with"), (pane) => this.#closed(pane), () => this.draw());
     this.#wirePage(root);
     bindKeys(this);
+    this.reflect();
+  }
+
+  /** Show the first image; where it is there before its series, go on with that as soon as it comes. */
+  async #begin(entry: SeriesEntry): Promise<void> {
+    const first = await firstOf(this.study, entry);
+    if (!first) {
+      await this.openSeries(entry.series_uid);
+      return;
+    }
+    await this.main.open(first);
+    try {
+      const whole = await stackOf(this.study, entry);
+      if (this.main.stack === first) await this.main.extend(whole);
+    } catch (error) {
+      note(error instanceof Error ? error.message : "The series cannot be loaded");
+    }
+    first.isPart = false;
     this.reflect();
   }
 
@@ -196,6 +215,10 @@ export class Viewer {
   }
 
   scroll(by: number, pane = this.active): boolean {
+    if (pane.stack?.isPart) {
+      void this.#whole.then(() => this.scroll(by, pane));
+      return true;
+    }
     if ((pane.stack?.ids.length ?? 0) < 2) return false;
     void pane.go(pane.index + by);
     const other = this.#compare.pane;
@@ -230,6 +253,7 @@ export class Viewer {
       this.reflect();
       return;
     }
+    await this.#whole;
     const { stack, window } = this.main;
     if (!stack || !window) return;
     this.#cine.stop();
