@@ -191,14 +191,27 @@ class AlertingPolicy(BaseModel):
 
     def calls(self, patient_class: PatientClass, at: datetime) -> tuple[Due, ...]:
         """Return all calls of an alert that is delivered at a moment and that nobody acknowledges."""
-        plan = self.plans.get(patient_class.value, self.plans[ANY])
-        last = max(len(plan.working), len(plan.off_hours)) - 1 + self.repeat_last
-        found: list[Due] = []
-        for number in range(last + 1):
-            level = self.level(patient_class, number, at)
-            found.append(Due(number, level.group, at))
-            at += timedelta(minutes=level.within_minutes)
+        found = [Due(0, self.level(patient_class, 0, at).group, at)]
+        while (following := self.after(patient_class, found[-1].level, found[-1].at)) is not None:
+            found.append(following)
         return tuple(found)
+
+    def after(self, patient_class: PatientClass, number: int, at: datetime) -> Due | None:
+        """Return the call that follows one of a level at a moment if nobody acknowledges; None after the last."""
+        if number >= self._last(patient_class):
+            return None
+        due = at + timedelta(minutes=self.level(patient_class, number, at).within_minutes)
+        return Due(number + 1, self.level(patient_class, number + 1, due).group, due)
+
+    def longest(self) -> timedelta:
+        """Return a time within which every call of any alert is due."""
+        levels = [each for plan in self.plans.values() for each in (*plan.working, *plan.off_hours)]
+        slowest = max(each.within_minutes for each in levels)
+        return timedelta(minutes=slowest * (_MOST_LEVELS + self.repeat_last))
+
+    def _last(self, patient_class: PatientClass) -> int:
+        plan = self.plans.get(patient_class.value, self.plans[ANY])
+        return max(len(plan.working), len(plan.off_hours)) - 1 + self.repeat_last
 
     def deadline(self, patient_class: PatientClass, at: datetime) -> datetime:
         """Return by when whoever is called first at a moment should have acknowledged."""
