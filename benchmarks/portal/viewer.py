@@ -6,15 +6,12 @@ Tables and buckets are moto in the process of the portal, so each answer is slow
 
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from unittest.mock import patch
 
-import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page import table, write
@@ -29,6 +26,7 @@ from portal.logic.looks import Looks
 from tests.browser.conftest import FLAGS, find_chromium
 from tests.browser.phantoms import ct
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
+from tests.support.loopback import served as listening
 
 SLICES = 300
 SIDE = 512
@@ -69,24 +67,16 @@ def served() -> Iterator[tuple[str, str, tuple[str, str]]]:
             engine.define(kind)
             for row in kind.scan():
                 engine.put(row)
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
         # moto takes a second to answer with 300 rows, and would be measured instead of the portal.
         undo = engine.install()
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         with (
+            listening(app) as url,
             patch.object(SessionRepository, "touch", lambda *_: None),
             patch.object(Looks, "write", lambda *_, **__: None),
             patch.object(Identities, "shown_to", lambda *_: None),
         ):
             yield url, study, cookie
         undo()
-        server.should_exit = True
-        thread.join(20)
 
 
 def measure(page: Page, url: str, study: str) -> tuple[list[float], list[float], list[float]]:
