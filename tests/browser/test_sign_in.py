@@ -4,7 +4,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from firstread.clock import from_text, to_text
 from firstread.records.reviews import ReviewRepository
@@ -120,7 +120,12 @@ def test_a_session_that_was_idle_keeps_what_is_written_and_leads_to_the_sign_in(
     )
     expect(page.get_by_label("Impression")).to_have_value(WORDS)
     leaving: list[str] = []
-    page.on("dialog", lambda dialog: (leaving.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        leaving.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     with page.expect_response("**/api/session") as asked:  # as it does by itself every quarter of a minute
         page.evaluate("document.querySelector('[data-stay]').click()")
     assert asked.value.status == 401

