@@ -4,9 +4,10 @@ Level 0 is called at once. Whoever is called has a time; when it is over and nob
 called. The last level is called again a few times, as an alert must not fall silent because a list has ended.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,8 +20,10 @@ from firstread.study import Study
 
 ANY = "*"
 """Stands for every patient class that has no plan of its own."""
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _GROUP = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _MOST_LEVELS = 8
+_MOST_HOLIDAYS = 100  # the environment of a Lambda function ends at 4 KB
 _COMMUNICATION = {Category.MINUTES: 60.0, Category.HOURS: 720.0, Category.DAYS: 2880.0}
 
 
@@ -119,6 +122,8 @@ class AlertingPolicy(BaseModel):
         IANA name of the site's time zone.
     weekdays
         Working days, Monday is 1 (ISO 8601).
+    holidays
+        Dates that are no working days whatever their weekday, local; a night shift of the day before goes on.
     opens, closes
         Working hours, local time; a site that closes after midnight has `closes` before `opens`.
     fresh_hours
@@ -135,6 +140,7 @@ class AlertingPolicy(BaseModel):
 
     time_zone: str = "UTC"
     weekdays: frozenset[int] = frozenset({1, 2, 3, 4, 5})
+    holidays: tuple[date, ...] = Field((), max_length=_MOST_HOLIDAYS)
     opens: time = time(8)
     closes: time = time(18)
     fresh_hours: float = Field(72.0, gt=0, allow_inf_nan=False)
@@ -158,6 +164,15 @@ class AlertingPolicy(BaseModel):
             raise ValueError("weekdays are 1 (Monday) to 7")
         return value
 
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _iso_dates(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and all(
+            isinstance(each, date) or (isinstance(each, str) and _ISO_DATE.fullmatch(each)) for each in value
+        ):
+            return sorted({str(each) for each in value})  # the same list in every template
+        raise ValueError("holidays are dates such as 2026-12-25")
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if not self.plans.keys() <= {ANY, *PatientClass}:
@@ -177,11 +192,13 @@ class AlertingPolicy(BaseModel):
         """Tell whether a moment lies within the site's working hours; a night belongs to the day it began on."""
         local = at.astimezone(_zone(self.time_zone))
         if self.opens <= self.closes:
-            return local.isoweekday() in self.weekdays and self.opens <= local.time() < self.closes
+            return self._works_on(local.date()) and self.opens <= local.time() < self.closes
         if local.time() >= self.opens:
-            return local.isoweekday() in self.weekdays
-        yesterday = local.isoweekday() - 1 or 7
-        return local.time() < self.closes and yesterday in self.weekdays
+            return self._works_on(local.date())
+        return local.time() < self.closes and self._works_on(local.date() - timedelta(days=1))
+
+    def _works_on(self, day: date) -> bool:
+        return day.isoweekday() in self.weekdays and day not in self.holidays
 
     def level(self, patient_class: PatientClass, number: int, at: datetime) -> Level:
         """Return whom a level calls at a moment; beyond the last one, the last one again."""
@@ -191,14 +208,27 @@ class AlertingPolicy(BaseModel):
 
     def calls(self, patient_class: PatientClass, at: datetime) -> tuple[Due, ...]:
         """Return all calls of an alert that is delivered at a moment and that nobody acknowledges."""
-        plan = self.plans.get(patient_class.value, self.plans[ANY])
-        last = max(len(plan.working), len(plan.off_hours)) - 1 + self.repeat_last
-        found: list[Due] = []
-        for number in range(last + 1):
-            level = self.level(patient_class, number, at)
-            found.append(Due(number, level.group, at))
-            at += timedelta(minutes=level.within_minutes)
+        found = [Due(0, self.level(patient_class, 0, at).group, at)]
+        while (following := self.after(patient_class, found[-1].level, found[-1].at)) is not None:
+            found.append(following)
         return tuple(found)
+
+    def after(self, patient_class: PatientClass, number: int, at: datetime) -> Due | None:
+        """Return the call that follows one of a level at a moment if nobody acknowledges; None after the last."""
+        if number >= self._last(patient_class):
+            return None
+        due = at + timedelta(minutes=self.level(patient_class, number, at).within_minutes)
+        return Due(number + 1, self.level(patient_class, number + 1, due).group, due)
+
+    def longest(self) -> timedelta:
+        """Return a time within which every call of any alert is due."""
+        levels = [each for plan in self.plans.values() for each in (*plan.working, *plan.off_hours)]
+        slowest = max(each.within_minutes for each in levels)
+        return timedelta(minutes=slowest * (_MOST_LEVELS + self.repeat_last))
+
+    def _last(self, patient_class: PatientClass) -> int:
+        plan = self.plans.get(patient_class.value, self.plans[ANY])
+        return max(len(plan.working), len(plan.off_hours)) - 1 + self.repeat_last
 
     def deadline(self, patient_class: PatientClass, at: datetime) -> datetime:
         """Return by when whoever is called first at a moment should have acknowledged."""

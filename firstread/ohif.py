@@ -19,6 +19,7 @@ INTEGRITY = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87B
 """SHA-512 of the package, in Base64, as the registry has it."""
 ROOT = "/ohif/"
 _INSIDE = "package/dist/"
+_SETTINGS = "app-config.js"
 # onnxruntime for a segmentation model that it would load from elsewhere; a viewer of slides; a service worker that
 # loads its library from elsewhere; settings for somebody else's hosting.
 _LEFT_OUT = re.compile(
@@ -72,12 +73,14 @@ class OhifError(FirstReadError):
 
 
 def fetch(target: Path) -> int:
-    """Fetch the pinned build and put it, prepared, where it is to be; what was there is replaced.
+    """Fetch the pinned build and put it, prepared, where it is to be; one that was fetched before is replaced.
+
+    Nothing is changed until all of it is there: a run that is broken off leaves what was there, and is run again.
 
     Parameters
     ----------
     target
-        Folder of the prepared files.
+        Folder of the prepared files: one that is not there, is empty, or was made by this function.
 
     Returns
     -------
@@ -87,18 +90,29 @@ def fetch(target: Path) -> int:
     Raises
     ------
     OhifError
-        If npm is missing or cannot fetch the package, or its digest is another one.
+        If there is something else in the folder, npm is missing or cannot fetch the package, or its digest is another
+        one.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    if not _may_replace(target):
+        raise OhifError("there is something else in that folder; nothing was changed")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that it can be moved there at once.
+    with tempfile.TemporaryDirectory(prefix=".ohif-", dir=target.parent) as folder:
         archive = _packed(Path(folder))
         check(archive)
         draft = Path(folder) / "ohif"
         unpack(archive, draft)
         prepare(draft)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.move(draft, target)
+        if target.exists():
+            target.rename(Path(folder) / "before")
+        draft.rename(target)
     return sum(each.stat().st_size for each in target.rglob("*") if each.is_file())
+
+
+def _may_replace(target: Path) -> bool:
+    if target.is_symlink() or not target.is_dir():
+        return not os.path.lexists(target)
+    return (target / _SETTINGS).is_file() or not any(target.iterdir())
 
 
 def _packed(folder: Path) -> Path:
@@ -114,7 +128,9 @@ def _packed(folder: Path) -> Path:
         )
         return next(folder.glob("*.tgz"))
     except (subprocess.SubprocessError, StopIteration):
-        raise OhifError(f"npm could not fetch {PACKAGE}") from None
+        raise OhifError(
+            f"npm could not fetch {PACKAGE}: is its registry within reach? Nothing was changed"
+        ) from None
 
 
 def check(archive: Path) -> None:
@@ -159,7 +175,7 @@ def prepare(folder: Path) -> None:
     if not (patched and scripts and sheets):
         raise OhifError("the build of OHIF is not as FirstRead knows it")
     settings = json.dumps(_CONFIGURATION, indent=2)
-    (folder / "app-config.js").write_text(f"window.config = {settings};\n", encoding="utf-8")
+    (folder / _SETTINGS).write_text(f"window.config = {settings};\n", encoding="utf-8")
 
 
 def _replaced(file: Path, text: str, root: str) -> bool:

@@ -112,6 +112,7 @@ class PipelineStack(Stack):
             "QUIET_TIMER": gathering.quiet_timer,
             "ANALYZE_URGENT": delivery.analyze_urgent,
             "ANALYZE": delivery.analyze,
+            "ESCALATIONS": alerting.looks,
         }
         Upkeep(
             self,
@@ -120,6 +121,7 @@ class PipelineStack(Stack):
             code=code,
             queues={f"{name}_QUEUE_URL": work.queue for name, work in repairable.items()},
             bus=delivery.bus,
+            config=config,
         )
         AuditExport(self, "AuditExport", store=store, code=code)
         work = {
@@ -127,7 +129,6 @@ class PipelineStack(Stack):
             "CLEAN_PIXELS": arrivals.pixels,
             "HINTS": gathering.hints,
             "RESULTS": alerting.results,
-            "ESCALATIONS": alerting.looks,
         }
         self.hints: sqs.IQueue = gathering.hints.queue
         self.watched = Watched(

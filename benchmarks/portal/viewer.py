@@ -7,15 +7,12 @@ and the metadata of the series is not made; the server has answered a request fo
 
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from unittest.mock import patch
 
-import uvicorn
 from moto.core.config import default_user_config
 from playwright.sync_api import Page, sync_playwright
 
@@ -31,6 +28,7 @@ from portal.logic.looks import Looks
 from tests.browser.conftest import FLAGS, find_chromium
 from tests.browser.phantoms import ct
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
+from tests.support.loopback import served as listening
 
 SLICES = 300
 SIDE = 512
@@ -75,14 +73,8 @@ def served() -> Iterator[tuple[str, str, tuple[str, str]]]:
         undo = engine.install()
         default_user_config["core"]["passthrough"]["services"] = ["dynamodb"]
         app = create_app(settings(Path(folder)))
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         with (
+            listening(app) as url,
             patch.object(SessionRepository, "touch", lambda *_: None),
             patch.object(Looks, "write", lambda *_, **__: None),
             patch.object(Identities, "shown_to", lambda *_: None),
@@ -90,8 +82,6 @@ def served() -> Iterator[tuple[str, str, tuple[str, str]]]:
             yield url, study, cookie
         default_user_config["core"]["passthrough"]["services"] = []
         undo()
-        server.should_exit = True
-        thread.join(20)
 
 
 def measure(page: Page, url: str, study: str) -> tuple[list[float], list[float], list[float]]:

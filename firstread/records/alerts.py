@@ -90,6 +90,11 @@ class AlertRepository:
         """Return the alerts nobody has acknowledged, oldest first."""
         return self._listed(_OPEN, limit)
 
+    def open_since(self, moment: str) -> list[Alert]:
+        """Return all alerts, oldest first, that were created since a moment and that nobody has acknowledged."""
+        rows = AlertRow.by_open.query(_OPEN, AlertRow.created_at >= moment)
+        return [Alert.model_validate(row.body) for row in rows]
+
     def taken_by(self, name: str, limit: int = MOST) -> list[Alert]:
         """Return the alerts that a reader has acknowledged and that are not closed, oldest first."""
         return self._listed(f"{_TAKEN}{name}", limit)

@@ -8,6 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.delivery import DeliverySettings, open_delivery
 from firstread.environment import (
+    AlertingSettings,
+    AlertsSettings,
+    EscalationsQueueSettings,
     IncomingSettings,
     IngestQueuesSettings,
     LedgerSettings,
@@ -21,6 +24,7 @@ from firstread.operations.arrivals import open_lanes
 from firstread.operations.sweep import Sweep, Swept
 from firstread.queues import Queue
 from firstread.records import tables
+from firstread.records.alerts import AlertRepository
 from firstread.records.sweeping import Waiting
 
 meter = Meter("sweep")
@@ -33,6 +37,9 @@ class Settings(
     IngestQueuesSettings,
     QuietTimerSettings,
     DeliverySettings,
+    AlertsSettings,
+    AlertingSettings,
+    EscalationsQueueSettings,
 ):
     """The environment of `sweep`."""
 
@@ -47,6 +54,9 @@ def bootstrap() -> Sweep:
         timers=Queue(settings.quiet_timer_queue_url),
         lanes=open_lanes(settings, settings.incoming_bucket),
         delivery=open_delivery(settings),
+        alerts=AlertRepository(),
+        escalations=Queue(settings.escalations_queue_url),
+        policy=settings.alerting,
     )
 
 

@@ -4,12 +4,11 @@ from typing import Final
 
 from aws_cdk import Aws, Duration, RemovalPolicy, SecretValue
 from aws_cdk import aws_cognito as cognito
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from firstread.policy import MACHINES, Role, group_of
-from infra.guard import HIPAA, acknowledge
+from infra.capabilities.secret import secret_with_key
 
 _RETURN: Final = "/sign-in/return"
 _SIGNED_OUT: Final = "/signed-out"
@@ -150,25 +149,16 @@ class Identity(Construct):
         )
 
     def _keep(self, portal: cognito.CfnUserPoolClient) -> secrets.Secret:
-        key = kms.Key(
-            self,
-            "ClientKey",
-            description="FirstRead: the portal's secret at Cognito",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN,
-        )
-        secret = secrets.Secret(
+        return secret_with_key(
             self,
             "ClientSecret",
+            key_id="ClientKey",
+            key_for="FirstRead: the portal's secret at Cognito",
             description="FirstRead: how the portal proves to Cognito that it is the portal",
-            encryption_key=key,
-            secret_string_value=SecretValue.resource_attribute(portal.attr_client_secret),
-            removal_policy=RemovalPolicy.DESTROY,
+            value=SecretValue.resource_attribute(portal.attr_client_secret),
+            keep=False,
+            unrotated="Cognito makes it and cannot rotate it: a new client is a new secret, by a deployment.",
         )
-        reason = "Cognito makes it and cannot rotate it: a new client is a new secret, by a deployment."
-        acknowledge(secret, "SMG4", reason=reason)
-        acknowledge(secret, "SecretsManagerRotationEnabled", reason=reason, pack=HIPAA)
-        return secret
 
 
 def _minutes(*, refresh: bool) -> cognito.CfnUserPoolClient.TokenValidityUnitsProperty:

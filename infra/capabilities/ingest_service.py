@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from aws_cdk import Duration, RemovalPolicy, SecretValue
+from aws_cdk import Duration, SecretValue
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -20,9 +19,9 @@ from infra.capabilities.entrance import INGEST_PATHS, Entrance
 from infra.capabilities.feeds import FEED_PREFIX
 from infra.capabilities.ingest import ARRIVALS_PREFIX
 from infra.capabilities.network import Network
+from infra.capabilities.secret import secret_with_key
 from infra.capabilities.store import Store
 from infra.capabilities.web_service import Web, WebService
-from infra.guard import HIPAA, acknowledge
 
 _PROGRAM: Final = "ingest_service"
 _PORT: Final = 8001
@@ -77,25 +76,16 @@ class IngestService(Construct):
 
     def _sources(self) -> secrets.Secret:
         """Make the secret with the sources and the digests of their tokens; nobody may send at first."""
-        key = kms.Key(
-            self,
-            "SourcesKey",
-            description="FirstRead: who may send",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN,
-        )
-        secret = secrets.Secret(
+        return secret_with_key(
             self,
             "Sources",
+            key_id="SourcesKey",
+            key_for="FirstRead: who may send",
             description="FirstRead: who may send, and the SHA-256 of each sender's token",
-            encryption_key=key,
-            secret_string_value=SecretValue.unsafe_plain_text(_NOBODY),
-            removal_policy=RemovalPolicy.RETAIN,
+            value=SecretValue.unsafe_plain_text(_NOBODY),
+            keep=True,
+            unrotated="A token is changed together with its sender, by a person; nothing here could change both.",
         )
-        reason = "A token is changed together with its sender, by a person; nothing here could change both."
-        acknowledge(secret, "SMG4", reason=reason)
-        acknowledge(secret, "SecretsManagerRotationEnabled", reason=reason, pack=HIPAA)
-        return secret
 
     def _allow(self, store: Store, hints: sqs.IQueue) -> None:
         role, keys = self.web.role, store.keys

@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.capabilities.access import READ, UPDATE, send_messages, use_table
 from infra.capabilities.function import Function, Size
 from infra.capabilities.store import Store
+from infra.config import Config
 
 _SMALL = Size()
 _EVERY = Duration.minutes(1)
@@ -26,6 +27,8 @@ class Upkeep(Construct):
         Setting -> queue that it may send to.
     bus
         Where undelivered events go.
+    config
+        Whom alerts call, and when.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Upkeep(Construct):
         code: lambda_.Code,
         queues: Mapping[str, sqs.IQueue],
         bus: events.IEventBus,
+        config: Config,
     ) -> None:
         super().__init__(scope, construct_id)
         tables = store.tables
@@ -56,6 +60,8 @@ class Upkeep(Construct):
                 "INSTANCES_TABLE": tables.instances.table_name,
                 "STUDIES_TABLE": tables.studies.table_name,
                 "OUTBOX_TABLE": tables.outbox.table_name,
+                "ALERTS_TABLE": tables.alerts.table_name,
+                "ALERTING": config.alerting_json,
                 "EVENT_BUS": bus.event_bus_name,
                 **{setting: queue.queue_url for setting, queue in queues.items()},
             },
@@ -72,6 +78,7 @@ class Upkeep(Construct):
         use_table(sweep.role, tables.instances, *READ)
         use_table(sweep.role, tables.studies, *READ, indexes=("due",))
         use_table(sweep.role, tables.outbox, *READ, *UPDATE, indexes=("undelivered",))
+        use_table(sweep.role, tables.alerts, *READ, indexes=("open",))
         for queue in queues.values():
             send_messages(sweep.role, queue)
         bus.grant_put_events_to(sweep.role)

@@ -66,8 +66,6 @@ def _objects(access: Access) -> list[Held]:
 
 def _looked_at(access: Access, objects: list[Held]) -> list[Held]:
     """Write down the look, once in some minutes: nothing is handed out without a trace."""
-    if any(each.facts is not None for each in objects):
-        looked(access, Action.IMAGE_VIEW, through="dicomweb")
-    if any(each.facts is None for each in objects):
-        looked(access, Action.OVERLAY_VIEW, through="dicomweb")
+    for action in sorted({each.shows for each in objects}):
+        looked(access, action, through="dicomweb")
     return objects

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page
 
 from firstread.ohif import OhifError, fetch
 from portal.app import create_app
 from tests.browser.conftest import Reader
 from tests.functional.portal.conftest import Clock
-from tests.functional.portal.dicomweb.conftest import Served, serving
+from tests.functional.portal.dicomweb.conftest import Served
 from tests.functional.portal.dicomweb.samples import Samples, store_analysed
 from tests.functional.portal.seeding import Hospital, account, settings
+from tests.support.loopback import served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 _LOAD_MS = 120_000
@@ -45,8 +45,7 @@ def hosted(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         store_analysed(Hospital(clock()), samples)
         configured = settings(tmp_path).model_copy(update={"ohif_dir": str(built)})
         app = create_app(configured, clock)
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
-        with serving(server) as origin:
+        with served(app) as origin:
             yield Served(origin, app, samples)
 
 

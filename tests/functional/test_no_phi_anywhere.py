@@ -48,16 +48,18 @@ NUMBERS = (
 ORDINARY = {"chest", "phantom", "simulated", "test", "unknown", "anonymous", "anonymized"}
 """Words of names that are words of descriptions as well."""
 LONG = 6
+MRN = "MRN-9988776655"
+"""Numbers here have ten digits: digests, UIDs and microseconds spell six of them by chance."""
 
 
 def planted(**values: object) -> Dataset:
     """Return a header with identifiers wherever somebody might put them."""
     inner = Dataset()
     with quiet():
-        inner.PatientID = "ALT-31337"
-        inner.RequestedProcedureDescription = "for Theodora Quimby, born 3 May 1962, call +49 30 901820"
+        inner.PatientID = "ALT-3133742421"
+        inner.RequestedProcedureDescription = "for Theodora Quimby, born 3 May 1962, call +49 30 9018204455"
         inner.ScheduledProcedureStepID = "SPS88123"
-        inner.PlacerOrderNumberImagingServiceRequest = "ORD-774411"
+        inner.PlacerOrderNumberImagingServiceRequest = "ORD-7744112211"
         found = header(
             PatientName="Quimby^Theodora^Maximiliane",
             OtherPatientIDs=["OTHER-5511", "OTHER-5512"],
@@ -67,12 +69,13 @@ def planted(**values: object) -> Dataset:
             OperatorsName="Wojciechowska^Ida",
             InstitutionName="Saint Nowhere Hospital",
             StudyID="STUDY-4242",
-            StudyDescription="Chest of QUIMBY, MRN-998877, seen 26.08.2004, 6 mm nodule",
+            PatientID=MRN,
+            StudyDescription=f"Chest of QUIMBY, {MRN}, seen 26.08.2004, 6 mm nodule",
             SeriesDescription="theodora_quimby 20040826",
             ImageComments="Mail t.quimby@example.org; prior 1.2.826.0.1.3680043.8.498.77",
             ProtocolName="ACC4711",
             BodyPartExamined="CHEST",
-            PatientTelephoneNumbers="+49 30 901820",
+            PatientTelephoneNumbers="+49 30 9018204455",
             PerformedStationName="QUIMBY",
             SoftwareVersions="OTHER-5511",
             **values,
@@ -139,10 +142,15 @@ class Everything:
         return {place: names for place, names in found.items() if names}
 
 
+_HEX = re.compile(rb"[0-9a-f]+")
+
+
 def _expression(secret: str) -> re.Pattern[bytes]:
     body = re.escape(secret.lower().encode())
-    # "Sim" is a name, and no part of "simulated"; what is longer is looked for inside of words as well.
-    return re.compile(body if len(secret) >= LONG else rb"(?<![a-z0-9])" + body + rb"(?![a-z0-9])")
+    if len(secret) < LONG:  # "Sim" is a name, and no part of "simulated"
+        return re.compile(rb"(?<![a-z0-9])" + body + rb"(?![a-z0-9])")
+    # What is longer is looked for inside of words as well; not inside of what may be a digest that spells it.
+    return re.compile(rb"(?<![0-9a-f])" + body + rb"(?![0-9a-f])" if _HEX.fullmatch(body) else body)
 
 
 def _search(expression: re.Pattern[bytes], secret: str, content: bytes) -> bool:
@@ -184,14 +192,23 @@ def inputs(folder: Path, hospital: Hospital) -> dict[Path, set[str]]:
     data = encode(planted())
     named = folder / "Quimby_Theodora_19620503.dcm"
     named.write_bytes(data)
-    extra = {"Quimby", "Theodora", "19620503", "1962-05-03", "3 May 1962", "26.08.2004", "20040826", "901820"}
-    extra |= {"t.quimby", "example.org", "Saint Nowhere", "31337", "774411", "SPS88123", "998877"}
+    extra = {
+        "Quimby",
+        "Theodora",
+        "19620503",
+        "1962-05-03",
+        "3 May 1962",
+        "26.08.2004",
+        "20040826",
+        "9018204455",
+    }
+    extra |= {"t.quimby", "example.org", "Saint Nowhere", "3133742421", "7744112211", "SPS88123", MRN[4:]}
     found[named] = identifiers(data) | extra
     screen = folder / "Quimby_screen.dcm"
     screen.write_bytes(encode(planted(SOPInstanceUID="1.2.3.4.5.79", BurnedInAnnotation="YES")))
     found[screen] = identifiers(screen.read_bytes()) | extra
     archive = folder / "Grandville^Peregrine.zip"
-    scan = encode(header(SOPInstanceUID="1.2.3.4.5.77", PatientName="Grandville^Peregrine"))
+    scan = encode(header(SOPInstanceUID="1.2.3.4.5.77", PatientID=MRN, PatientName="Grandville^Peregrine"))
     with zipfile.ZipFile(archive, "w") as target:
         target.writestr(
             "Grandville_Peregrine/scan.dcm",
@@ -201,7 +218,9 @@ def inputs(folder: Path, hospital: Hospital) -> dict[Path, set[str]]:
     found[archive] = {"Grandville", "Peregrine"}
     broken = folder / "Hollingsworth.dcm"
     broken.write_bytes(
-        encode(header(PatientName="Hollingsworth^Zebedee", SOPInstanceUID="1.2.3.4.5.78"))[:-40]
+        encode(header(PatientName="Hollingsworth^Zebedee", PatientID=MRN, SOPInstanceUID="1.2.3.4.5.78"))[
+            :-40
+        ]
     )
     found[broken] = {"Hollingsworth", "Zebedee"}
     return found
@@ -213,8 +232,8 @@ def feed_messages(mrn: str) -> list[bytes]:
     return [
         message("ORM^O01", *named),
         report(accession="ACC4711", control="2"),
-        merge(old="ALT-31337^^^HOSP", into=f"{mrn}^^^HOSP", control="3"),
-        merge(old=f"{mrn}^^^HOSP", into="ALT-31337^^^HOSP", control="4"),
+        merge(old="ALT-3133742421^^^HOSP", into=f"{mrn}^^^HOSP", control="3"),
+        merge(old=f"{mrn}^^^HOSP", into="ALT-3133742421^^^HOSP", control="4"),
         message("ADT^A08", patient()),
     ]
 

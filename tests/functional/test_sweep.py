@@ -30,11 +30,11 @@ def minutes(count: float, at: datetime = NOON) -> datetime:
     return at + timedelta(minutes=count)
 
 
-def test_at_rest_it_asks_ten_small_queries_and_sends_nothing(cloud: Cloud) -> None:
+def test_at_rest_it_asks_eleven_small_queries_and_sends_nothing(cloud: Cloud) -> None:
     cloud.wire.calls.clear()
     found = sweep(NOON)
     assert set(found.values()) == {0}
-    assert [name for name, _ in cloud.wire.calls] == ["Query"] * 10
+    assert [name for name, _ in cloud.wire.calls] == ["Query"] * 11
 
 
 def test_a_pending_object_is_sent_again_at_growing_ages(cloud: Cloud) -> None:

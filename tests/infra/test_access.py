@@ -95,10 +95,12 @@ def test_what_sweep_may_do(account: Account) -> None:
         "GatheringQuietTimerQueue",
         "DeliveryAnalyzeUrgentQueue",
         "DeliveryAnalyzeQueue",
+        "AlertingDeadlinesEscalationsQueue",
     }
     assert {r.rpartition("/")[2] for a, r in allowed if "/index/" in r} == {
         "by_attention",
         "due",
+        "open",
         "undelivered",
     }
 

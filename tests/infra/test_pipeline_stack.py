@@ -107,6 +107,9 @@ PROGRAMS = {
         "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
         "ANALYZE_URGENT_QUEUE_URL": "DeliveryAnalyzeUrgentQueue",
         "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
+        "ALERTS_TABLE": "TablesAlerts",
+        "ALERTING": "{}",
+        "ESCALATIONS_QUEUE_URL": "AlertingDeadlinesEscalationsQueue",
     },
 }
 

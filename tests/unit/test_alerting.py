@@ -1,8 +1,9 @@
 """Whom alerts call, and when."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,79 @@ def test_a_night_shift_belongs_to_the_day_it_began_on() -> None:
     assert not night.is_working(datetime(2026, 11, 21, 22, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("moment", "working"),
+    [
+        (datetime(2026, 12, 24, 23, 0, tzinfo=UTC), False),  # the holiday has begun in Berlin
+        (datetime(2026, 12, 25, 9, 0, tzinfo=UTC), False),  # a Friday
+        (datetime(2026, 12, 24, 9, 0, tzinfo=UTC), True),
+        (datetime(2026, 12, 28, 9, 0, tzinfo=UTC), True),
+    ],
+)
+def test_a_holiday_is_out_of_hours(moment: datetime, working: bool) -> None:
+    policy = POLICY.model_copy(update={"holidays": (date(2026, 12, 25),)})
+    assert policy.is_working(moment) is working
+    group = policy.calls(PatientClass.UNKNOWN, moment)[0].group
+    assert group == ("a" if working else "night")
+
+
+def test_the_night_before_a_holiday_ends_as_it_began() -> None:
+    night = AlertingPolicy.model_validate({"opens": "20:00", "closes": "06:00", "holidays": ["2026-12-25"]})
+    assert night.is_working(datetime(2026, 12, 25, 5, tzinfo=UTC))  # the night that began on Thursday
+    assert not night.is_working(datetime(2026, 12, 25, 22, tzinfo=UTC))
+    assert not night.is_working(datetime(2026, 12, 26, 5, tzinfo=UTC))
+
+
+def test_holidays_are_in_one_order_without_repetition() -> None:
+    policy = AlertingPolicy.model_validate({"holidays": ["2027-01-01", "2026-12-25", "2027-01-01"]})
+    assert policy.model_dump(mode="json")["holidays"] == ["2026-12-25", "2027-01-01"]
+    assert AlertingPolicy.model_validate(policy.model_dump()) == policy
+    assert AlertingPolicy.model_validate_json(policy.model_dump_json()) == policy
+
+
+POLICIES = st.builds(
+    lambda zone, opens, closes, weekdays, holidays: POLICY.model_copy(
+        update={
+            "time_zone": zone,
+            "opens": opens,
+            "closes": closes,
+            "weekdays": weekdays,
+            "holidays": tuple(holidays),
+        }
+    ),
+    st.sampled_from(
+        ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Australia/Lord_Howe"]
+    ),
+    st.times(),
+    st.times(),
+    st.frozensets(st.integers(1, 7)),
+    st.sets(st.dates(date(2026, 1, 1), date(2027, 1, 1)), max_size=5),
+)
+
+
+@given(policy=POLICIES, at=MOMENTS, day=st.dates(date(2026, 1, 1), date(2027, 1, 1)))
+def test_one_more_holiday_only_takes_the_hours_that_begin_on_it(
+    policy: AlertingPolicy, at: datetime, day: date
+) -> None:
+    more = policy.model_copy(update={"holidays": (*policy.holidays, day)})
+    local = at.astimezone(ZoneInfo(policy.time_zone))
+    from_yesterday = policy.opens > policy.closes and local.time() < policy.opens
+    begun_on = local.date() - timedelta(days=from_yesterday)
+    assert more.is_working(at) is (policy.is_working(at) and begun_on != day)
+
+
+@given(policy=POLICIES, at=MOMENTS, kind=st.sampled_from(PatientClass))
+def test_each_call_follows_from_the_one_before_and_all_come_in_time(
+    policy: AlertingPolicy, at: datetime, kind: PatientClass
+) -> None:
+    calls = policy.calls(kind, at)
+    for one, other in pairwise(calls):
+        assert policy.after(kind, one.level, one.at) == other
+        assert other.at - one.at == timedelta(minutes=policy.level(kind, one.level, one.at).within_minutes)
+    assert policy.after(kind, calls[-1].level, calls[-1].at) is None
+    assert calls[-1].at - at <= policy.longest()
+
+
 def test_calls_follow_class_hours_and_times() -> None:
     def said(kind: PatientClass, at: datetime) -> list[tuple[int, str, float]]:
         return [
@@ -113,6 +187,12 @@ def test_only_live_recent_studies_alert(change: dict[str, bool], hours: float, a
         ({"plans": {"*": {"working": LEVELS}, "dentist": {"working": LEVELS}}}, "plans are for"),
         ({"communication_minutes": {"1": 5}}, "categories"),
         ({"levels": 3}, "Extra"),
+        ({"holidays": "2026-12-25"}, "dates such as"),
+        ({"holidays": ["25.12.2026"]}, "dates such as"),
+        ({"holidays": ["2026-12-25T00:00:00"]}, "dates such as"),
+        ({"holidays": [1798156800]}, "dates such as"),
+        ({"holidays": ["2026-02-30"]}, "date"),
+        ({"holidays": [str(date(2026, 1, 1) + timedelta(days=each)) for each in range(101)]}, "at most 100"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(given_: dict[str, Any], complaint: str) -> None:

@@ -36,6 +36,8 @@ class Held:
         In its bucket; names the content, so what is made of it can be kept.
     facts
         What is known of an image; None for an object of a result.
+    shows
+        What whoever has it looks at: images, what a model says, or a signed report.
     """
 
     study_uid: str
@@ -45,6 +47,7 @@ class Held:
     place: Place
     key: str
     facts: InstanceFacts | None = None
+    shows: Action = Action.IMAGE_VIEW
 
 
 class _Rights(NamedTuple):
@@ -75,11 +78,11 @@ def _objects_of(records: Records, study: Study, rights: _Rights) -> list[Held]:
         found += _images(records, study)
     if rights.reports and study.signed_version > 0:
         for review in records.reviews.of_study(study.study_uid):
-            found += _results(study, review.objects)
+            found += _results(study, review.objects, Action.REPORT_VIEW)
     if rights.results and study.version > 0:
         for result in records.results.of_version(study.study_uid, study.version):
             if not result.shadow:
-                found += _results(study, result.objects)
+                found += _results(study, result.objects, Action.OVERLAY_VIEW)
     return found
 
 
@@ -190,9 +193,17 @@ def _order(held: Held) -> tuple[int, str, int, str]:
     return (series or 0, held.series_uid, number or 0, held.sop_uid)
 
 
-def _results(study: Study, objects: Iterable[ResultObject]) -> list[Held]:
+def _results(study: Study, objects: Iterable[ResultObject], shows: Action) -> list[Held]:
     return [
-        Held(study.study_uid, each.series_uid, each.sop_uid, each.sop_class_uid, Place.RESULTS, each.key)
+        Held(
+            study_uid=study.study_uid,
+            series_uid=each.series_uid,
+            sop_uid=each.sop_uid,
+            sop_class_uid=each.sop_class_uid,
+            place=Place.RESULTS,
+            key=each.key,
+            shows=shows,
+        )
         for each in objects
         if each.sop_class_uid and each.sop_uid and each.series_uid
     ]

@@ -223,7 +223,9 @@ class SignOff:
             for segment in header.SegmentSequence:
                 number = int(segment.SegmentNumber)
                 mine = tuple(frame for frame in frames if frame.segment == number)
-                if mine and "TrackingUID" in segment:  # optional (PS3.3 C.8.20.2); without it nothing refers to it
+                if (
+                    mine and "TrackingUID" in segment
+                ):  # optional (PS3.3 C.8.20.2); without it nothing refers to it
                     found[str(segment.TrackingUID)] = ProposedSegment(each.sop_uid, number, mine)
         return found
 

@@ -16,7 +16,7 @@ from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.ingest import MULTIPART, body
 
-MESSAGE = b"MSH|^~\\&|RIS|HOSP|FR|FR|20040826||ORM^O01|1|P|2.5\rPID|||998877||QUIMBY^THEODORA\r"
+MESSAGE = b"MSH|^~\\&|RIS|HOSP|FR|FR|20040826||ORM^O01|1|P|2.5\rPID|||9988776655||QUIMBY^THEODORA\r"
 ER7 = {"Content-Type": "application/hl7-v2+er7"}
 
 
@@ -100,7 +100,7 @@ def test_a_message_is_kept_as_it_came_with_a_receipt(cloud: Cloud, sender: TestC
     ("content", "headers", "status"),
     [
         (b"", ER7, 400),
-        (b"PID|||998877", ER7, 400),
+        (b"PID|||9988776655", ER7, 400),
         (MESSAGE, {"Content-Type": "text/plain"}, 415),
         (MESSAGE, {**ER7, "Content-Encoding": "gzip"}, 415),
         (MESSAGE + b"x" * 16 * 1024 * 1024, ER7, 413),
@@ -111,7 +111,7 @@ def test_what_is_no_message(
 ) -> None:
     response = sender.post("/ingest/feed", content=content, headers=headers)
     assert response.status_code == status
-    assert "998877" not in response.text
+    assert "9988776655" not in response.text
     assert cloud.objects("incoming") == {}
 
 

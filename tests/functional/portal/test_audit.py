@@ -96,7 +96,7 @@ def named(app: FastAPI, hospital: Hospital, morning: dict[str, str], tmp_path: P
     assert app.state.services
     uid = morning["high"]
     vault = open_vault(tmp_path / "vault.sqlite", tmp_path / "vault.key")
-    patient = vault.patient("HOSP", "MRN-998877", "1.2.3")
+    patient = vault.patient("HOSP", "MRN-9988776655", "1.2.3")
     header = Dataset()
     header.PatientName, header.PatientBirthDate = "Quimby^Theodora", "19620503"
     header.AccessionNumber, header.StudyDate = "ACC4711", "20040826"
@@ -108,7 +108,7 @@ def named(app: FastAPI, hospital: Hospital, morning: dict[str, str], tmp_path: P
     return uid
 
 
-SECRETS = ("Quimby", "Theodora", "998877", "1962-05-03", "19620503", "ACC4711", "2004-08-26", "20040826")
+SECRETS = ("Quimby", "Theodora", "9988776655", "1962-05-03", "19620503", "ACC4711", "2004-08-26", "20040826")
 
 
 @pytest.mark.parametrize("role", [Role.RADIOLOGIST, Role.RESIDENT, Role.DATA_STEWARD])
@@ -119,10 +119,10 @@ def test_names_are_shown_to_those_who_may_know(sign_in: SignIn, named: str, role
     assert (answer.json()["birth_date"], answer.json()["study_date"]) == ("1962-05-03", "2004-08-26")
     assert answer.headers["cache-control"] == "no-store"
     page = client.get(f"/studies/{named}")
-    assert "Quimby, Theodora" in page.text and "MRN-998877" in page.text
+    assert "Quimby, Theodora" in page.text and "MRN-9988776655" in page.text
     assert page.headers["cache-control"] == "no-store"
     both = client.get("/api/worklist/identities", params={"study_uid": [named, "2.25.999"]})
-    assert [each["mrn"] for each in both.json()] == ["MRN-998877"]
+    assert [each["mrn"] for each in both.json()] == ["MRN-9988776655"]
     assert actions(f"study#{named}").count(("identity.view", name_of(role))) == 3
 
 

@@ -1,6 +1,6 @@
 // The findings panel: what models found, what the reader says of it, saved as they go, handed in or signed.
 
-import { $, announce, onKeys } from "../shared/page.ts";
+import { $, announce, onKeys, stayWhile } from "../shared/page.ts";
 import type { RegionKind } from "../viewer/draw.ts";
 import type { Viewer } from "../viewer/viewer.ts";
 import { call } from "./api.ts";
@@ -238,6 +238,7 @@ export class Panel implements Table, Page {
       else return;
       event.preventDefault();
     });
+    stayWhile(() => this.#record.saver.isDirty);
     addEventListener("beforeunload", (event) => { if (this.#record.saver.isDirty) event.preventDefault(); });
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) void this.#record.saver.flush().catch(() => undefined);

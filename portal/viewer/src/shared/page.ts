@@ -36,11 +36,21 @@ export function signIn(): never {
   throw new Error("the session has ended");
 }
 
+const unsaved: (() => boolean)[] = [];
+
+/** While this says yes, the page does not lead to the sign-in by itself: what the reader wrote is in it alone. */
+export function stayWhile(isUnsaved: () => boolean): void {
+  unsaved.push(isUnsaved);
+}
+
 /** Fetch a path of the portal. */
 export async function ask(path: string, options: RequestInit = {}): Promise<Response> {
   // A redirect leads to the sign-in, which is another site's page and not for fetch.
   const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers }, redirect: "manual" });
-  if (response.status === 401 || response.type === "opaqueredirect") signIn();
+  if (response.status === 401 || response.type === "opaqueredirect") {
+    if (unsaved.some((each) => each())) throw new Error("the session has ended");
+    signIn();
+  }
   return response;
 }
 

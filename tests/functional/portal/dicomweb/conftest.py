@@ -1,14 +1,10 @@
 """A portal that is served over a socket, for clients that know nothing of FastAPI."""
 
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 import requests
-import uvicorn
 from dicomweb_client.api import DICOMwebClient
 from fastapi import FastAPI
 
@@ -17,6 +13,7 @@ from portal.app import create_app
 from tests.functional.portal.conftest import Clock
 from tests.functional.portal.dicomweb.samples import Samples, store_samples
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
+from tests.support.loopback import served as listening
 
 
 @dataclass(frozen=True)
@@ -49,21 +46,5 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             clock = Clock()
             samples = store_samples(Hospital(clock()))
             app = create_app(settings(tmp_path_factory.mktemp("portal")), clock)
-            with serving(uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))) as origin:
+            with listening(app) as origin:
                 yield Served(origin, app, samples)
-
-
-@contextmanager
-def serving(server: uvicorn.Server) -> Iterator[str]:
-    """Serve on a free port, and give the origin."""
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    try:
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
