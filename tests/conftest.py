@@ -3,8 +3,10 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
+from threading import RLock
 
 import pytest
+from botocore.client import BaseClient
 from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
@@ -87,3 +89,15 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each call of the AWS API be atomic, as it is there: moto takes a failed transaction back by an old copy."""
+    lock, call = RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def locked(self: BaseClient, operation: str, arguments: dict[str, object]) -> object:
+        with lock:
+            return call(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", locked)

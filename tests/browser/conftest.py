@@ -117,7 +117,12 @@ def fill() -> Fill:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Iterator[Served]:
+def served(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fill: Fill,
+    one_call_at_a_time: None,  # noqa: ARG001 - a browser asks for many things at once
+) -> Iterator[Served]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_REGION", "us-east-1")

@@ -121,7 +121,7 @@ def thorax(count: int = 24, side: int = 256) -> tuple[list[Dataset], np.ndarray]
         nodule = np.hypot(x - 0.5, y - 0.12) <= size * wave if size else np.zeros_like(lungs)
         values[nodule] = 40
         padded = np.pad(values, 1, mode="edge")
-        soft = sum(padded[i : i + side, j : j + side] for i in range(3) for j in range(3)) / 9
+        soft = np.mean([padded[i : i + side, j : j + side] for i in range(3) for j in range(3)], axis=0)
         slices.append(_slice(soft + grain.normal(0, 14, soft.shape), index, spacing=1.4, step=5.0))
         masks.append(nodule)
     return slices, np.stack(masks)

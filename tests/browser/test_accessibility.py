@@ -337,7 +337,7 @@ def page_routes(served: Served) -> dict[str, APIRoute]:
         route.path: route
         for route in routes
         if isinstance(route, APIRoute)
-        and "GET" in route.methods
+        and "GET" in (route.methods or ())
         and route.endpoint.__module__.startswith("portal.pages.")
     }
 

@@ -258,7 +258,7 @@ def test_tab_leads_everywhere_and_shows_where_it_is(
         press(page, "Enter")
         expect(page.locator("#surface img")).to_be_visible()
     press(page, "Tab")
-    stops = []
+    stops: list[dict[str, object]] = []
     for _ in range(150):
         stop = page.evaluate(_FOCUS)
         if stop is None or (stops and stop["first"]):

@@ -28,7 +28,7 @@ from tests.functional.portal.seeding import MODEL, Hospital, open_session
 pytestmark = pytest.mark.browser
 
 _IMAGES = Path(__file__).parents[2] / "docs" / "images"
-_SIZE = {"width": 1280, "height": 800}
+_WIDTH, _HEIGHT = 1280, 800
 _MOST_BYTES = 300_000
 _LUNG_CT = "chest_ct_nodule@0.2.0"
 _NODULE = Code(value="27925004", scheme="SCT", meaning="Nodule")
@@ -121,7 +121,7 @@ def fill() -> Fill:
 @pytest.fixture
 def reader(chromium: Browser, served: Served) -> Iterator[Reader]:
     """A window of the size of the pictures."""
-    context = chromium.new_context(viewport=_SIZE, reduced_motion="reduce")
+    context = chromium.new_context(viewport={"width": _WIDTH, "height": _HEIGHT}, reduced_motion="reduce")
     yield open_reader(context, served)
     context.close()
 
@@ -138,7 +138,7 @@ def take(pytestconfig: pytest.Config, tmp_path: Path) -> Callable[[Page, str], N
         Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
         assert path.stat().st_size < _MOST_BYTES
         with Image.open(path) as picture:
-            assert picture.size == (_SIZE["width"], _SIZE["height"])
+            assert picture.size == (_WIDTH, _HEIGHT)
             grey = np.asarray(picture.convert("L"))
         busy = [
             part.std() > 2 for half in np.array_split(grey, 2) for part in np.array_split(half, 2, axis=1)

@@ -100,7 +100,9 @@ def segmentations_of(records: Records, study: Study, version: int, model_id: str
     for result in records.results.of_version(study.study_uid, version):
         if not result.shadow and model_id in ("", result.model_id):
             found += _results(
-                study, (each for each in result.objects if each.kind is ObjectKind.SEGMENTATION)
+                study,
+                (each for each in result.objects if each.kind is ObjectKind.SEGMENTATION),
+                Action.OVERLAY_VIEW,
             )
     return found
 

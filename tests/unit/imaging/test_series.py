@@ -51,14 +51,10 @@ def test_bits_that_are_not_stored_do_not_count(tmp_path: Path) -> None:
 
 def test_a_folder_its_files_and_its_data_sets_are_the_same(tmp_path: Path) -> None:
     images = series()
-    for number, each in enumerate(images):
-        each.save_as(tmp_path / f"{number:03}.dcm", enforce_file_format=True)
-    found = [
-        load(tmp_path),
-        load(sorted(tmp_path.iterdir())),
-        load(images),
-        load([str(each) for each in tmp_path.iterdir()]),
-    ]
+    files = [tmp_path / f"{number:03}.dcm" for number in range(len(images))]
+    for file, each in zip(files, images, strict=True):
+        each.save_as(file, enforce_file_format=True)
+    found = [load(tmp_path), load(files), load(images), load([str(file) for file in reversed(files)])]
     for one in found:
         assert np.array_equal(one.values, found[0].values) and np.array_equal(one.affine, found[0].affine)
         assert one.frames == found[0].frames
