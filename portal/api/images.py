@@ -80,7 +80,7 @@ def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
     return Response(services.results_bucket.get(key), media_type=_PNG)
 
 
-@router.get("/studies/{study_uid}/objects/{digest}", responses=sends("application/dicom", "text/html"))
+@router.get("/studies/{study_uid}/objects/{digest}", include_in_schema=False)
 def get_object(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return a report or DICOM object of a result on the study's current version, to be saved."""
     services = access.services

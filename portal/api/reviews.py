@@ -12,7 +12,7 @@ from firstread.clock import to_text
 from firstread.policy import Action
 from firstread.vocabulary import Vocabulary, vocabulary
 from portal.access import Access, require
-from portal.described import Json, sends
+from portal.described import Json
 from portal.errors import ConflictError, MissingError
 from portal.logic.review.acts import Reading
 from portal.logic.review.entries import Entries
@@ -205,11 +205,7 @@ def get_report(access: _Reports, number: Annotated[int, Path(ge=1)]) -> ReportVi
     return found[0]
 
 
-@router.get(
-    "/studies/{study_uid}/reports/{number}/{digest}",
-    response_class=Response,
-    responses=sends("application/dicom"),
-)
+@router.get("/studies/{study_uid}/reports/{number}/{digest}", include_in_schema=False)
 def get_report_object(
     access: _Reports,
     number: Annotated[int, Path(ge=1)],
