@@ -165,8 +165,8 @@ def _is_of_fastapi(answer: Json) -> bool:
 
 
 def _as_problem(status: int, answer: Json) -> None:
-    said = {} if _is_of_fastapi(answer) else answer.get("content", {})
-    schema = next(iter(said.values()), {}).get("schema", {})
+    said: Json = {} if _is_of_fastapi(answer) else answer.get("content", {})
+    schema: Json = next((each["schema"] for each in said.values() if "schema" in each), {})
     answer["content"] = {MEDIA_TYPE: {"schema": schema if "$ref" in schema else _PROBLEM}}
     if answer.get("description", "") in ("", "Validation Error", HTTPStatus(status).phrase):
         answer["description"] = _WORDS.get(status, HTTPStatus(status).phrase)
