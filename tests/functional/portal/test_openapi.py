@@ -97,6 +97,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
                 "alert_id": alert.alert_id,
                 "collection": "chest",
                 "number": 1,
+                "version": 1,
                 "user": "somebody",
             }
             made = Portal(app, known, machine_token(identity))
