@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from firstread.alert import Closing
 from firstread.clock import to_text
@@ -15,7 +15,7 @@ from portal.access import Access, require
 from portal.described import Json
 from portal.errors import ConflictError, MissingError
 from portal.logic.review.acts import Reading
-from portal.logic.review.entries import Entries
+from portal.logic.review.entries import Entries, Whole
 from portal.logic.review.reports import ReportView, find_object, read_reports
 from portal.logic.review.signing import SignOff
 from portal.logic.review.view import ReviewView, read_review
@@ -38,7 +38,7 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    take_over: bool = False
+    take_over: StrictBool = False
 
 
 class Which(BaseModel):
@@ -46,8 +46,8 @@ class Which(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1)
-    revision: int = Field(ge=1)
+    number: Whole = Field(ge=1)
+    revision: Whole = Field(ge=1)
 
 
 class Switch(BaseModel):
@@ -55,7 +55,7 @@ class Switch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shown: bool
+    shown: StrictBool
     model_id: str = Field("", pattern=r"^([a-z0-9_]+@[0-9A-Za-z.+-]+)?$", max_length=128)
 
 
