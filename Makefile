@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 TORCH_INDEX ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo up down status test test-fast lint format type chaos bench docs pictures lock clean
+.PHONY: help setup demo up down status test test-fast lint format type chaos bench docs pictures api lock clean
 
 help:  ## Show the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ docs: setup  ## Test the documentation: headings, links, snippets.
 
 pictures: setup  ## Take the pictures of the documentation anew.
 	$(BIN)/python -m pytest tests/browser/test_pictures.py --pictures $(ARGS)
+
+api: setup  ## Write the OpenAPI document of the portal.
+	$(BIN)/python -m portal.openapi docs/reference/openapi.json
 
 lock: setup  ## Compile requirements.lock anew from pyproject.toml.
 	$(BIN)/python -m pip install --quiet uv

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
+from fastapi.routing import APIRoute
 
 from firstread.alert import Alert
 from firstread.policy import Action, Actor, can
@@ -26,7 +27,8 @@ BACKGROUND_HEADER = "X-FirstRead-Background"
 """Set by a page that asks by itself; such a request does not count as activity of the reader."""
 
 UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
-_ALERT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ALERT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REQUIREMENT = "requirement"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ class Access:
         if self.found_alert is None:
             raise MissingError("no such alert")
         return self.found_alert
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a route asks for (`require`): for what, and whether for a recent sign-in."""
+
+    action: Action
+    fresh: bool
 
 
 def is_secure(request: Request) -> bool:
@@ -139,8 +149,17 @@ def require(action: Action, *, fresh: bool = False, background: bool = False) ->
         polled = background or BACKGROUND_HEADER in request.headers
         return Access(actor, action, services, study, alert, polled)
 
-    allowed.required_action = action  # type: ignore[attr-defined]
+    setattr(allowed, _REQUIREMENT, Requirement(action, fresh))
     return allowed
+
+
+def requirement_of(route: APIRoute) -> Requirement | None:
+    """Return what a route asks the policy for; None for a public one."""
+    asked = [getattr(each.call, _REQUIREMENT, None) for each in route.dependant.dependencies]
+    found = [each for each in asked if isinstance(each, Requirement)]
+    if len(found) > 1:
+        raise TypeError("a route asks the policy once")
+    return found[0] if found else None
 
 
 def _machine(request: Request, token: str) -> Actor | None:
@@ -155,7 +174,7 @@ def _named(request: Request, services: Services) -> tuple[Study | None, Alert | 
     study_uid = request.path_params.get("study_uid")
     alert_id = request.path_params.get("alert_id")
     if alert_id is not None:
-        alert = services.records.alerts.get(alert_id) if _ALERT_ID.fullmatch(alert_id) else None
+        alert = services.records.alerts.get(alert_id) if ALERT_ID.fullmatch(alert_id) else None
         if alert is None:
             raise MissingError("no such alert")
         study_uid = alert.study_uid

@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from pynamodb.exceptions import PynamoDBException
 from starlette.exceptions import HTTPException
 
 from firstread.errors import NotFoundError, TransientError
 from portal.errors import MissingError, NotSignedInError, PortalError, ReauthenticationRequiredError
 from portal.identity.tokens import TokenError
+from portal.problems import problem
 from portal.security import takes_tokens
 from portal.services import templates
 
@@ -56,8 +57,7 @@ def answer(
     if wants_page(request):
         context = {"title": title, "detail": detail, "status": status}
         return templates.TemplateResponse(request, "error.html", context, status_code=status)
-    problem = {**(members or {}), "type": kind, "title": title, "status": status, "detail": detail}
-    return JSONResponse(problem, status_code=status, media_type="application/problem+json")
+    return problem(status, title, detail, members, kind)
 
 
 def _portal_error(request: Request, error: Exception) -> Response:

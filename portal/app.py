@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 
 import httpx
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from firstread.clock import now
 from firstread.loopback import LoopbackOnly, is_loopback, is_loopback_url
@@ -21,6 +23,7 @@ from portal.api import identities, images, reviews, session, studies, versions
 from portal.api import teaching as teaching_api
 from portal.api import worklist as worklist_api
 from portal.assets import Zipped
+from portal.described import operation_id
 from portal.errors import IssuerRefusedError
 from portal.identity.people import DEFAULT_GROUPS, Naming
 from portal.identity.provider import Provider, Registration
@@ -41,6 +44,9 @@ from portal.security import SameOriginWrites, SecurityHeaders
 from portal.services import STATIC, Services
 from portal.sessions import Sessions
 from portal.settings import PortalSettings
+
+API_VERSION = "0"
+"""Of the API, and not of the program: 0 promises nothing to programs of others yet."""
 
 
 def create_app(
@@ -67,8 +73,7 @@ def create_app(
     _check_issuer(settings)
     bind(settings)
     sessions = Sessions(clock)
-    # No generated documentation pages: they load their scripts from a third party.
-    app = FastAPI(title="FirstRead", docs_url=None, redoc_url=None, openapi_url=None)
+    app = routed()
     records = Records()
     stored, results = Bucket(settings.studies_bucket), Bucket(settings.results_bucket)
     pictures = Pictures(stored)
@@ -94,6 +99,27 @@ def create_app(
         identities=Identities(lambda: open_rows(settings), VaultAudit()),
         alerting=settings.alerting,
     )
+    app.mount("/static", Zipped(directory=STATIC), name="static")
+    app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
+    # The last one added is the outermost.
+    app.add_middleware(SameOriginWrites)
+    if is_loopback_url(settings.oidc_issuer):
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(SecurityHeaders, secure=settings.portal_url.startswith("https:"))
+    return app
+
+
+def routed() -> FastAPI:
+    """Return the application with its routes, and nothing behind them yet."""
+    # No generated documentation pages: they load their scripts from a third party.
+    app = FastAPI(
+        title="FirstRead",
+        version=API_VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=operation_id,
+    )
     answers.install(app)
     for module in (sign_in, worklist_page, study, worklist_api, studies, versions, session, images, reviews):
         app.include_router(module.router)
@@ -103,14 +129,7 @@ def create_app(
         app.include_router(router)
     for module in (audit_page, audit_api, identities, teaching_pages, teaching_api):
         app.include_router(module.router)
-    app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.mount("/static", Zipped(directory=STATIC), name="static")
-    app.mount(ohif.PATH, ohif.Ohif(settings.ohif_dir), name="ohif")
-    # The last one added is the outermost.
-    app.add_middleware(SameOriginWrites)
-    if is_loopback_url(settings.oidc_issuer):
-        app.add_middleware(LoopbackOnly)
-    app.add_middleware(SecurityHeaders, secure=settings.portal_url.startswith("https:"))
+    app.add_api_route("/healthz", get_health, methods=["GET"], tags=["health"])
     return app
 
 
@@ -152,5 +171,12 @@ def _gate(
     return Gate(provider, naming, settings.machine_clients, AttemptRepository(), sessions, clock)
 
 
-def _healthz() -> dict[str, str]:
-    return {"status": "ok"}
+class Health(BaseModel):
+    """That the process serves."""
+
+    status: Literal["ok"] = "ok"
+
+
+def get_health() -> Health:
+    """Return that the process serves."""
+    return Health()

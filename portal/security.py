@@ -3,10 +3,10 @@
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal import ohif
+from portal.problems import problem
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -79,12 +79,12 @@ class SameOriginWrites:
             headers = Headers(scope=scope)
             by_token = takes_tokens(scope["path"]) and bearer_of(headers) is not None
             if not by_token and not is_same_origin(headers):
-                refusal = PlainTextResponse("This request came from another site.\n", status_code=403)
+                refusal = problem(403, "Not from another site", "This request came from another site.")
                 await refusal(scope, receive, send)
                 return
             length = headers.get("content-length", "0")
             if "transfer-encoding" in headers or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-                refusal = PlainTextResponse("The request is too large.\n", status_code=413)
+                refusal = problem(413, "Too large", "The request is too large.")
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)

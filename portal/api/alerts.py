@@ -18,7 +18,7 @@ from portal.logic.communications import (
     record,
 )
 
-router = APIRouter()
+router = APIRouter(tags=["alerts"])
 _USUAL_DAYS = 7
 
 
@@ -73,7 +73,7 @@ def post_acknowledge(access: Annotated[Access, Depends(require(Action.ALERT_ACKN
     )
 
 
-@router.post("/api/alerts/{alert_id}/close")
+@router.post("/api/alerts/{alert_id}/close", responses={409: {}})
 def post_close(access: Annotated[Access, Depends(require(Action.ALERT_ACKNOWLEDGE))]) -> AlertView:
     """Close an alert whose critical result was communicated."""
     services = access.services

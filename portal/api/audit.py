@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from firstread.audit.search import NothingAskedError, Query
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.described import sends
 from portal.errors import NotUnderstoodError
 from portal.logic.audit import AuditView, lines, read_audit
 from portal.logic.looks import looked
 
-router = APIRouter()
+router = APIRouter(tags=["audit"])
+_NDJSON = "application/fhir+ndjson"
 
 
 class AuditQuery(BaseModel):
@@ -77,7 +79,7 @@ def get_audit(
     return searched(access, asked.or_today(access.services.clock()), 100)
 
 
-@router.get("/api/audit/events.ndjson")
+@router.get("/api/audit/events.ndjson", response_class=StreamingResponse, responses=sends(_NDJSON))
 def save_audit(
     access: Annotated[Access, Depends(require(Action.AUDIT_VIEW))],
     asked: Annotated[AuditQuery, Parameters()],
@@ -88,9 +90,7 @@ def save_audit(
     known = bool(searched(access, asked, 1).events)
     _write_down(access, asked, "export", known=known)
     headers = {"Content-Disposition": 'attachment; filename="audit.ndjson"'}
-    return StreamingResponse(
-        lines(trail, asked.search), media_type="application/fhir+ndjson", headers=headers
-    )
+    return StreamingResponse(lines(trail, asked.search), media_type=_NDJSON, headers=headers)
 
 
 def _write_down(access: Access, asked: AuditQuery, what: str, *, known: bool) -> None:

@@ -13,7 +13,7 @@ from portal.logic.identity import Identity
 MOST = 50
 """Studies of one request: what a reader has before their eyes."""
 
-router = APIRouter()
+router = APIRouter(tags=["identities"])
 
 
 class StudiesQuery(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from firstread.policy import Action
 from portal.access import UID, Access, require
+from portal.described import sends
 from portal.errors import MissingError
 from portal.logic.looks import looked
 from portal.logic.models import find_object, find_overlay
@@ -17,7 +18,7 @@ from portal.logic.study import is_image
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PNG = "image/png"
 
-router = APIRouter()
+router = APIRouter(tags=["images"], default_response_class=Response)
 
 
 class FrameQuery(BaseModel):
@@ -49,7 +50,7 @@ class FrameQuery(BaseModel):
         return "voi" if self.c is None or self.w is None else (self.c, self.w)
 
 
-@router.get("/studies/{study_uid}/instances/{sop_uid}/frames/{frame}.png")
+@router.get("/studies/{study_uid}/instances/{sop_uid}/frames/{frame}.png", responses=sends(_PNG))
 def get_frame(
     access: Annotated[Access, Depends(require(Action.IMAGE_VIEW))],
     sop_uid: str,
@@ -67,7 +68,7 @@ def get_frame(
     return Response(png, media_type=_PNG)
 
 
-@router.get("/studies/{study_uid}/overlays/{digest}.png")
+@router.get("/studies/{study_uid}/overlays/{digest}.png", responses=sends(_PNG))
 def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return an overlay that a result on the study's current version names."""
     services = access.services
@@ -79,7 +80,7 @@ def get_overlay(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
     return Response(services.results_bucket.get(key), media_type=_PNG)
 
 
-@router.get("/studies/{study_uid}/objects/{digest}")
+@router.get("/studies/{study_uid}/objects/{digest}", include_in_schema=False)
 def get_object(access: Annotated[Access, Depends(require(Action.OVERLAY_VIEW))], digest: str) -> Response:
     """Return a report or DICOM object of a result on the study's current version, to be saved."""
     services = access.services

@@ -5,23 +5,25 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from firstread.alert import Closing
 from firstread.clock import to_text
 from firstread.policy import Action
 from firstread.vocabulary import Vocabulary, vocabulary
 from portal.access import Access, require
+from portal.described import Json
 from portal.errors import ConflictError, MissingError
 from portal.logic.review.acts import Reading
-from portal.logic.review.entries import Entries
+from portal.logic.review.entries import Entries, Whole
 from portal.logic.review.reports import ReportView, find_object, read_reports
 from portal.logic.review.signing import SignOff
 from portal.logic.review.view import ReviewView, read_review
+from portal.problems import Problem, SignInProblem
 
 _DIGEST = "^[0-9a-f]{64}$"
 
-router = APIRouter()
+router = APIRouter(tags=["reviews"])
 
 _Views = Annotated[Access, Depends(require(Action.REVIEW_VIEW))]
 _Claims = Annotated[Access, Depends(require(Action.STUDY_CLAIM))]
@@ -36,7 +38,7 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    take_over: bool = False
+    take_over: StrictBool = False
 
 
 class Which(BaseModel):
@@ -44,8 +46,8 @@ class Which(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1)
-    revision: int = Field(ge=1)
+    number: Whole = Field(ge=1)
+    revision: Whole = Field(ge=1)
 
 
 class Switch(BaseModel):
@@ -53,7 +55,7 @@ class Switch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shown: bool
+    shown: StrictBool
     model_id: str = Field("", pattern=r"^([a-z0-9_]+@[0-9A-Za-z.+-]+)?$", max_length=128)
 
 
@@ -63,6 +65,35 @@ class ReviewQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     number: int = Field(0, ge=0)
+
+
+class Conflict(Problem):
+    """Somebody else was faster, or holds the study.
+
+    Parameters
+    ----------
+    reason
+        What a program tells conflicts apart by.
+    holder, since, until
+        Who, since when and until when.
+    number
+        The review that was signed.
+    undecided
+        Findings that have no verdict.
+    current
+        The reading as it is now.
+    """
+
+    reason: str
+    holder: str = ""
+    since: str = ""
+    until: str = ""
+    number: int = 0
+    undecided: tuple[str, ...] = ()
+    current: ReviewView
+
+
+_CONFLICTS: dict[int | str, Json] = {409: {"model": Conflict}}
 
 
 @router.get("/api/vocabulary")
@@ -77,49 +108,52 @@ def get_review(access: _Views, query: Annotated[ReviewQuery, Query()]) -> Review
     return _view(access, query.number)
 
 
-@router.post("/api/studies/{study_uid}/claim")
+@router.post("/api/studies/{study_uid}/claim", responses=_CONFLICTS)
 def post_claim(access: _Claims, claim: Claim | None = None) -> ReviewView:
     """Hold the study for reading, or for longer."""
     return _done(access, lambda reading: reading.claim(take_over=claim is not None and claim.take_over))
 
 
-@router.delete("/api/studies/{study_uid}/claim")
+@router.delete("/api/studies/{study_uid}/claim", responses=_CONFLICTS)
 def delete_claim(access: _Claims) -> ReviewView:
     """Let others have the study."""
     return _done(access, lambda reading: reading.release())
 
 
-@router.put("/api/studies/{study_uid}/review")
+@router.put("/api/studies/{study_uid}/review", responses=_CONFLICTS)
 def put_review(access: _Writes, entries: Entries) -> ReviewView:
     """Save what the reader says."""
     return _done(access, lambda reading: reading.save(entries), entries.number)
 
 
-@router.delete("/api/studies/{study_uid}/review")
+@router.delete("/api/studies/{study_uid}/review", responses=_CONFLICTS)
 def delete_review(access: _Writes, which: Annotated[Which, Query()]) -> ReviewView:
     """Give up a draft."""
     return _done(access, lambda reading: reading.discard(which.number, which.revision))
 
 
-@router.post("/api/studies/{study_uid}/review/first-read")
+@router.post("/api/studies/{study_uid}/review/first-read", responses=_CONFLICTS)
 def post_first_read(access: _Writes, which: Which) -> ReviewView:
     """Record what the reader has found before findings of models are shown."""
     return _done(access, lambda reading: reading.first_read(which.number, which.revision))
 
 
-@router.post("/api/studies/{study_uid}/review/submit")
+@router.post("/api/studies/{study_uid}/review/submit", responses=_CONFLICTS)
 def post_submit(access: _Writes, which: Which) -> ReviewView:
     """Hand in a draft to be signed."""
     return _done(access, lambda reading: reading.submit(which.number, which.revision))
 
 
-@router.post("/api/studies/{study_uid}/review/recall")
+@router.post("/api/studies/{study_uid}/review/recall", responses=_CONFLICTS)
 def post_recall(access: _Writes, which: Which) -> ReviewView:
     """Take back, or hand back, what was handed in."""
     return _done(access, lambda reading: reading.recall(which.number, which.revision), which.number)
 
 
-@router.post("/api/studies/{study_uid}/review/sign")
+@router.post(
+    "/api/studies/{study_uid}/review/sign",
+    responses={401: {"model": SignInProblem}, **_CONFLICTS},
+)
 def post_sign(access: _Signs, which: Which) -> ReportView:
     """Sign a review."""
     services = access.services
@@ -139,11 +173,18 @@ def post_sign(access: _Signs, which: Which) -> ReportView:
     return next(each for each in read_reports(reviews, access.study.version) if each.number == which.number)
 
 
-@router.post("/api/studies/{study_uid}/overlay", status_code=204)
+@router.post(
+    "/api/studies/{study_uid}/overlay",
+    status_code=204,
+    response_class=Response,
+    responses=_CONFLICTS,
+)
 def post_overlay(access: _Overlays, switch: Switch) -> Response:
     """Write down that the reader has switched on or off what models say."""
-    reading = _reading(access)
-    reading.overlay(access.study, shown=switch.shown, model_id=switch.model_id)
+    _try(
+        access,
+        lambda reading: reading.overlay(access.study, shown=switch.shown, model_id=switch.model_id),
+    )
     return Response(status_code=204)
 
 
@@ -164,7 +205,7 @@ def get_report(access: _Reports, number: Annotated[int, Path(ge=1)]) -> ReportVi
     return found[0]
 
 
-@router.get("/studies/{study_uid}/reports/{number}/{digest}")
+@router.get("/studies/{study_uid}/reports/{number}/{digest}", include_in_schema=False)
 def get_report_object(
     access: _Reports,
     number: Annotated[int, Path(ge=1)],

@@ -11,7 +11,7 @@ from portal.access import Access, require, session_of
 from portal.errors import NotSignedInError
 from portal.services import services_of
 
-router = APIRouter()
+router = APIRouter(tags=["session"])
 
 
 class SessionView(BaseModel):

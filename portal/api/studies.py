@@ -10,7 +10,7 @@ from portal.access import Access, require
 from portal.logic.looks import looked
 from portal.logic.study import StudyView, read_study
 
-router = APIRouter()
+router = APIRouter(tags=["studies"])
 
 
 @router.get("/api/studies/{study_uid}")

@@ -20,7 +20,7 @@ Number = Annotated[int, Path(ge=1, le=999_999)]
 Learner = Annotated[Access, Depends(require(Action.TEACHING_TAKE))]
 _CASE = "/api/teaching/collections/{collection}/cases/{number}"
 
-router = APIRouter()
+router = APIRouter(tags=["teaching"])
 
 
 class Reading(BaseModel):
@@ -93,7 +93,7 @@ def start_case(access: Learner, named: Named) -> CaseView:
     return _again(access, named)
 
 
-@router.post(f"{_CASE}/submit")
+@router.post(f"{_CASE}/submit", responses={409: {}})
 def submit_case(access: Learner, named: Named, reading: Reading) -> CaseView:
     """Hand a reading in and show what others said."""
     services = access.services
@@ -101,7 +101,7 @@ def submit_case(access: Learner, named: Named, reading: Reading) -> CaseView:
     return _again(access, named)
 
 
-@router.post("/api/studies/{study_uid}/teaching", status_code=201)
+@router.post("/api/studies/{study_uid}/teaching", status_code=201, responses={409: {}})
 def make_case(
     access: Annotated[Access, Depends(require(Action.TEACHING_MANAGE))], wanted: making.WantedCase
 ) -> Made:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.described import sends
 from portal.errors import MissingError
 from portal.logic.dicomweb.dicom_json import Json
 from portal.logic.dicomweb.objects import Held, by_series, segmentations_of
@@ -23,7 +24,7 @@ from portal.logic.versions import (
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-router = APIRouter()
+router = APIRouter(tags=["studies"])
 _Studies = Annotated[Access, Depends(require(Action.STUDY_VIEW))]
 _Overlays = Annotated[Access, Depends(require(Action.OVERLAY_VIEW))]
 _Number = Annotated[int, Path(ge=1, le=999_999)]
@@ -48,7 +49,11 @@ def get_version(access: _Studies, version: _Number) -> VersionDetail:
     return found
 
 
-@router.get("/studies/{study_uid}/versions/{version}/overlays/{digest}.png")
+@router.get(
+    "/studies/{study_uid}/versions/{version}/overlays/{digest}.png",
+    response_class=Response,
+    responses=sends("image/png"),
+)
 def get_version_overlay(access: _Overlays, version: _Number, digest: str) -> Response:
     """Return an overlay that a result on this version of the study names."""
     services = access.services
@@ -69,7 +74,11 @@ def get_version_segmentations(access: _Overlays, version: _Number, model: _Model
     return [each for members in by_series(found).values() for each in documents.datasets(members)]
 
 
-@router.get("/api/studies/{study_uid}/versions/{version}/segmentations/{sop_uid}/frames/{frame}")
+@router.get(
+    "/api/studies/{study_uid}/versions/{version}/segmentations/{sop_uid}/frames/{frame}",
+    response_class=Response,
+    responses=sends("application/octet-stream"),
+)
 def get_version_segmentation_frame(
     access: _Overlays, version: _Number, sop_uid: str, frame: Annotated[int, Path(ge=1)]
 ) -> Response:

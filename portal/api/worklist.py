@@ -14,10 +14,15 @@ from portal.logic.live import Change
 from portal.logic.looks import looked
 from portal.logic.worklist import Asked, ListKind, Worklist, read_worklist
 
+_EVENTS = "Events `change`, of which the data is described here, `trouble` and `end`, until the session ends."
 PING_SECONDS = 15
 """Between comments that keep proxies from cutting a quiet stream; the load balancer waits for a minute."""
 
-router = APIRouter()
+router = APIRouter(tags=["worklist"])
+
+
+class _Events(EventSourceResponse):
+    media_type = "text/event-stream"  # of the class, for the OpenAPI document
 
 
 class ListAsked(Asked):
@@ -39,7 +44,9 @@ def get_worklist(
     )
 
 
-@router.get("/api/worklist/events")
+@router.get(
+    "/api/worklist/events", response_class=_Events, responses={200: {"model": Change, "description": _EVENTS}}
+)
 async def follow_worklist(
     request: Request, access: Annotated[Access, Depends(require(Action.WORKLIST_VIEW, background=True))]
 ) -> EventSourceResponse:

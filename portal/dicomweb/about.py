@@ -11,11 +11,12 @@ from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotServedError
 from portal.logic.dicomweb.query import INSTANCE_KEYS, MAX_OFFSET, MAX_STUDIES, SERIES_KEYS, STUDY_KEYS
 
-router = APIRouter(prefix=ROOT)
+router = APIRouter(prefix=ROOT, tags=["DICOMweb"])
 Reader = Annotated[Access, Depends(require(Action.STUDY_VIEW))]
+_NOT_HERE = "Nothing is stored here"
 
 
-@router.get("/", dependencies=[Depends(only())])
+@router.get("/", dependencies=[Depends(only())], responses={400: {}})
 def get_capabilities(_: Reader) -> dict[str, object]:
     """Return what can be asked here."""
     return {
@@ -33,8 +34,13 @@ def get_capabilities(_: Reader) -> dict[str, object]:
     }
 
 
-@router.post("/studies")
-@router.post("/studies/{study_uid}")
+@router.post("/studies", status_code=405, response_description=_NOT_HERE)
+@router.post(
+    "/studies/{study_uid}",
+    status_code=405,
+    response_description=_NOT_HERE,
+    operation_id="dicomweb_store_study",
+)
 def store(_: Reader) -> None:
     """Refuse to store: what is served here is pseudonymous, and what arrives is not."""
     raise NotServedError("nothing is stored here; send objects with their original UIDs to /ingest/studies")

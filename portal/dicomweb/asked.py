@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from firstread.policy import Action
 from portal.access import Access, require
+from portal.described import Json
 from portal.errors import MissingError
 from portal.logic.dicomweb.accept import Wanted, parse_accept
 from portal.logic.dicomweb.errors import BadQueryError
@@ -15,6 +16,15 @@ from portal.logic.looks import looked
 
 Images = Annotated[Access, Depends(require(Action.IMAGE_VIEW))]
 """Access to the images of the study that the path names."""
+
+
+DATASETS: Json = {"type": "array", "items": {"type": "object"}}
+"""Objects of the DICOM JSON model (PS3.18 F.2), as the OpenAPI document has them."""
+
+PROBLEMS: dict[int | str, Json] = {400: {}, 406: {}}
+"""What is wrong with a request: a parameter, or what it accepts."""
+
+UNREADABLE: dict[int | str, Json] = {422: {"description": "The object cannot be read or shown"}}
 
 
 def accepted(request: Request) -> tuple[Wanted, ...]:

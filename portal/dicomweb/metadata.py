@@ -5,13 +5,30 @@ import gzip
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from portal.dicomweb.asked import Images, accepted, one_series, only, whole_study
+from portal.described import asks, sends
+from portal.dicomweb.asked import (
+    DATASETS,
+    PROBLEMS,
+    UNREADABLE,
+    Images,
+    accepted,
+    one_series,
+    only,
+    whole_study,
+)
 from portal.errors import MissingError
 from portal.logic.dicomweb.documents import ROOT, compressed
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.objects import by_series
 
-router = APIRouter(prefix=ROOT, dependencies=[Depends(only("includefield"))])
+router = APIRouter(
+    prefix=ROOT,
+    tags=["DICOMweb"],
+    default_response_class=Response,
+    dependencies=[Depends(only("includefield"))],
+    responses=sends(JSON, schema=DATASETS) | PROBLEMS | UNREADABLE,
+)
+_ASKS = asks(includefield="Passed over; all that is known is there.")
 
 
 def _answer(request: Request, zipped: bytes) -> Response:
@@ -21,7 +38,7 @@ def _answer(request: Request, zipped: bytes) -> Response:
     return Response(zipped, media_type=JSON, headers={**headers, "Content-Encoding": "gzip"})
 
 
-@router.get("/studies/{study_uid}/metadata")
+@router.get("/studies/{study_uid}/metadata", openapi_extra=_ASKS)
 def get_study_metadata(request: Request, access: Images) -> Response:
     """Return the metadata of all instances of a study."""
     check_json(accepted(request))
@@ -33,14 +50,14 @@ def get_study_metadata(request: Request, access: Images) -> Response:
     return _answer(request, compressed(b"[" + b",".join(arrays) + b"]"))
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/metadata")
+@router.get("/studies/{study_uid}/series/{series_uid}/metadata", openapi_extra=_ASKS)
 def get_series_metadata(request: Request, access: Images, series_uid: str) -> Response:
     """Return the metadata of the instances of a series."""
     check_json(accepted(request))
     return _answer(request, access.services.dicomweb.documents.series(one_series(access, series_uid)))
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/metadata")
+@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/metadata", openapi_extra=_ASKS)
 def get_instance_metadata(request: Request, access: Images, series_uid: str, sop_uid: str) -> Response:
     """Return the metadata of one instance."""
     check_json(accepted(request))

@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 
-from portal.dicomweb.asked import Images, accepted, one_instance, only
+from portal.described import sends
+from portal.dicomweb.asked import PROBLEMS, UNREADABLE, Images, accepted, one_instance, only
+from portal.logic.dicomweb.accept import MULTIPART
 from portal.logic.dicomweb.bulk import read_bulk
 from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
 from portal.logic.dicomweb.frames import ObjectFrames
-from portal.logic.dicomweb.media import NATIVE, Form, choose_bulk, choose_frames, is_decodable
+from portal.logic.dicomweb.media import NATIVE, OCTETS, Form, choose_bulk, choose_frames, is_decodable
 from portal.logic.dicomweb.multipart import Multipart
 
 _FRAMES = re.compile(r"[0-9]{1,7}(,[0-9]{1,7}){0,999}")
 
-router = APIRouter(prefix=ROOT, dependencies=[Depends(only())])
+router = APIRouter(
+    prefix=ROOT,
+    tags=["DICOMweb"],
+    default_response_class=Response,
+    dependencies=[Depends(only())],
+    responses=PROBLEMS | UNREADABLE,
+)
 
 
 def frame_numbers(text: str) -> list[int]:
@@ -36,7 +44,10 @@ def _bytes_of(frames: ObjectFrames, number: int, form: Form) -> bytes:
     return frames.native(number) if form.transfer_syntax == NATIVE else frames.stored(number)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/frames/{frames}")
+@router.get(
+    "/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/frames/{frames}",
+    responses=sends(MULTIPART, OCTETS, "image/*"),
+)
 def get_frames(request: Request, access: Images, series_uid: str, sop_uid: str, frames: str) -> Response:
     """Return frames of an instance."""
     numbers = frame_numbers(frames)
@@ -63,7 +74,10 @@ def get_frames(request: Request, access: Images, series_uid: str, sop_uid: str, 
     return StreamingResponse(multipart.encode(parts()), headers=headers)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/bulkdata/{path}")
+@router.get(
+    "/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/bulkdata/{path}",
+    responses=sends(MULTIPART, OCTETS, "application/*"),
+)
 def get_bulk_data(request: Request, access: Images, series_uid: str, sop_uid: str, path: str) -> Response:
     """Return a long value that the metadata names by its address."""
     held = one_instance(access, series_uid, sop_uid)

@@ -7,18 +7,39 @@ from fastapi.responses import Response
 
 from firstread.imaging.render import Rendering
 from portal.access import Access
-from portal.dicomweb.asked import Images, accepted, one_instance, one_series, only, whole_study
+from portal.described import asks, sends
+from portal.dicomweb.asked import (
+    PROBLEMS,
+    UNREADABLE,
+    Images,
+    accepted,
+    one_instance,
+    one_series,
+    only,
+    whole_study,
+)
 from portal.errors import MissingError
 from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
-from portal.logic.dicomweb.media import JPEG, choose_rendered
+from portal.logic.dicomweb.media import JPEG, PNG, choose_rendered
 from portal.logic.dicomweb.objects import Held
 
 _QUALITY = 90
 _THUMBNAIL = 256
 _MOST_PIXELS = 4096
 
-router = APIRouter(prefix=ROOT, dependencies=[Depends(only("window", "viewport", "quality"))])
+router = APIRouter(
+    prefix=ROOT,
+    tags=["DICOMweb"],
+    default_response_class=Response,
+    dependencies=[Depends(only("window", "viewport", "quality"))],
+    responses=sends(JPEG, PNG) | PROBLEMS | UNREADABLE,
+)
+_ASKS = asks(
+    window="Center and width, as in `40,400` or `40,400,linear`.",
+    viewport="Width and height in pixels, and the region of the image, as in `512,512` or `512,512,0,0,64,64`.",
+    quality="Of a JPEG, 1 to 100.",
+)
 
 
 def rendering_of(request: Request, *, most: int = _MOST_PIXELS) -> tuple[Rendering, str]:
@@ -86,14 +107,17 @@ def _middle(objects: list[Held]) -> Held:
     return images[len(images) // 2]
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/rendered")
+@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/rendered", openapi_extra=_ASKS)
 def get_rendered(request: Request, access: Images, series_uid: str, sop_uid: str) -> Response:
     """Return an instance as a picture; of several frames, the first."""
     how, media_type = rendering_of(request)
     return _picture(access, one_instance(access, series_uid, sop_uid), 1, how, media_type)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/frames/{frame}/rendered")
+@router.get(
+    "/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/frames/{frame}/rendered",
+    openapi_extra=_ASKS,
+)
 def get_rendered_frame(
     request: Request, access: Images, series_uid: str, sop_uid: str, frame: str
 ) -> Response:
@@ -104,21 +128,21 @@ def get_rendered_frame(
     return _picture(access, one_instance(access, series_uid, sop_uid), int(frame), how, media_type)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/thumbnail")
+@router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/thumbnail", openapi_extra=_ASKS)
 def get_thumbnail(request: Request, access: Images, series_uid: str, sop_uid: str) -> Response:
     """Return an instance as a small picture."""
     how, media_type = rendering_of(request, most=_THUMBNAIL)
     return _picture(access, one_instance(access, series_uid, sop_uid), 1, how, media_type)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/thumbnail")
+@router.get("/studies/{study_uid}/series/{series_uid}/thumbnail", openapi_extra=_ASKS)
 def get_series_thumbnail(request: Request, access: Images, series_uid: str) -> Response:
     """Return the middle image of a series as a small picture."""
     how, media_type = rendering_of(request, most=_THUMBNAIL)
     return _picture(access, _middle(one_series(access, series_uid)), 1, how, media_type)
 
 
-@router.get("/studies/{study_uid}/thumbnail")
+@router.get("/studies/{study_uid}/thumbnail", openapi_extra=_ASKS)
 def get_study_thumbnail(request: Request, access: Images) -> Response:
     """Return the middle image of a study as a small picture."""
     how, media_type = rendering_of(request, most=_THUMBNAIL)

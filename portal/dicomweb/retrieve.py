@@ -5,8 +5,18 @@ from collections.abc import Iterator, Sequence
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 
-from portal.dicomweb.asked import Images, accepted, one_instance, one_series, only, whole_study
-from portal.logic.dicomweb.accept import Wanted
+from portal.described import sends
+from portal.dicomweb.asked import (
+    PROBLEMS,
+    UNREADABLE,
+    Images,
+    accepted,
+    one_instance,
+    one_series,
+    only,
+    whole_study,
+)
+from portal.logic.dicomweb.accept import MULTIPART, Wanted
 from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotAcceptableError
 from portal.logic.dicomweb.header import read_header
@@ -15,7 +25,13 @@ from portal.logic.dicomweb.multipart import Multipart, chunks
 from portal.logic.dicomweb.objects import Held
 from portal.logic.dicomweb.service import DicomWeb
 
-router = APIRouter(prefix=ROOT, dependencies=[Depends(only())])
+router = APIRouter(
+    prefix=ROOT,
+    tags=["DICOMweb"],
+    default_response_class=Response,
+    dependencies=[Depends(only())],
+    responses=sends(MULTIPART, DICOM) | PROBLEMS | UNREADABLE,
+)
 
 
 def _syntax(dicomweb: DicomWeb, held: Held) -> str:

@@ -8,14 +8,30 @@ from fastapi.responses import JSONResponse, Response
 
 from firstread.policy import Action
 from portal.access import Access, require
-from portal.dicomweb.asked import Images, accepted
+from portal.described import Json, asks, sends
+from portal.dicomweb.asked import DATASETS, PROBLEMS, Images, accepted
 from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.query import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Kind, Query, parse_query
 from portal.logic.dicomweb.search import MAX_EXAMINED, Found
 from portal.logic.looks import looked
 
-router = APIRouter(prefix=ROOT)
+router = APIRouter(
+    prefix=ROOT,
+    tags=["DICOMweb"],
+    default_response_class=Response,
+    responses=sends(JSON, schema=DATASETS) | PROBLEMS,
+)
+
+
+def _asks(keys: Mapping[str, Kind]) -> Json:
+    return asks(
+        **{key: f"{kind.value[0].upper()}{kind.value[1:]}." for key, kind in keys.items()},
+        includefield="Keywords, tags, or `all`; an answer has all that is known in any case.",
+        fuzzymatching="`false`.",
+        limit="Most results, from 1.",
+        offset="Results to leave out at the beginning.",
+    )
 
 
 def _query(request: Request, keys: Mapping[str, Kind]) -> Query:
@@ -34,7 +50,7 @@ def _answer(found: Found) -> Response:
     return JSONResponse(found.rows, media_type=JSON, headers=headers)
 
 
-@router.get("/studies")
+@router.get("/studies", openapi_extra=_asks(STUDY_KEYS))
 def search_studies(
     request: Request, access: Annotated[Access, Depends(require(Action.STUDY_VIEW))]
 ) -> Response:
@@ -57,7 +73,7 @@ def search_studies(
     return _answer(found)
 
 
-@router.get("/studies/{study_uid}/series")
+@router.get("/studies/{study_uid}/series", openapi_extra=_asks(SERIES_KEYS))
 def search_series(request: Request, access: Images) -> Response:
     """Search for series of a study."""
     query = _query(request, SERIES_KEYS)
@@ -65,7 +81,7 @@ def search_series(request: Request, access: Images) -> Response:
     return _answer(access.services.dicomweb.search.series(access.study, access.actor, query))
 
 
-@router.get("/studies/{study_uid}/instances")
+@router.get("/studies/{study_uid}/instances", openapi_extra=_asks({**SERIES_KEYS, **INSTANCE_KEYS}))
 def search_instances_of_study(request: Request, access: Images) -> Response:
     """Search for instances of a study."""
     query = _query(request, {**SERIES_KEYS, **INSTANCE_KEYS})
@@ -73,7 +89,7 @@ def search_instances_of_study(request: Request, access: Images) -> Response:
     return _answer(access.services.dicomweb.search.instances(access.study, access.actor, query))
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances")
+@router.get("/studies/{study_uid}/series/{series_uid}/instances", openapi_extra=_asks(INSTANCE_KEYS))
 def search_instances(request: Request, access: Images, series_uid: str) -> Response:
     """Search for instances of a series."""
     query = _query(request, INSTANCE_KEYS)

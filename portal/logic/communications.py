@@ -1,7 +1,7 @@
 """Communications of critical results: what a reader may choose from, recording one, and showing them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -15,6 +15,7 @@ from portal.logic.display import when
 from portal.logic.records import Records
 from portal.logic.worklist import View
 
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
@@ -157,8 +158,9 @@ def record(
         each.alert_id for each in records.alerts.of_study(study.study_uid)
     }:
         raise NotUnderstoodError("the study has no such alert")
-    if not entry.identified_at <= entry.received_at <= moment + _CLOCKS_DIFFER:
-        raise NotUnderstoodError("received is after identified, and neither is yet to come")
+    # What is centuries away cannot be told in UTC, and is a slip in any case.
+    if not _EARLIEST <= entry.identified_at <= entry.received_at <= moment + _CLOCKS_DIFFER:
+        raise NotUnderstoodError("received is after identified, and neither is yet to come or long ago")
     identified, received = to_text(entry.identified_at), to_text(entry.received_at)
     return records.communications.add(
         Communication(

@@ -19,7 +19,7 @@ _WAITING: Final = 32  # changes that a reader may be behind; whoever is further 
 _logger = logging.getLogger(__name__)
 
 
-class Mark(View):
+class RowMark(View):
     """A row of the first page: which study, what is shown of it (`WorklistRow.fingerprint`), whether it is urgent."""
 
     study_uid: str
@@ -42,7 +42,7 @@ class Change(View):
 
     at: str
     whole: bool = False
-    rows: tuple[Mark, ...] = ()
+    rows: tuple[RowMark, ...] = ()
     gone: tuple[str, ...] = ()
 
 
@@ -178,11 +178,11 @@ class Live:
             await asyncio.sleep(self._poll_seconds)
 
 
-def _mark(row: WorklistRow) -> Mark:
-    return Mark(study_uid=row.study_uid, fingerprint=row.fingerprint, urgent=row.urgent)
+def _mark(row: WorklistRow) -> RowMark:
+    return RowMark(study_uid=row.study_uid, fingerprint=row.fingerprint, urgent=row.urgent)
 
 
-def _news(before: Sequence[Mark], now: Sequence[Mark], was_full: bool) -> tuple[Mark, ...]:
+def _news(before: Sequence[RowMark], now: Sequence[RowMark], was_full: bool) -> tuple[RowMark, ...]:
     known = {mark.study_uid: mark for mark in before}
     new = {mark.study_uid for mark in _strangers(before, now, was_full)}
     return tuple(
@@ -192,7 +192,7 @@ def _news(before: Sequence[Mark], now: Sequence[Mark], was_full: bool) -> tuple[
     )
 
 
-def _strangers(known: Sequence[Mark], marks: Sequence[Mark], is_cut: bool) -> list[Mark]:
+def _strangers(known: Sequence[RowMark], marks: Sequence[RowMark], is_cut: bool) -> list[RowMark]:
     """Return the marks that are not known; where the known page is cut, none that may only be behind its end."""
     uids = {mark.study_uid for mark in known}
     strange = [mark.study_uid not in uids for mark in marks]

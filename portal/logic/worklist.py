@@ -39,7 +39,11 @@ _LEAST_READ = 25
 class View(BaseModel):
     """Base of what pages and the API show; never a stored record itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_serialization_defaults_required=True,  # nothing is left out of an answer
+    )
 
 
 class WorklistRow(View):

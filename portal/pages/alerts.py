@@ -12,7 +12,7 @@ from portal.logic.alerts import acknowledge, close
 from portal.logic.communications import CommunicationForm, record
 from portal.services import templates
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/alerts")

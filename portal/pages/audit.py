@@ -13,7 +13,7 @@ from portal.services import templates
 
 _MOST = 50
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/audit")

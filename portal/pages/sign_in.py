@@ -32,7 +32,7 @@ _WORDS = {
 }
 _NO_NAME = "The identity provider gives no user name that may stand in records."
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/sign-in")

@@ -11,7 +11,7 @@ from portal.logic.looks import looked
 from portal.logic.study import read_study
 from portal.services import templates
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/studies/{study_uid}")

@@ -21,7 +21,7 @@ from portal.services import templates
 Manager = Annotated[Access, Depends(require(Action.TEACHING_MANAGE))]
 _NONE = "none"
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/teaching")

@@ -11,7 +11,7 @@ from portal.logic.looks import looked
 from portal.logic.worklist import Asked, ListKind, read_worklist
 from portal.services import templates
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Access, Depends(require(Action.WORKLIST_VIEW))]
 _Asked = Annotated[Asked, Query()]

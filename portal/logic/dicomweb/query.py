@@ -21,7 +21,7 @@ MAX_UIDS = 100
 """Most UIDs in a list."""
 _UID = re.compile(r"[0-9.]{1,64}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
-_PSEUDONYM = re.compile(r"[^*?\\]{1,64}")
+_PSEUDONYM = re.compile(r"[^*?\\\x00-\x1f\x7f]{1,64}")  # PS3.5 6.2: LO and SH have no control characters
 _CODE = re.compile(r"[A-Za-z0-9 _*?]{1,16}")
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from firstread.result import Code
 from firstread.review import MAX_TEXT, DrawnRegion, Rejection, ReviewedFinding, Verdict
@@ -13,6 +14,16 @@ from portal.errors import RefusedError
 from portal.logic.review.findings import Proposed
 
 _OWN_UID = re.compile(r"2\.25\.(0|[1-9][0-9]{0,38})")  # PS3.5 B.2
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true is no number")  # to pydantic it would be 1, and the first review of a study
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+"""A whole number, from JSON or a query."""
 
 
 class ChosenCode(BaseModel):
@@ -67,10 +78,10 @@ class Entries(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    number: int = Field(0, ge=0)
-    revision: int = Field(0, ge=0)
-    version: int = Field(ge=0)
-    amends: int = Field(0, ge=0)
+    number: Whole = Field(0, ge=0)
+    revision: Whole = Field(0, ge=0)
+    version: Whole = Field(ge=0)
+    amends: Whole = Field(0, ge=0)
     findings: tuple[Entry, ...] = Field((), max_length=200)
     impression: str = Field("", max_length=MAX_TEXT)
 

@@ -1,6 +1,7 @@
 """A review as a reader sees it: what models found, what the reader says of it, who else is at it."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from firstread.policy import Action, can
 from firstread.result import Code, Finding, OperatingPoint, Region
@@ -42,7 +43,7 @@ class PlaceView(View):
     region: Region | None
 
 
-class Said(View):
+class SaidView(View):
     """What the reader says of a finding."""
 
     verdict: Verdict | None
@@ -85,10 +86,10 @@ class ProposedView(View):
     measurements: tuple[tuple[str, str], ...]
     overlay_url: str
     needs_verdict: bool
-    said: Said | None
+    said: SaidView | None
 
 
-class MissedView(Said):
+class MissedView(SaidView):
     """A finding that no model has named."""
 
     finding_id: str
@@ -117,7 +118,7 @@ class DraftView(View):
     revision: int
     version: int
     status: ReviewStatus
-    stale: str
+    stale: Literal["", "changed", "signed"]
     amends: int
     author: str
     author_role: str
@@ -279,7 +280,7 @@ class _Findings:
             measurements=tuple((one.name.meaning, quantity(one)) for one in finding.measurements),
             overlay_url=url if overlays and finding.overlay_key else "",
             needs_verdict=each.needs_verdict,
-            said=Said.model_validate(_of(said)) if said else None,
+            said=SaidView.model_validate(_of(said)) if said else None,
         )
 
     def _series_of(self, sop_uid: str) -> str:
@@ -335,7 +336,7 @@ def _may(desk: Desk, draft: Review | None, kept_back: bool, policy: OverlayPolic
     )
 
 
-def _stale(desk: Desk, draft: Review) -> str:
+def _stale(desk: Desk, draft: Review) -> Literal["", "changed", "signed"]:
     if draft.amends != desk.amends:
         return "signed"
     return "changed" if draft.version != desk.study.version else ""
@@ -352,7 +353,7 @@ def _missed(finding: ReviewedFinding) -> MissedView:
 
 
 def _of(finding: ReviewedFinding) -> dict[str, object]:
-    return {name: getattr(finding, name) for name in Said.model_fields}
+    return {name: getattr(finding, name) for name in SaidView.model_fields}
 
 
 def _other(review: Review) -> OtherView:

@@ -1,5 +1,6 @@
 // The page of a study.
 
+import type { StudyView } from "./shared/api.d.ts";
 import { $, announce, ask, onKeys, startPage } from "./shared/page.ts";
 import { watchSession } from "./shared/session.ts";
 import { begin } from "./viewer/source.ts";
@@ -24,7 +25,7 @@ pill.addEventListener("click", () => location.reload());
 setInterval(async () => {
   const answer = await ask(path).catch(() => null);
   if (!answer?.ok || !pill.hidden) return;
-  const fresh = (await answer.json()) as { summary: { fingerprint: string } };
+  const fresh = (await answer.json()) as StudyView;
   // Empty after an act of this page: what that changed is no news.
   main.dataset.fingerprint ||= fresh.summary.fingerprint;
   if (fresh.summary.fingerprint === main.dataset.fingerprint) return;

@@ -1,43 +1,12 @@
 // A teaching case: read, outline, hand in; then compare. The page holds nothing of what others said before that.
 
+import type { CaseView, Said as SentSaid, Reading as SentReading, Reveal, Seen } from "./shared/api.d.ts";
 import { $, all, announce, ask, onKeys, startPage } from "./shared/page.ts";
 import { watchSession } from "./shared/session.ts";
 import { Surface, type Frame, type Mark, type Mode, type Region, type Shape } from "./teaching/surface.ts";
 
-interface Code {
-  value: string;
-  scheme: string;
-  meaning: string;
-}
-
-interface Seen {
-  code: Code;
-  regions: Region[];
-  mark: Mark | null;
-}
-
-interface Series {
-  modality: string;
-  view: string;
-  description: string;
-  images: { sop_uid: string; frames: number; rows: number; columns: number }[];
-}
-
-interface Case {
-  study_uid: string;
-  choices: Code[];
-  series: Series[];
-  reveal: { own: Seen[]; truth: Seen[]; model: Seen[] | null } | null;
-}
-
-/** A finding that the learner has added. */
-interface Said {
-  value: string;
-  scheme: string;
-  regions: Region[];
-  mark: Mark | null;
-  confidence: number;
-}
+/** A finding that the learner has added; all that may be said of it. */
+type Said = Required<SentSaid> & { regions: Region[]; mark: Mark | null };
 
 const path = $("main").dataset.case ?? "";
 const stage = $("main").dataset.stage;
@@ -50,7 +19,7 @@ if (stage === "reading" || stage === "revealed") void openCase();
 async function openCase(): Promise<void> {
   const response = await ask(path);
   if (!response.ok) return;
-  const found = (await response.json()) as Case & { started_at: string };
+  const found = (await response.json()) as CaseView;
   const series = found.series.map((each) => each.images.flatMap((image) =>
     Array.from({ length: image.frames }, (_, index): Frame => ({ ...image, frame: index + 1 }))));
   const reading = stage === "reading" ? new Reading(found, KEPT + found.started_at) : null;
@@ -95,14 +64,14 @@ function press(mode: Mode): void {
 
 /** The findings of a learner until they are handed in; kept in this tab, so that a reload loses none. */
 class Reading {
-  readonly #case: Case;
+  readonly #case: CaseView;
   readonly #key: string;
   #surface: Surface | undefined;
   #said: Said[] = [];
   #regions: Region[] = [];
   #mark: Mark | null = null;
 
-  constructor(found: Case, key: string) {
+  constructor(found: CaseView, key: string) {
     this.#case = found;
     this.#key = key;
     this.#said = JSON.parse(sessionStorage.getItem(key) ?? "[]") as Said[];
@@ -194,7 +163,7 @@ class Reading {
     }
     button.disabled = true;
     const findings = this.#said.map(({ regions, ...rest }) => ({ ...rest, regions }));
-    const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ findings }) };
+    const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ findings } satisfies SentReading) };
     const response = await ask(`${path}/submit`, options).catch(() => null);
     if (response?.ok || response?.status === 409) {
       sessionStorage.removeItem(this.#key);
@@ -215,7 +184,7 @@ function shapesOf({ regions, mark }: { regions: Region[]; mark: Mark | null }, l
   return [...regions.map((region) => ({ layer, region })), ...(mark ? [{ layer, mark }] : [])];
 }
 
-function compare(reveal: NonNullable<Case["reveal"]>, surface: Surface): void {
+function compare(reveal: Reveal, surface: Surface): void {
   const boxes = all<HTMLInputElement>("[data-layer]");
   const layers: Record<string, Seen[]> = { own: reveal.own, truth: reveal.truth, model: reveal.model ?? [] };
   const show = (): void => {
@@ -228,7 +197,7 @@ function compare(reveal: NonNullable<Case["reveal"]>, surface: Surface): void {
 }
 
 /** Return series and position of the first place that anybody named; of the first image where nobody did. */
-function firstPlace(reveal: NonNullable<Case["reveal"]>, series: Frame[][]): [number, number] {
+function firstPlace(reveal: Reveal, series: Frame[][]): [number, number] {
   const seen = [...reveal.truth, ...reveal.own, ...(reveal.model ?? [])];
   for (const place of seen.flatMap((each) => [...each.regions, ...(each.mark ? [each.mark] : [])])) {
     for (const [index, frames] of series.entries()) {

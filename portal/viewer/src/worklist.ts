@@ -1,5 +1,6 @@
 // The worklist: told by the server what changes, and never re-ordered under the cursor.
 
+import type { Claim, Problem } from "./shared/api.d.ts";
 import { $, all, announce, ask, onKeys, signIn, startPage } from "./shared/page.ts";
 import { watchSession } from "./shared/session.ts";
 import { Names } from "./worklist/names.ts";
@@ -211,11 +212,11 @@ async function claim(row: HTMLElement | null): Promise<void> {
   const response = await ask(path, kind === "release" ? { method: "DELETE" } : {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ take_over: kind === "take over" }),
+    body: JSON.stringify({ take_over: kind === "take over" } satisfies Claim),
   }).catch(() => null);
   button.disabled = false;
   if (!response?.ok) {
-    const problem = (await response?.json().catch(() => null)) as { title?: string; detail?: string } | null;
+    const problem = (await response?.json().catch(() => null)) as Problem | null;
     announce(problem?.detail || problem?.title || "The portal does not answer.");
   } else {
     announce(kind === "release" ? "Released." : "The study is yours.");

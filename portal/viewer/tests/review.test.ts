@@ -12,8 +12,8 @@ const SQUARE = { series_uid: "1.1", sop_uid: "1.1.1", frame: 1, outline: [{ x: 1
 
 function proposed(id: string, needs = true): Proposed {
   return {
-    finding_id: id, model_id: "m@1", model_title: "M", model_version: "1", label: id, code: OPACITY, site: LUNG, probability: 0.9,
-    operating_point: null, risk: "high", band: "", local: null, place: { series_uid: "1.1", sop_uid: "1.1.1", frame: 1 },
+    finding_id: id, result_id: "", model_id: "m@1", model_title: "M", model_version: "1", label: id, code: OPACITY, site: LUNG, probability: 0.9,
+    operating_point: null, risk: "high", band: "", local: null, place: { series_uid: "1.1", sop_uid: "1.1.1", frame: 1, region: null },
     measurements: [], overlay_url: "", needs_verdict: needs, said: null,
   };
 }
@@ -73,12 +73,12 @@ test("the body of a save", () => {
 test("what was taken back is not said, and a draft that was overtaken is not gone on with", () => {
   const content = state.withEntry(state.EMPTY, state.modified(one, {}));
   const draft = {
-    number: 3, revision: 7, version: 2, status: "in progress", stale: "signed" as const, amends: 0, author: "ann", impression: "",
-    started_at: "", saved_at: "", submitted_by: "", submitted_at: "",
+    number: 3, revision: 7, version: 2, status: "in progress" as const, stale: "signed" as const, amends: 0, author: "ann",
+    author_role: "resident", impression: "", started_at: "", saved_at: "", first_read_at: "", submitted_by: "", submitted_at: "",
   };
-  const body = state.bodyOf(content, { version: 2, amends: 4, draft }) as Record<string, unknown>;
+  const body = state.bodyOf(content, { version: 2, amends: 4, draft });
   assert.deepEqual([body.findings, body.number, body.revision, body.amends], [[], 0, 0, 4]);
-  const open = state.bodyOf(content, { version: 2, amends: 0, draft: { ...draft, stale: "" } }) as Record<string, unknown>;
+  const open = state.bodyOf(content, { version: 2, amends: 0, draft: { ...draft, stale: "" } });
   assert.deepEqual([open.number, open.revision], [3, 7]);
 });
 

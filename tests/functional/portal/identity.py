@@ -88,6 +88,17 @@ class Identity:
         return way_back(answer.headers["location"])
 
 
+def machine_token(identity: Identity) -> str:
+    """Return an access token of the program that the provider knows."""
+    machine = identity.clients.machine
+    answer = identity.browser().post(
+        "/token",
+        data={"grant_type": "client_credentials"},
+        auth=(machine.client_id, machine.client_secret),
+    )
+    return str(answer.json()["access_token"])
+
+
 def way_back(url: str) -> str:
     """Return path and query of an address of the portal."""
     assert url.startswith(URL + "/")

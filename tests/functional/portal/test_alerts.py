@@ -132,6 +132,7 @@ def test_a_late_communication_is_marked_in_the_audit_trail(
         {"identified_at": "2026-03-02T08:31:00Z"},
         {"received_at": "2026-03-02T09:30:00Z"},
         {"received_at": "2026-03-02T08:30:00"},
+        {"identified_at": "0001-01-01T00:00:00+23:59"},  # before the beginning of time in UTC
         {"receiver_name": "  "},
         {"receiver_name": "x" * 101},
         {"category": 4},

@@ -249,6 +249,8 @@ def test_what_does_not_hold_together_is_refused(ann: Reader, entry: Json) -> Non
 
 def test_a_finding_twice_and_too_many_points(ann: Reader) -> None:
     assert ann.save(422, findings=[accepted(), accepted()])["detail"] == "a finding is there twice"
+    assert ann.save(422, version=True)["detail"] == "body.version"  # true is not version 1
+    assert ann.post("review/sign", 422, number=True, revision=True)["status"] == 422
     many = [{"x": 1.0 + n / 4096, "y": 1.0} for n in range(4096)]
     counts = (4096, 4096, 4096, 1800)
     drawn = [region(uid(1), outline=many[:count], holes=[]) for count in counts]

@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from firstread.policy import Action, Actor, Resource, Role, Teaching, can
+from portal.access import requirement_of
 from tests.functional.portal.conftest import SignIn
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
@@ -42,10 +43,8 @@ def listed(app: FastAPI) -> set[tuple[str, str]]:
 
 
 def required_action(route: APIRoute) -> Action | None:
-    actions = [getattr(each.call, "required_action", None) for each in route.dependant.dependencies]
-    found = [action for action in actions if action is not None]
-    assert len(found) <= 1
-    return found[0] if found else None
+    found = requirement_of(route)
+    return found.action if found else None
 
 
 def filled(path: str, uid: str = "2.25.1") -> str:

@@ -16,7 +16,7 @@ from firstread.records.audit import AuditTrail
 from portal.app import create_app
 from portal.errors import IssuerRefusedError
 from tests.functional.portal.conftest import Clock, SignIn, browser
-from tests.functional.portal.identity import ISSUER, SAME_ORIGIN, Identity, way_back
+from tests.functional.portal.identity import ISSUER, SAME_ORIGIN, Identity, machine_token, way_back
 from tests.functional.portal.seeding import URL, Hospital, open_session, settings
 
 COOKIE = "firstread-session"
@@ -301,16 +301,6 @@ def test_an_admin_ends_the_sessions_of_a_user(sign_in: SignIn) -> None:
     assert admin.post(path).json() == {"ended": 0}
     event = AuditTrail().of("session#radiologist")[-1]
     assert (event["action"], event["actor"], event["role"]) == ("session.revoke", "admin", "admin")
-
-
-def machine_token(identity: Identity) -> str:
-    machine = identity.clients.machine
-    answer = identity.browser().post(
-        "/token",
-        data={"grant_type": "client_credentials"},
-        auth=(machine.client_id, machine.client_secret),
-    )
-    return str(answer.json()["access_token"])
 
 
 def test_a_program_uses_the_api_and_no_page(

@@ -1,21 +1,10 @@
 // The review API. A session that has ended leads away only where the reader asked for it: what they wrote is in this page.
 
 import { headers } from "../shared/page.ts";
-import type { ReviewView } from "./types.ts";
+import type { Conflict, SignInProblem } from "../shared/api.d.ts";
 
-/** A problem (RFC 9457) of the review API, with what there is now where somebody was faster. */
-export interface Problem {
-  status: number;
-  type?: string;
-  title?: string;
-  detail?: string;
-  reason?: string;
-  holder?: string;
-  since?: string;
-  undecided?: string[];
-  sign_in?: string;
-  current?: ReviewView;
-}
+/** A problem (RFC 9457) of the review API, with what there is now where somebody was faster; status 0 for no answer. */
+export type Problem = { status: number } & Partial<Conflict & SignInProblem>;
 
 export class RefusedError extends Error {
   readonly problem: Problem;

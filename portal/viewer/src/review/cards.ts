@@ -3,7 +3,7 @@
 import type { RegionKind } from "../viewer/draw.ts";
 import { button, choice, h } from "./dom.ts";
 import { type Content, entryOf } from "./state.ts";
-import type { Code, Entry, Proposed, Vocabulary } from "./types.ts";
+import type { Code, Entry, Proposed, Rejection, Vocabulary } from "./types.ts";
 
 const MOST_NOTE = 500;
 
@@ -17,7 +17,7 @@ export interface Table {
   go: (finding: Proposed) => void;
   goTo: (entry: Entry) => void;
   accept: (finding: Proposed) => void;
-  reject: (finding: Proposed, reason: string) => void;
+  reject: (finding: Proposed, reason: Rejection) => void;
   change: (finding: Proposed, change: Partial<Pick<Entry, "code" | "site">>) => void;
   correct: (entry: Entry) => void;
   open: (id: string, kind: "modify" | "reject") => void;

@@ -11,7 +11,7 @@ import { notices } from "./notice.ts";
 import { type Page, ReviewRecord } from "./record.ts";
 import * as state from "./state.ts";
 import { Steps } from "./steps.ts";
-import type { Code, Entry, Proposed, Report, ReviewView, Vocabulary } from "./types.ts";
+import type { Code, Entry, Proposed, Rejection, Report, ReviewView, Vocabulary } from "./types.ts";
 
 const MOST_IMPRESSION = 4000;
 
@@ -100,7 +100,7 @@ export class Panel implements Table, Page {
     announce(`${finding.label} accepted`);
   }
 
-  reject(finding: Proposed, reason: string): void {
+  reject(finding: Proposed, reason: Rejection): void {
     this.form = null;
     this.#record.edit(state.withEntry(this.content, state.rejected(finding, reason, this.#entry(finding.finding_id))));
     this.#focus(`${finding.finding_id}/reject`);

@@ -1,6 +1,6 @@
 // What a reader says of a study, and how it changes: nothing here knows the page or the server.
 
-import type { Code, Entry, Proposed, Report, ReviewView } from "./types.ts";
+import type { Code, Entry, Proposed, Rejection, ReviewView, Save } from "./types.ts";
 
 export interface Content {
   readonly findings: readonly Entry[];
@@ -16,7 +16,7 @@ export function contentOf(view: ReviewView): Content {
 }
 
 /** Return what an addendum begins with: the signed verdicts that still concern something, and no words. */
-export function addendumTo(report: Report, proposed: readonly Proposed[]): Content {
+export function addendumTo(report: { readonly findings: readonly Entry[] }, proposed: readonly Proposed[]): Content {
   const known = new Set(proposed.map((each) => each.finding_id));
   const findings = report.findings
     .filter((each) => each.verdict === "missed" || known.has(each.finding_id))
@@ -56,7 +56,7 @@ export function accepted(finding: Proposed, before?: Entry): Entry {
   return { ...fresh(finding, before), verdict: "accepted" };
 }
 
-export function rejected(finding: Proposed, reason: string, before?: Entry): Entry {
+export function rejected(finding: Proposed, reason: Rejection, before?: Entry): Entry {
   return { ...fresh(finding, before), verdict: "rejected", rejection: reason };
 }
 
@@ -96,7 +96,7 @@ const codeOf = (code: Code | null): { value: string; scheme: string } | null =>
   code && { value: code.value, scheme: code.scheme };
 
 /** Return the body of a save (`portal.logic.review.entries.Entries`). */
-export function bodyOf(content: Content, view: Pick<ReviewView, "version" | "amends" | "draft">): object {
+export function bodyOf(content: Content, view: Pick<ReviewView, "version" | "amends" | "draft">): Save {
   const own = view.draft?.stale === "signed" ? null : view.draft;
   return {
     number: own?.number ?? 0,

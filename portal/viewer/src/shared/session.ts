@@ -1,5 +1,6 @@
 // Says that the session is about to end; the server decides, and activity in another window counts.
 
+import type { SessionView } from "./api.d.ts";
 import { ask } from "./page.ts";
 
 const CHECK_MS = 15_000;
@@ -14,7 +15,7 @@ export function watchSession(): void {
   async function check(): Promise<void> {
     const response = await ask("/api/session").catch(() => null);
     if (!bar || !text || !response?.ok) return;
-    const { seconds_left: left } = (await response.json()) as { seconds_left: number };
+    const { seconds_left: left } = (await response.json()) as SessionView;
     const minutes = Math.max(1, Math.ceil(left / 60));
     const words = `You will be signed out in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
     if (left <= WARNING_SECONDS && text.textContent !== words) text.textContent = words;

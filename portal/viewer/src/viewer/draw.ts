@@ -1,5 +1,6 @@
 // Regions that a reader draws: a polygon (or a line drawn by hand), or a brush with an eraser.
 
+import type { DrawnRegion } from "../shared/api.d.ts";
 import type { Frame } from "./dicom.ts";
 import type { Point } from "./geometry.ts";
 import { outlinesOf, pathOf, signedArea, simplify } from "./outlines.ts";
@@ -7,14 +8,8 @@ import { svg } from "./svg.ts";
 
 export type RegionKind = "polygon" | "brush";
 
-/** As `firstread.review.DrawnRegion`: columns and rows from the top left corner of the top left pixel. */
-export interface DrawnRegion {
-  series_uid: string;
-  sop_uid: string;
-  frame: number;
-  outline: Point[];
-  holes: Point[][];
-}
+/** In columns and rows from the top left corner of the top left pixel. */
+export type { DrawnRegion };
 
 const MOST_POINTS = 4096;
 const MOST_HOLES = 64;

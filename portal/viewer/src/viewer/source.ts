@@ -1,44 +1,15 @@
 // Where studies come from: the portal's own view of a study, and DICOMweb for all that is DICOM.
 
+import type { FindingView, Problem, SeriesView, StudyView } from "../shared/api.d.ts";
 import { ask } from "../shared/page.ts";
 import type { Dataset, Element } from "./dicom.ts";
 import { text } from "./dicom.ts";
 import { onlyPart } from "./multipart.ts";
 
-export interface Box {
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
-}
+export type Finding = FindingView;
 
-export interface Finding {
-  label: string;
-  sop_uid: string;
-  frame: number;
-  region: Box | null;
-  overlay_url: string;
-  segment_number: number | null;
-}
-
-export interface ImageEntry {
-  sop_uid: string;
-  frames: number;
-}
-
-export interface SeriesEntry {
-  study_uid?: string;
-  series_uid: string;
-  modality: string;
-  view: string;
-  description: string;
-  images: ImageEntry[];
-}
-
-export interface StudyEntry {
-  series: SeriesEntry[];
-  models: { title: string; model_id: string; findings: Finding[] }[];
-}
+/** A series, and its study where that is not the one of the page. */
+export type SeriesEntry = SeriesView & { study_uid?: string };
 
 /** A study of the same patient. */
 export interface Prior {
@@ -89,11 +60,11 @@ export async function json<T>(path: string): Promise<T> {
 }
 
 async function problemOf(response: Response): Promise<string> {
-  const problem = (await response.json().catch(() => ({}))) as { title?: string };
+  const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
   return problem.title ?? "The image cannot be loaded";
 }
 
-export const readStudy = (study: string): Promise<StudyEntry> => json(`/api/studies/${study}`);
+export const readStudy = (study: string): Promise<StudyView> => json(`/api/studies/${study}`);
 
 export const readSeries = (study: string, series: string): Promise<Dataset[]> =>
   json(`${ROOT}/${study}/series/${series}/metadata`);

@@ -1,45 +1,17 @@
-// The versions of a study, as `portal/logic/versions.py` has them.
+// The versions of a study.
 
+import type { FindingView, ModelView, VersionDetail, VersionView } from "../shared/api.d.ts";
 import { ask } from "../shared/page.ts";
 import type { Dataset } from "./dicom.ts";
 import { text } from "./dicom.ts";
-import { type Finding, json, type Segmentations, type SeriesEntry, UnavailableError } from "./source.ts";
+import { json, type Segmentations, UnavailableError } from "./source.ts";
 import type { Stack } from "./stack.ts";
 
-export interface Version {
-  version: number;
-  words: string;
-  is_current: boolean;
-  completed: string;
-  closed_words: string;
-  change_words: string;
-  image_count: number;
-  series_uids: string[];
-  models: { model_id: string; state: string }[];
-}
-
-export interface VersionFinding extends Finding {
-  probability: number | null;
-  risk_words: string;
-  measurements: [string, string][];
-}
-
+export type Version = VersionView;
+export type VersionFinding = FindingView;
 /** What one model said of a version. */
-export interface VersionResult {
-  model_id: string;
-  title: string;
-  state: string;
-  reason: string;
-  finished: string;
-  findings: VersionFinding[];
-}
-
-export interface VersionDetail extends Version {
-  series: SeriesEntry[];
-  gone_count: number;
-  is_exact: boolean;
-  results: VersionResult[];
-}
+export type VersionResult = ModelView;
+export type { VersionDetail };
 
 const pathOf = (study: string): string => `/api/studies/${study}/versions`;
 

@@ -1,15 +1,9 @@
 // Names of patients in place of pseudonyms, on demand: each is a look that the server writes down, so each is asked for once.
 
+import type { Identity } from "../shared/api.d.ts";
 import { announce, ask } from "../shared/page.ts";
 
 const AT_ONCE = 50;
-
-interface Identity {
-  study_uid: string;
-  available: boolean;
-  name: string;
-  mrn: string;
-}
 
 export class Names {
   #known = new Map<string, Identity>();

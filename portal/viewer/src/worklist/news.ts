@@ -1,18 +1,8 @@
 // What has changed since the list was shown, counted as a reader would.
 
-export interface Mark {
-  study_uid: string;
-  fingerprint: string;
-  urgent: boolean;
-}
+import type { Change } from "../shared/api.d.ts";
 
-/** What the server says (`portal/logic/live.py`). */
-export interface Change {
-  at: string;
-  whole: boolean;
-  rows: Mark[];
-  gone: string[];
-}
+export type { Change };
 
 /** A row as it is shown. */
 export interface Shown {

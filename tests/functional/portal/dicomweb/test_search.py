@@ -116,6 +116,7 @@ def test_a_search_says_where_it_ended(radiologist: TestClient, monkeypatch: pyte
         "StudyDate=2026",
         "offset=5001",
         "PatientID=FR*",
+        "AccessionNumber=%00",
         "limit=0",
         "includefield=NoSuchThing",
     ],
