@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from firstread.dicom.silence import quiet
+from firstread.imaging.mosaics import is_mosaic, tiles
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.planar import planar
 from firstread.imaging.reading import Images, InMemory, OnDisk
@@ -104,6 +106,8 @@ def load_volume(images: Sequence[Dataset], min_slices: int = 2) -> Volume:
     ]
     if len(planes) < min_slices:
         raise VolumeError(VolumeReason.TOO_FEW)
+    if any(map(is_mosaic, images)):
+        raise VolumeError(VolumeReason.NO_GEOMETRY)  # results name frames, and a tile is none
     if not all(each.frame_of_reference for each in planes):
         raise VolumeError(VolumeReason.NO_FRAME_OF_REFERENCE)
     (stack,) = arrange(planes, STRICT, Looks(opened))
@@ -149,19 +153,25 @@ def _volumes(images: Images, repairs: Repairs) -> tuple[Volume, ...]:
     flat: list[int] = []
     for number, header in enumerate(images.headers):
         try:
-            planes += slices_of(header, number, frame_count(header))
+            found = list(slices_of(header, number, frame_count(header)))
         except VolumeError:
             flat.append(number)
+            continue
+        planes += chain.from_iterable(tiles(header, each) for each in found) if is_mosaic(header) else found
     if not planes:
         return planar(images)
     if flat and not repairs.set_aside:
         raise VolumeError(VolumeReason.NO_GEOMETRY)
-    found = tuple(_volume(images, stack) for stack in arrange(planes, repairs, Looks(images)))
-    if not flat:
-        return found
-    aside = Done(Act.SET_ASIDE, len(flat), by="ImagePositionPatient")
+    volumes = tuple(_volume(images, stack) for stack in arrange(planes, repairs, Looks(images)))
+    before = []
+    if flat:
+        before.append(Done(Act.SET_ASIDE, len(flat), by="ImagePositionPatient"))
+    if mosaics := len({each.source for each in planes if each.tile is not None}):
+        before.append(Done(Act.MOSAIC_UNPACKED, mosaics, by="ImageType"))
+    if not before:
+        return volumes
     return tuple(
-        replace(each, verdict=Verdict(Geometry.MENDED, (aside, *each.verdict.done))) for each in found
+        replace(each, verdict=Verdict(Geometry.MENDED, (*before, *each.verdict.done))) for each in volumes
     )
 
 
