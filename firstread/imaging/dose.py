@@ -167,7 +167,8 @@ def _volume(dataset: Dataset, scaling: float) -> Volume:
 
 
 def _gray(dataset: Dataset, frame: int, scaling: float) -> npt.NDArray[np.float32]:
-    return (decode(dataset, frame).stored.astype(np.float64) * scaling).astype(np.float32)
+    gray: npt.NDArray[np.float32] = (decode(dataset, frame).stored * np.float64(scaling)).astype(np.float32)
+    return gray
 
 
 def _offsets(dataset: Dataset, first: Slice, count: int) -> Matrix:

@@ -16,6 +16,7 @@ from firstread.imaging.verdict import Act, Geometry, VolumeError
 from tests.support.phantoms import AXIAL, CENTRE, Matrix, planes, rotated, series
 
 SCALING = 1.25e-5
+STEPS = tuple(4.0 * each for each in range(20))
 GRADIENT = np.array([0.05, -0.03, 0.08])  # gray per millimetre
 MIDDLE = 20.0
 
@@ -25,9 +26,7 @@ def gray_at(points: Matrix) -> Matrix:
     return found
 
 
-def rt_dose(
-    directions: Matrix = AXIAL, offsets: tuple[float, ...] = tuple(4.0 * each for each in range(20))
-) -> Dataset:
+def rt_dose(directions: Matrix = AXIAL, offsets: tuple[float, ...] = STEPS) -> Dataset:
     """Return a dose that grows linearly through the patient; 30 x 24 pixels of 5 x 4 mm about the centre."""
     normal = np.cross(directions[0], directions[1])
     corner = CENTRE - directions[0] * 46 - directions[1] * 72.5 - normal * 38
