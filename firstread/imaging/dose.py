@@ -173,13 +173,14 @@ def _gray(dataset: Dataset, frame: int, scaling: float) -> npt.NDArray[np.float3
 
 def _offsets(dataset: Dataset, first: Slice, count: int) -> Matrix:
     """Return how far each plane lies from the first one along the normal, in millimetres (PS3.3 C.8.8.3.2)."""
-    found = np.array(numbers(dataset, "GridFrameOffsetVector"))
+    found: Matrix = np.array(numbers(dataset, "GridFrameOffsetVector"))
     if count == 1 and len(found) <= 1:
         return np.zeros(1)
     if len(found) != count:
         raise DoseError(DoseReason.BAD_OFFSETS)
     if abs(found[0]) < _SAME_MM:
-        return found - found[0]
+        relative: Matrix = found - found[0]
+        return relative
     # Patient coordinates in place of distances; only where planes are axial, and the first must be the image's own.
     is_axial = abs(abs(first.normal[2]) - 1.0) < 1e-4
     if not is_axial or abs(found[0] - first.position[2]) > _SAME_MM:

@@ -197,7 +197,7 @@ def _mask(segmented: Segmented, segment: Segment, reference: Volume) -> tuple[Va
     if is_fraction:
         how["fractional_type"] = str(segmented.dataset.get("SegmentationFractionalType") or "")
     values: Values = np.zeros(reference.grid, np.float32 if is_fraction else np.bool_)
-    back: Matrix = np.linalg.inv(reference.affine)
+    back: npt.NDArray[np.floating[Any]] = np.linalg.inv(reference.affine)
     starts = [_start(plane, reference, back) for plane in (segmented.planes[each] for each in segment.frames)]
     if all(each is not None for each in starts):
         for frame, start in zip(segment.frames, starts, strict=True):
@@ -209,7 +209,9 @@ def _mask(segmented: Segmented, segment: Segment, reference: Volume) -> tuple[Va
     return values if is_fraction else values >= 0.5 - 1e-6, how | {"resampled": True}
 
 
-def _start(plane: Slice, reference: Volume, back: Matrix) -> tuple[int, int, int] | None:
+def _start(
+    plane: Slice, reference: Volume, back: npt.NDArray[np.floating[Any]]
+) -> tuple[int, int, int] | None:
     """Return the slice, row and column where a frame begins in a volume; None where its pixels are not voxels of it."""
     axes = np.stack([plane.directions[1] * plane.spacing[0], plane.directions[0] * plane.spacing[1]], axis=1)
     own = reference.affine[:3, 1:3]

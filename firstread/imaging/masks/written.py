@@ -199,7 +199,8 @@ def _pixels(masks: Sequence[Mask], kind: SegmentationType) -> npt.NDArray[Any]:
         return stacked.astype(np.uint8)
     if (stacked.sum(axis=-1) > 1).any():
         raise MaskError(MaskReason.BAD_SEGMENTS)
-    return (stacked * np.arange(1, len(masks) + 1)).sum(axis=-1).astype(np.uint16)
+    labels: npt.NDArray[Any] = (stacked * np.arange(1, len(masks) + 1)).sum(axis=-1).astype(np.uint16)
+    return labels
 
 
 def _file(image: Dataset) -> FileDataset:

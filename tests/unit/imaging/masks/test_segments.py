@@ -210,10 +210,12 @@ def test_elsewhere_and_uneven() -> None:
 def test_what_cannot_be_written() -> None:
     sources = images()
     reference = load(sources)
-    for masks in ([], [Mask("x", np.zeros((2, 3, 4), bool))]):
-        for write in (to_segmentation, lambda *given_: to_structures(*given_, MOMENT)):
-            with pytest.raises(MaskError, match="masks_of_another_grid"):
-                write(masks, reference, sources)
+    none: list[Mask] = []
+    for masks in (none, [Mask("x", np.zeros((2, 3, 4), bool))]):
+        with pytest.raises(MaskError, match="masks_of_another_grid"):
+            to_segmentation(masks, reference, sources)
+        with pytest.raises(MaskError, match="masks_of_another_grid"):
+            to_structures(masks, reference, sources, MOMENT)
     with pytest.raises(MaskError, match="segments_malformed"):
         to_segmentation(balls(reference), reference, sources, SegmentationType.LABELMAP)
 
