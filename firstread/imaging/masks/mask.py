@@ -32,6 +32,7 @@ class MaskReason(StrEnum):
     TOO_LARGE = "region_too_large"
     BAD_NAMES = "names_not_understood"
     OTHER_GRID = "masks_of_another_grid"
+    NO_UIDS = "images_without_uids"
 
 
 class MaskError(FirstReadError):

@@ -33,6 +33,7 @@ _PATIENT_AND_STUDY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+_NAMED_BY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _Rings = list[npt.NDArray[np.float64]]
 
 
@@ -61,9 +62,10 @@ def to_segmentation(
     Raises
     ------
     MaskError
-        If a mask is on another grid, none is given, or those of a label map overlap.
+        If a mask is on another grid, none is given, or those of a label map overlap; or images
+        have no UIDs to be named by.
     """
-    _check(masks, reference)
+    _check(masks, reference, images)
     # Slow to import, and of an extra.
     from highdicom import PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
     from highdicom.seg import Segmentation, SegmentDescription
@@ -131,9 +133,9 @@ def to_structures(
     Raises
     ------
     MaskError
-        If a mask is on another grid or has fractions, or none is given.
+        If a mask is on another grid or has fractions, none is given, or images have no UIDs to be named by.
     """
-    _check(masks, reference)
+    _check(masks, reference, images)
     if any(each.values.dtype != np.bool_ for each in masks):
         raise MaskError(MaskReason.OTHER_GRID)
     with quiet():
@@ -182,7 +184,9 @@ def _source(image: Dataset, reference: Volume) -> Dataset:
     return made
 
 
-def _check(masks: Sequence[Mask], reference: Volume) -> None:
+def _check(masks: Sequence[Mask], reference: Volume, images: Sequence[Dataset]) -> None:
+    if not images or not all(each.get(keyword) for each in images for keyword in _NAMED_BY):
+        raise MaskError(MaskReason.NO_UIDS)
     if not masks or any(each.values.shape != reference.grid for each in masks):
         raise MaskError(MaskReason.OTHER_GRID)
     if not reference.frame_of_reference:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,6 +217,8 @@ def test_what_cannot_be_written() -> None:
             to_segmentation(masks, reference, sources)
         with pytest.raises(MaskError, match="masks_of_another_grid"):
             to_structures(masks, reference, sources, MOMENT)
+    with pytest.raises(MaskError, match="images_without_uids"):
+        to_segmentation(balls(reference), reference, [])
     with pytest.raises(MaskError, match="segments_malformed"):
         to_segmentation(balls(reference), reference, sources, SegmentationType.LABELMAP)
 
@@ -256,3 +259,24 @@ def test_any_mask_comes_back_from_structures(bits: int) -> None:
         assert np.array_equal(found["any"].values, values)
     else:
         assert found.refused == {"any": MaskReason.NO_CONTOURS}
+
+
+@pytest.mark.slow
+def test_a_real_torso_there_and_back() -> None:
+    paths = sorted(Path(__file__).resolve().parents[5].glob("shared/data/ct-torso/example_ct_dicom/*"))
+    if not paths:
+        pytest.skip("the shared data is not there")
+    sources = [dcmread(path) for path in paths]
+    for number, each in enumerate(sources, 1):  # the series has no UIDs of its own
+        with quiet():
+            each.SOPClassUID, each.SOPInstanceUID = each.file_meta.MediaStorageSOPClassUID, f"2.25.5{number}"
+            each.StudyInstanceUID, each.SeriesInstanceUID = "2.25.1", "2.25.2"
+    reference = load(sources)
+    masks = [Mask("body", reference.values > -300), Mask("bone", reference.values > 300)]
+    outlined = to_structures(masks, reference, sources, MOMENT)
+    segmented = to_segmentation(masks, reference, sources)
+    for found in (
+        structure_masks(read_structures(outlined), reference),
+        segment_masks(read_segmentation(segmented), reference),
+    ):
+        assert [np.array_equal(found[each.name].values, each.values) for each in masks] == [True, True]
