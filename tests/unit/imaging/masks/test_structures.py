@@ -245,7 +245,7 @@ def named(*names: str) -> Dataset:
 
 
 def test_names_by_regular_expressions() -> None:
-    structures = read_structures(named("Lung_L", "lung left", "LUNG_RIGHT", "Heart", "GTV"))
+    structures = read_structures(named("Lung_L", "lung left", "LUNG_RIGHT", "Heart", "GTV", "not Lung_L"))
     names = {"lung_left": r"lung.*(l|left)", "lungs": r"lung.*", "liver": "liver", "heart": "heart"}
     found = structure_masks(structures, volume(), names)
     assert {each.name: each.regions for each in found.masks} == {
