@@ -192,6 +192,7 @@ def _volume(images: Images, stack: Stack) -> Volume:
         verdict=Verdict(Geometry.MENDED if stack.done else Geometry.REGULAR, stack.done),
         modality=modality,
         units=_HOUNSFIELD if modality == "CT" and first.get("RescaleType", "HU") in ("", "HU") else "",
+        frame_of_reference=planes[0].frame_of_reference,
     )
 
 

@@ -46,6 +46,8 @@ class Volume:
         Of the values, in UCUM; "" where they are not known.
     is_colour
         Whether the last axis of `values` is red, green and blue.
+    frame_of_reference
+        UID of the coordinates that `affine` leads to; "" where there is none.
     """
 
     values: npt.NDArray[Any]
@@ -55,6 +57,14 @@ class Volume:
     modality: str = ""
     units: str = ""
     is_colour: bool = False
+    frame_of_reference: str = ""
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Return how many slices, rows and columns there are."""
+        rest = self.values.ndim - self.is_colour
+        slices, rows, columns = self.values.shape[rest - 3 : rest]
+        return slices, rows, columns
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

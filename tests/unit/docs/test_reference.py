@@ -25,6 +25,9 @@ from firstread.environment import (
     ReferenceSettings,
 )
 from firstread.errors import Reason
+from firstread.imaging.body import SuvReason
+from firstread.imaging.dose import DoseReason
+from firstread.imaging.masks.mask import MaskReason
 from firstread.imaging.pixels import PixelReason
 from firstread.imaging.verdict import VolumeReason
 from firstread.local.home import HOME_VARIABLE
@@ -166,6 +169,10 @@ OTHER_REASONS = {
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
         ("Remarks on a result", {remark.value for remark in Remark}),
         ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
+        (
+            "Reasons of masks, dose and uptake",
+            {reason.value for reason in [*MaskReason, *DoseReason, *SuvReason]},
+        ),
         ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )

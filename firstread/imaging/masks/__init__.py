@@ -1,0 +1,1 @@
+"""Regions of RT Structure Sets and segmentations as masks on the grid of a volume, and back."""
