@@ -37,7 +37,7 @@ def functional_item(dataset: "Dataset", frame: int, sequence: str) -> "Dataset":
     for group in [*candidates, *shared[:1]]:
         items = group.get(sequence)
         if items:
-            item: "Dataset" = items[0]
+            item: Dataset = items[0]
             return item
     return dataset
 

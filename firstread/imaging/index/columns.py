@@ -153,18 +153,35 @@ NESTED: frozenset[int] = frozenset(
 """Sequences that the index looks into; what has one is read by pydicom."""
 
 
-def typed(texts: Texts, decode: Callable[[bytes], str]) -> dict[str, Value]:
-    """Return the columns of a header.
+_NOTHING: dict[str, Value] = {each.name: None for each in COLUMNS}
 
-    Parameters
-    ----------
-    texts
-        Its elements.
-    decode
-        Makes text of bytes, by the Specific Character Set.
-    """
-    found = {each.name: each.read(decode(texts[each.tag])) if each.tag in texts else None for each in COLUMNS}
-    found["patient_age_years"] = age_years(
-        *(decode(texts.get(each, b"")) for each in (AGE, BORN, STUDY_DATE))
-    )
-    return found
+
+class Typed:
+    """Makes columns of headers; what is as in the header before it, is not made again."""
+
+    def __init__(self) -> None:
+        self._texts: Texts = {}
+        self._values = _NOTHING
+        self._decode: Callable[[bytes], str] | None = None
+
+    def row(self, texts: Texts, decode: Callable[[bytes], str]) -> dict[str, Value]:
+        """Return the columns of a header.
+
+        Parameters
+        ----------
+        texts
+            Its elements.
+        decode
+            Makes text of bytes, by the Specific Character Set.
+        """
+        if decode is not self._decode:
+            self._texts, self._values, self._decode = {}, _NOTHING, decode
+        before, found = self._texts, dict(self._values)
+        for each in COLUMNS:
+            text = texts.get(each.tag)
+            if text != before.get(each.tag):
+                found[each.name] = None if text is None else each.read(decode(text))
+        ages = [decode(texts.get(each, b"")) for each in (AGE, BORN, STUDY_DATE)]
+        found["patient_age_years"] = age_years(*ages)
+        self._texts, self._values = texts, found
+        return found.copy()

@@ -32,10 +32,16 @@ def _turned(tag: int) -> int:
     return (tag >> 16) | (tag & 0xFFFF) << 16
 
 
-_TURNED = {_turned(tag): (tag, vr, vr.encode()) for tag, vr in WANTED.items()}
-_NESTED = frozenset(map(_turned, NESTED))
-_NO_DATA = frozenset((0, 2, 0xFFFE))  # groups that no data set has
+_TURNED = {
+    _turned(tag): (tag, frozenset({b"", vr.encode()} | (_TEXTS if vr.encode() in _TEXTS else frozenset())))
+    for tag, vr in WANTED.items()
+}
+"""With the VRs that they may claim: texts are read alike; "" where it is implicit."""
+_NUMBERS = {tag: BINARY[vr] for tag, vr in WANTED.items() if vr in BINARY}
+_NO_DATA = (0x00020000, 0x00020010, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD)
+"""Tags that no data set has: where one is, lengths are wrong."""
 _PIXELS = frozenset(map(_turned, (0x7FE00008, 0x7FE00009, 0x7FE00010)))
+_STOPS = _PIXELS | frozenset(map(_turned, NESTED)) | frozenset(map(_turned, _NO_DATA))
 _SYNTAX = _turned(0x00020010)
 _ITEM, _ITEM_END, _SEQUENCE_END = map(_turned, (0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD))
 
@@ -138,43 +144,45 @@ def _meta(source: _Bytes) -> tuple[bytes, int]:
 
 def _walk(source: _Bytes, offset: int, *, explicit: bool) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
-    size, last = source.size, 0
+    size, data = source.size, source.data
     while offset < size:
-        data = source.data
         if offset + 12 > len(data):
             data = source.reach(min(offset + 12, size))
         key, vr, length, offset = _head(data, offset, explicit=explicit)
-        if key in _PIXELS:
-            if length != _UNDEFINED and offset + length > size:
-                raise TruncatedError
-            return found
-        if key in _NESTED or key & 0xFFFF in _NO_DATA:
-            raise OddError
-        if length == _UNDEFINED:
-            # A sequence of implicit VR says that it is one by its length alone.
-            if key in _TURNED or vr not in (b"", b"SQ"):
-                raise OddError
-            offset = _after_sequence(source, offset, explicit=explicit, depth=0)
+        if key in _STOPS or length == _UNDEFINED:
+            if key in _PIXELS:
+                if length != _UNDEFINED and offset + length > size:
+                    raise TruncatedError
+                return _with_numbers(found)
+            offset = _after(source, offset, key, vr, explicit=explicit)
+            data = source.data
             continue
         end = offset + length
         if key in _TURNED:
-            tag, expected = _expected(key, vr)
-            if tag <= last:
-                raise OddError  # out of order, or twice
-            last = tag
-            found[tag] = _text(source.reach(end)[offset:end], expected)
-        elif end > size:
-            raise TruncatedError
+            tag, allowed = _TURNED[key]
+            if vr not in allowed:
+                raise OddError
+            data = source.reach(end)
+            found[tag] = data[offset:end]
         offset = end
+    if offset > size:
+        raise TruncatedError
+    return _with_numbers(found)
+
+
+def _with_numbers(found: dict[int, bytes]) -> dict[int, bytes]:
+    for tag, kind in _NUMBERS.items():
+        if tag in found:
+            found[tag] = written(found[tag], kind, "<")
     return found
 
 
-def _expected(key: int, vr: bytes) -> tuple[int, str]:
-    """Return tag and VR of a wanted element; texts are read alike, whatever VR they claim."""
-    tag, expected, as_bytes = _TURNED[key]
-    if vr and vr != as_bytes and not (vr in _TEXTS and as_bytes in _TEXTS):
+def _after(source: _Bytes, offset: int, key: int, vr: bytes, *, explicit: bool) -> int:
+    """Return where what is no plain element ends, if it is a sequence that nobody looks into."""
+    # A sequence of implicit VR says that it is one by its length alone.
+    if key in _STOPS or key in _TURNED or vr not in (b"", b"SQ"):
         raise OddError
-    return tag, expected
+    return _after_sequence(source, offset, explicit=explicit, depth=0)
 
 
 def _head(data: bytes, offset: int, *, explicit: bool) -> tuple[int, bytes, int, int]:
@@ -190,12 +198,6 @@ def _head(data: bytes, offset: int, *, explicit: bool) -> tuple[int, bytes, int,
     if offset + 12 > len(data):
         raise TruncatedError
     return key, vr, _LENGTH.unpack_from(data, offset + 8)[0], offset + 12
-
-
-def _text(value: bytes, vr: str) -> bytes:
-    if vr not in BINARY:
-        return value
-    return written(value, BINARY[vr], "<")
 
 
 def written(value: bytes, kind: str, order: str) -> bytes:

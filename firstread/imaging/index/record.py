@@ -18,7 +18,7 @@ from firstread.imaging.index.columns import (
     PIXEL_SPACING,
     POSITION,
     Texts,
-    typed,
+    Typed,
 )
 from firstread.imaging.index.elements import NotDicomError, OddError, TruncatedError, read_elements
 from firstread.imaging.index.values import figures
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 PER_PLANE = 11
 """Numbers of a plane in a row: position 3, directions 6, spacing 2."""
 
-_DEFAULT = frozenset({b"", b"ISO_IR 6", b"ISO_IR 100", b"ISO 2022 IR 6", b"ISO 2022 IR 100"})
+_DEFAULT = frozenset({"", "ISO_IR 6", "ISO_IR 100"})
 _NO_IMAGES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
@@ -71,6 +71,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.odd = 0
+        self._typed = Typed()
 
     def row(self, path: Path | str, size: int) -> Row:
         """Return what there is to know of a file; `outcome` and `reason` say what became of it.
@@ -104,8 +105,8 @@ class Reader:
             except OddError:
                 file.seek(0)
                 self.odd += 1
-                return _through_pydicom(file, size)
-        return plain(syntax, texts)
+                return _through_pydicom(file, size, self._typed)
+        return _plain(syntax, texts, self._typed)
 
 
 def _refused(reason: FileReason) -> Row:
@@ -113,18 +114,10 @@ def _refused(reason: FileReason) -> Row:
     return {"outcome": outcome.value, "reason": reason.value}
 
 
-def plain(syntax: str, texts: Texts) -> Row:
-    """Return the row of an image of one frame.
-
-    Parameters
-    ----------
-    syntax
-        Its transfer syntax.
-    texts
-        Its elements.
-    """
+def _plain(syntax: str, texts: Texts, columns: Typed) -> Row:
+    """Return the row of an image of one frame."""
     plane = _plane(texts)
-    return _common(syntax, texts) | {
+    return _common(syntax, texts, columns) | {
         "frames": 1,
         "planes": plane,
         "keys": json.dumps([_keys(texts)]) if plane else None,
@@ -135,8 +128,8 @@ def plain(syntax: str, texts: Texts) -> Row:
     }
 
 
-def _common(syntax: str, texts: Texts) -> Row:
-    found: Row = typed(texts, decoder(texts.get(CHARACTER_SET, b"")))
+def _common(syntax: str, texts: Texts, columns: Typed) -> Row:
+    found: Row = columns.row(texts, decoder(texts.get(CHARACTER_SET, b"")))
     shown = found["rows"] and found["columns"] and found["sop_class_uid"] not in _NO_IMAGES
     return found | {"transfer_syntax_uid": syntax or None, "is_image": bool(shown)}
 
@@ -171,7 +164,7 @@ def _flat_spacing(texts: Texts) -> list[float] | None:
     return None
 
 
-def _through_pydicom(file: IO[bytes], size: int) -> Row:
+def _through_pydicom(file: IO[bytes], size: int, columns: Typed) -> Row:
     from firstread.dicom.silence import quiet
     from firstread.imaging.index import links, through_pydicom
     from firstread.imaging.pixels import frame_count
@@ -179,7 +172,7 @@ def _through_pydicom(file: IO[bytes], size: int) -> Row:
 
     with quiet():
         header = through_pydicom.read(file, size)
-        found = _common(through_pydicom.syntax_of(header), through_pydicom.texts_of(header))
+        found = _common(through_pydicom.syntax_of(header), through_pydicom.texts_of(header), columns)
         planes = through_pydicom.planes_of(header) if found["is_image"] else []
         numbers = [
             float(figure)
@@ -207,10 +200,10 @@ def decoder(character_set: bytes) -> Callable[[bytes], str]:
     character_set
         Specific Character Set; bytes that it does not have become U+FFFD.
     """
-    names = [each.strip(b" \0") for each in character_set.split(b"\\")]
+    names = [each.strip(b" \0").decode("latin-1") for each in character_set.split(b"\\")]
     if set(names) <= _DEFAULT:
         return lambda value: value.decode("latin-1")
-    if names == [b"ISO_IR 192"]:
+    if names == ["ISO_IR 192"]:
         return lambda value: value.decode("utf-8", "replace")
 
     def decoded(value: bytes) -> str:
@@ -222,8 +215,8 @@ def decoder(character_set: bytes) -> Callable[[bytes], str]:
 
         with quiet():
             try:
-                encodings = convert_encodings([each.decode("latin-1") for each in names])
-                return decode_bytes(value, encodings, {"\\", "^", "="})
+                encodings = convert_encodings(names)
+                return decode_bytes(value, encodings, {0x5C, 0x5E, 0x3D})
             except (LookupError, UnicodeError):
                 return value.decode("ascii", "replace")
 

@@ -22,7 +22,8 @@ VERSION = 1
 TABLES = ("files", "series", "volumes", "links", "rois")
 _MANIFEST = "index.json"
 _NOT_OF_A_SERIES = frozenset({"sop_uid", "instance_number", "acquisition_number"})
-PER_SERIES = tuple(each.name for each in COLUMNS if each.name not in _NOT_OF_A_SERIES) + (
+PER_SERIES = (
+    *(each.name for each in COLUMNS if each.name not in _NOT_OF_A_SERIES),
     "patient_age_years",
 )
 """Columns of instances that a series has too."""
