@@ -187,6 +187,8 @@ def _after(source: _Bytes, offset: int, key: int, vr: bytes, *, explicit: bool) 
 
 def _head(data: bytes, offset: int, *, explicit: bool) -> tuple[int, bytes, int, int]:
     """Return tag, VR (b"" where it is implicit), length, and where the value begins."""
+    if offset + 8 > len(data):
+        raise TruncatedError
     if not explicit:
         key, length = _IMPLICIT_HEAD.unpack_from(data, offset)
         return key, b"", length, offset + 8
@@ -241,7 +243,7 @@ def _after_sequence(source: _Bytes, offset: int, *, explicit: bool, depth: int) 
 def _after_item(source: _Bytes, offset: int, *, explicit: bool, depth: int) -> int:
     while True:
         data = source.reach(min(offset + 12, source.size))
-        if offset + 8 > len(data):
+        if _LENGTH.size + offset > len(data):
             raise TruncatedError
         if _LENGTH.unpack_from(data, offset)[0] == _ITEM_END:
             return offset + 8

@@ -82,13 +82,8 @@ class Index:
         ------
         duckdb.Error
             If it is none.
-        IndexingError
-            If it asks for nothing.
         """
-        answer = self._connection.sql(sql, params=list(parameters))
-        if answer is None:  # as DuckDB answers what changes something
-            raise IndexingError("a query has to ask for rows")
-        found: pyarrow.Table = answer.to_arrow_table()
+        found: pyarrow.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
         return found
 
     def series(self, where: str = "true", parameters: Sequence[object] = ()) -> list[dict[str, Any]]:

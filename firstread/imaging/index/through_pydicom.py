@@ -66,7 +66,7 @@ def texts_of(header: Dataset) -> dict[int, bytes]:
         if Tag(tag) not in header:
             continue
         element = header.get_item(Tag(tag))
-        text = _of_raw(element) if isinstance(element, RawDataElement) else _of_value(element)
+        text = _of_raw(element) if type(element) is RawDataElement else _of_value(element)
         if text is not None:
             found[tag] = text
     return found
@@ -89,8 +89,10 @@ def _of_raw(element: RawDataElement) -> bytes | None:
 def _of_value(element: Any) -> bytes | None:  # noqa: ANN401 - what pydicom has
     """Return a value that pydicom has converted already."""
     value = getattr(element, "value", None)
-    if isinstance(value, pydicom.Sequence) or value is None:
+    if isinstance(value, pydicom.Sequence):
         return None
+    if value is None:
+        return b""
     parts = value if isinstance(value, pydicom.multival.MultiValue | list) else [value]
     return "\\".join(map(str, parts)).encode()
 

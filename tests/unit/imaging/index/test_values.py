@@ -12,8 +12,20 @@ from firstread.imaging.index.values import age_years, body_parts, day, figures, 
 
 @pytest.mark.parametrize(
     ("text", "years"),
-    [("064Y", 64), ("47", 47), ("042y", 42), ("018M", 1.5), ("N-A", None), ("", None), ("999Y", None)]
-    + [(" 7Y ", 7), ("052W", 0.997), ("010D", 0.027), ("-4Y", None), ("000Y", 0)],
+    [
+        ("064Y", 64),
+        ("47", 47),
+        ("042y", 42),
+        ("018M", 1.5),
+        ("N-A", None),
+        ("", None),
+        ("999Y", None),
+        (" 7Y ", 7),
+        ("052W", 0.997),
+        ("010D", 0.027),
+        ("-4Y", None),
+        ("000Y", 0),
+    ],
 )
 def test_ages(text: str, years: float | None) -> None:
     assert age_years(text, "", "") == years
@@ -31,7 +43,7 @@ def test_an_age_of_dates() -> None:
         ("Thorax", ["CHEST"]),
         ("CHESTABDPELVIS", ["CHEST", "ABDOMEN", "PELVIS"]),
         ("ABDOMENPELVIS", ["ABDOMEN", "PELVIS"]),
-        ("Chest_Abd-Pel", ["CHEST", "ABDOMEN"]),
+        ("Chest_Abd-Pel", ["CHEST", "ABDOMEN", "PELVIS"]),
         ("ABD W/O CHEST", ["ABDOMEN"]),
         ("C-A-P", None),
         ("CAP", ["CHEST", "ABDOMEN", "PELVIS"]),
