@@ -82,10 +82,7 @@ def build(
     root, store = Path(path).resolve(), Store(Path(out).resolve())
     if not root.is_dir():
         raise IndexingError("there is no such folder")
-    before = store.manifest()
-    if before is not None and before.get("root") != str(root):
-        raise IndexingError("the index is that of another folder")
-    with store.alone():
+    with store.alone(root):
         found, unlisted = walk(root, store.folder)
         files, read = _rows(root, found, store, settled or (lambda _done, _of: None))
         _settle_copies(root, files)

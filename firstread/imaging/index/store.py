@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -107,20 +108,31 @@ class Store:
         return not held or ".lock" in held
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, root: Path) -> Iterator[None]:
         """Hold the index for one run at a time.
+
+        Parameters
+        ----------
+        root
+            The folder that is indexed.
 
         Raises
         ------
         IndexingError
-            If another run holds it.
+            If another run holds it, or it is that of another folder: even of runs that did not end, rows are kept.
         """
         self._parts.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
+        with (self.folder / ".lock").open("a+b") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise IndexingError("another run is writing this index") from None
+            lock.seek(0)
+            if (before := lock.read()) not in (b"", os.fsencode(root)):
+                raise IndexingError("the index is that of another folder")
+            if not before:
+                lock.write(os.fsencode(root))
+                lock.flush()
             yield
 
     def manifest(self) -> Row | None:

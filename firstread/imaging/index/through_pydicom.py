@@ -1,7 +1,7 @@
 """What the index knows of a file that is not plain, read by pydicom."""
 
 from collections.abc import Sequence
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -65,8 +65,8 @@ def texts_of(header: Dataset) -> dict[int, bytes]:
     for tag in WANTED:
         if Tag(tag) not in header:
             continue
-        element = header.get_item(Tag(tag))
-        text = _of_raw(element) if type(element) is RawDataElement else _of_value(element)
+        element: object = header.get_item(Tag(tag))
+        text = _of_raw(element) if isinstance(element, RawDataElement) else _of_value(element)
         if text is not None:
             found[tag] = text
     return found
@@ -86,7 +86,7 @@ def _of_raw(element: RawDataElement) -> bytes | None:
         return None
 
 
-def _of_value(element: Any) -> bytes | None:  # noqa: ANN401 - what pydicom has
+def _of_value(element: object) -> bytes | None:
     """Return a value that pydicom has converted already."""
     value = getattr(element, "value", None)
     if isinstance(value, pydicom.Sequence):
