@@ -198,6 +198,8 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
             build(folder, out)
     with pytest.raises(IndexingError, match="not ended"):
         Index.open(out)
+    with pytest.raises(IndexingError, match="another folder"):
+        build(tmp_path, out)
     assert build(folder, out).read == 18
     assert not list((out / "parts").iterdir())
 
