@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import burned_in, deid, inference, ingest, portal, stow, way, worker
+from benchmarks import burned_in, deid, imaging, inference, ingest, portal, stow, way, worker
 from benchmarks.portal import viewer
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
     "deid": deid.run,
+    "imaging": imaging.run,
     "inference": inference.run,
     "ingest": ingest.run,
     "portal": portal.run,

@@ -19,6 +19,7 @@ from firstread import __version__, terminal
 from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
 from firstread.gateway_cli import app as gateway
+from firstread.index_cli import index
 from firstread.local.home import Home, LocalError, Ports, activate
 from firstread.local.logs import follow
 from firstread.local.run import ENGINE, saved_ports
@@ -49,7 +50,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(dead_letters, name="dlq")
 app.add_typer(model, name="model")
 app.add_typer(audit, name="audit")
-for command in (deid, ledger, ohif, reconcile, restore_drill, trace):
+for command in (deid, index, ledger, ohif, reconcile, restore_drill, trace):
     app.command()(command)
 console = terminal.console()
 errors = terminal.console(stderr=True)

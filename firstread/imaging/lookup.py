@@ -1,31 +1,32 @@
 """Numbers and lookup tables of a dataset, read without trusting them."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, MutableSequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
 
-def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+def numbers(dataset: "Dataset", keyword: str) -> tuple[float, ...]:
     """Return the finite numbers of an element; () where it is absent, empty or malformed."""
     try:
         value = dataset.get(keyword)
         if value is None or value == "":
             return ()
-        parts = value if isinstance(value, MultiValue | list | tuple) else [value]
+        parts = value if isinstance(value, MutableSequence | tuple) else [value]
         found = tuple(float(part) for part in parts)
     except Exception:  # pydicom converts on access, and what a hostile value raises depends on its VR
         return ()
     return found if all(math.isfinite(number) for number in found) else ()
 
 
-def functional_item(dataset: Dataset, frame: int, sequence: str) -> Dataset:
+def functional_item(dataset: "Dataset", frame: int, sequence: str) -> "Dataset":
     """Return where the attributes of a functional group are for one frame.
 
     Enhanced objects keep them per frame or shared (PS3.3 C.7.6.16); others at the top of the dataset.
@@ -41,7 +42,7 @@ def functional_item(dataset: Dataset, frame: int, sequence: str) -> Dataset:
     return dataset
 
 
-def read_descriptor(dataset: Dataset, keyword: str) -> tuple[int, int, int]:
+def read_descriptor(dataset: "Dataset", keyword: str) -> tuple[int, int, int]:
     """Return number of entries, first value mapped and bits per entry of a LUT descriptor.
 
     Raises
@@ -56,7 +57,7 @@ def read_descriptor(dataset: Dataset, keyword: str) -> tuple[int, int, int]:
     return count or 2**16, first, bits  # 0 means 65536 entries, PS3.3 C.11.1.1
 
 
-def read_table(item: Dataset) -> tuple[Array, int, float]:
+def read_table(item: "Dataset") -> tuple[Array, int, float]:
     """Return the table, first value mapped and largest output of a Modality or VOI LUT item.
 
     Raises

@@ -1,15 +1,17 @@
 """One frame of one image, and where it lies in the patient (PS3.3 C.7.6.2.1.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from firstread.imaging.lookup import functional_item, numbers
 from firstread.imaging.verdict import VolumeError, VolumeReason
+
+if TYPE_CHECKING:  # the index reads most headers without pydicom, and starts in half the time
+    from pydicom.dataset import Dataset
 
 Matrix = npt.NDArray[np.float64]
 Keys = dict[str, float | str]
@@ -84,7 +86,7 @@ class Slice:
         return found / np.linalg.norm(found)
 
 
-def slices_of(image: Dataset, source: int, frames: int) -> Iterator[Slice]:
+def slices_of(image: "Dataset", source: int, frames: int) -> Iterator[Slice]:
     """Return the planes of an image.
 
     Parameters
@@ -103,7 +105,7 @@ def slices_of(image: Dataset, source: int, frames: int) -> Iterator[Slice]:
         yield _slice(image, source, frame)
 
 
-def _slice(image: Dataset, source: int, frame: int) -> Slice:
+def _slice(image: "Dataset", source: int, frame: int) -> Slice:
     def attribute(sequence: str, keyword: str, count: int) -> tuple[float, ...]:
         item = functional_item(image, frame, sequence)
         found = numbers(item, keyword) or numbers(image, keyword)
@@ -114,8 +116,7 @@ def _slice(image: Dataset, source: int, frame: int) -> Slice:
     position = attribute("PlanePositionSequence", "ImagePositionPatient", 3)
     directions = np.array(attribute("PlaneOrientationSequence", "ImageOrientationPatient", 6)).reshape(2, 3)
     rows, columns = attribute("PixelMeasuresSequence", "PixelSpacing", 2)
-    straight = abs(directions @ directions.T - np.eye(2)).max() < 10 * SAME_DIRECTION
-    if not straight or rows <= 0 or columns <= 0:
+    if not is_plane(directions, (rows, columns)):
         raise VolumeError(VolumeReason.NO_GEOMETRY)
     number = numbers(image, "InstanceNumber")
     return Slice(
@@ -132,7 +133,21 @@ def _slice(image: Dataset, source: int, frame: int) -> Slice:
     )
 
 
-def keys_of(image: Dataset, frame: int) -> Keys:
+def is_plane(directions: Matrix, spacing: Sequence[float]) -> bool:
+    """Return whether a plane can be meant: two directions at a right angle, and distances between pixels.
+
+    Parameters
+    ----------
+    directions : numpy.ndarray
+        2 x 3: along a row, along a column.
+    spacing
+        Millimetres between rows, between columns.
+    """
+    straight = abs(directions @ directions.T - np.eye(2)).max() < 10 * SAME_DIRECTION
+    return bool(straight and min(spacing) > 0)
+
+
+def keys_of(image: "Dataset", frame: int) -> Keys:
     """Return what may tell a frame from another one at the same position, what says most first."""
     found: Keys = {}
     for keyword, sequence in _APART:
@@ -144,8 +159,8 @@ def keys_of(image: Dataset, frame: int) -> Keys:
     return found
 
 
-def _words(item: Dataset, keyword: str) -> list[str]:
+def _words(item: "Dataset", keyword: str) -> list[str]:
     value = item.get(keyword)
     if value is None or value == "":
         return []
-    return [str(part) for part in value] if isinstance(value, MultiValue | list) else [str(value)]
+    return [str(part) for part in value] if isinstance(value, MutableSequence) else [str(value)]
