@@ -25,6 +25,7 @@ from firstread.environment import (
     ReferenceSettings,
 )
 from firstread.errors import Reason
+from firstread.imaging.convert import ConvertReason
 from firstread.imaging.pixels import PixelReason
 from firstread.imaging.verdict import VolumeReason
 from firstread.local.home import HOME_VARIABLE
@@ -166,6 +167,7 @@ OTHER_REASONS = {
         ("Troubles of reconcile", {trouble.value for trouble in Trouble}),
         ("Remarks on a result", {remark.value for remark in Remark}),
         ("Reasons of a result", {reason.value for reason in [*PixelReason, *VolumeReason]} | OTHER_REASONS),
+        ("Reasons of convert", {reason.value for reason in ConvertReason}),
         ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )
