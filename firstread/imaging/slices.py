@@ -122,7 +122,7 @@ def _slice(image: Dataset, source: int, frame: int) -> Slice:
         source=source,
         frame=frame,
         sop_uid=str(image.get("SOPInstanceUID", "")),
-        size=(int(image.Rows), int(image.Columns)),
+        size=_size(image),
         position=np.array(position),
         directions=directions,
         spacing=(rows, columns),
@@ -130,6 +130,13 @@ def _slice(image: Dataset, source: int, frame: int) -> Slice:
         number=frame if frame or not number else int(number[0]),
         is_localizer=bool({"LOCALIZER", "SCOUT"} & set(_words(image, "ImageType"))),
     )
+
+
+def _size(image: Dataset) -> tuple[int, int]:
+    rows, columns = (numbers(image, keyword) for keyword in ("Rows", "Columns"))
+    if len(rows) != 1 or len(columns) != 1:
+        raise VolumeError(VolumeReason.NO_GEOMETRY)
+    return int(rows[0]), int(columns[0])
 
 
 def keys_of(image: Dataset, frame: int) -> Keys:

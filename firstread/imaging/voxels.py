@@ -101,8 +101,12 @@ class Rescale:
             made[...] = stored.astype(np.float64) * self.slope + self.intercept
         else:
             # Whole numbers are computed modulo the type's range: right whenever the outcome is in it.
-            made[...] = stored.astype(made.dtype, casting="unsafe", copy=False)
+            slope, intercept = (
+                np.array(int(each)).astype(made.dtype) for each in (self.slope, self.intercept)
+            )
+            source = (
+                stored.view(made.dtype) if stored.itemsize == made.itemsize else stored.astype(made.dtype)
+            )
             if self.slope != 1:
-                np.multiply(made, np.array(int(self.slope)).astype(made.dtype), out=made)
-            if self.intercept:
-                np.add(made, np.array(int(self.intercept)).astype(made.dtype), out=made)
+                source = np.multiply(source, slope, out=made)
+            np.add(source, intercept, out=made)

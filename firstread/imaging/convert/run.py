@@ -1,11 +1,8 @@
 """A tree of DICOM files as volumes: planned, converted by processes, counted."""
 
 import json
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -188,6 +185,11 @@ def _run(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
 
 def _in_pool(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
     """Yield what processes made, until one of them dies."""
+    # Imported here: a run in this process starts without them.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(make, each) for each in tasks]
         try:

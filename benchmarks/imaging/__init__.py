@@ -1,0 +1,1 @@
+"""Indexing and conversion of series, against peers and floors."""
