@@ -49,9 +49,9 @@ def run() -> None:
                 patches.append((way.removeprefix("FirstRead "), f"{_patch_ms(made, expected):.1f}"))
             print(*rows[-1], flush=True)
         about = (
-            f"A CT series of 300 slices of 512 x 512, 16 bit, one process; {_RUNS} runs each in a child process, imports\n"
+            f"A CT series of 300 slices of 512 x 512, 16 bit, one process; {_RUNS} runs each in a child, imports\n"
             "included: the least CPU seconds, the least wall seconds, the largest memory. FirstRead also walks the\n"
-            "tree, hashes every input and writes the sidecar. `Voxels equal` also where rows run the other way."
+            "tree, hashes every input and writes the sidecar. `Voxels equal`: also where rows run the other way."
         )
         header = ("way", "CPU s", "wall s", "peak MB", "output MB", "type", "voxels equal")
         left = f"Skipped, not installed: {', '.join(skipped)}." if skipped else ""

@@ -48,7 +48,7 @@ def header_of(head: bytes) -> tuple[Dataset, int] | None:
     try:
         at = _walk(head, 132, meta, stop=0x00030000)
         syntax = meta.get(BaseTag(_SYNTAX))
-        if syntax is None or bytes(syntax.value).rstrip(b" \0") != _EXPLICIT:
+        if syntax is None or bytes(syntax.value or b"").rstrip(b" \0") != _EXPLICIT:
             return None
         at = _walk(head, at, elements, stop=_SEQUENCE_OF_PIXELS)
     except Exception:  # bytes that end, or are not what they say: pydicom tells how they are wrong
