@@ -51,14 +51,14 @@ def header_of(head: bytes) -> tuple[Dataset, int] | None:
         if syntax is None or bytes(syntax.value or b"").rstrip(b" \0") != _EXPLICIT:
             return None
         at = _walk(head, at, elements, stop=_SEQUENCE_OF_PIXELS)
+        # Elements are made by pydicom when they are looked at.
+        found = Dataset(elements)
+        characters = elements.get(BaseTag(_CHARACTERS))
+        coding = _encodings(bytes(characters.value or b"")) if characters is not None else ["iso8859"]
+        found.set_original_encoding(False, True, coding)
+        found.file_meta = FileMetaDataset(meta)
     except Exception:  # bytes that end, or are not what they say: pydicom tells how they are wrong
         return None
-    # Elements are made by pydicom when they are looked at.
-    found = Dataset(elements)
-    characters = elements.get(BaseTag(_CHARACTERS))
-    coding = _encodings(bytes(characters.value or b"")) if characters is not None else ["iso8859"]
-    found.set_original_encoding(False, True, coding)
-    found.file_meta = FileMetaDataset(meta)
     return found, at
 
 
