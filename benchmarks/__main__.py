@@ -3,10 +3,12 @@
 import sys
 
 from benchmarks import burned_in, deid, imaging, inference, ingest, portal, stow, way, worker
+from benchmarks.imaging import convert
 from benchmarks.portal import viewer
 
 BENCHMARKS = {
     "burned_in": burned_in.run,
+    "convert": convert.run,
     "deid": deid.run,
     "imaging": imaging.run,
     "inference": inference.run,

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from firstread import __version__, terminal
+from firstread.convert_cli import convert
 from firstread.deid_cli import deid
 from firstread.errors import FirstReadError
 from firstread.gateway_cli import app as gateway
@@ -50,7 +51,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(dead_letters, name="dlq")
 app.add_typer(model, name="model")
 app.add_typer(audit, name="audit")
-for command in (deid, index, ledger, ohif, reconcile, restore_drill, trace):
+for command in (convert, deid, index, ledger, ohif, reconcile, restore_drill, trace):
     app.command()(command)
 console = terminal.console()
 errors = terminal.console(stderr=True)

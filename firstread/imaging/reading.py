@@ -1,6 +1,7 @@
 """The images of a series as they are asked for: headers at once, pixels one frame at a time."""
 
 from collections.abc import Sequence
+from io import BufferedReader
 from os import SEEK_SET
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from firstread.imaging.heads import HEAD, header_of
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, decode
 
@@ -74,9 +76,14 @@ class OnDisk:
         self.headers: list[Dataset] = []
         self._ends: list[int] = []
         for path in paths:
-            with path.open("rb") as file:
-                self.headers.append(pydicom.dcmread(file, stop_before_pixels=True))
-                self._ends.append(file.tell())
+            with path.open("rb", buffering=0) as file:
+                found = header_of(file.read(HEAD))
+                if found is None:
+                    file.seek(0)
+                    with BufferedReader(file) as slowly:
+                        found = pydicom.dcmread(slowly, stop_before_pixels=True), slowly.tell()
+            self.headers.append(found[0])
+            self._ends.append(found[1])
         self._last: tuple[int, Dataset] | None = None
 
     def stored(self, image: int, frame: int) -> Array:
@@ -94,9 +101,9 @@ class OnDisk:
         kind = _kind(header)
         if kind is None:
             return None
-        rows, columns = int(header.Rows), int(header.Columns)
+        rows, columns = (int(numbers(header, each)[0]) for each in ("Rows", "Columns"))
         size, count = rows * columns * kind.itemsize, int((numbers(header, "NumberOfFrames") or (1,))[0])
-        with self._paths[image].open("rb") as file:
+        with self._paths[image].open("rb", buffering=0) as file:
             file.seek(self._ends[image])
             head = file.read(_LONGEST_HEAD)
             explicit = header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian

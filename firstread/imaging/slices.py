@@ -123,7 +123,7 @@ def _slice(image: "Dataset", source: int, frame: int) -> Slice:
         source=source,
         frame=frame,
         sop_uid=str(image.get("SOPInstanceUID", "")),
-        size=(int(image.Rows), int(image.Columns)),
+        size=_size(image),
         position=np.array(position),
         directions=directions,
         spacing=(rows, columns),
@@ -145,6 +145,13 @@ def is_plane(directions: Matrix, spacing: Sequence[float]) -> bool:
     """
     straight = abs(directions @ directions.T - np.eye(2)).max() < 10 * SAME_DIRECTION
     return bool(straight and min(spacing) > 0)
+
+
+def _size(image: "Dataset") -> tuple[int, int]:
+    rows, columns = (numbers(image, keyword) for keyword in ("Rows", "Columns"))
+    if len(rows) != 1 or len(columns) != 1:
+        raise VolumeError(VolumeReason.NO_GEOMETRY)
+    return int(rows[0]), int(columns[0])
 
 
 def keys_of(image: "Dataset", frame: int) -> Keys:

@@ -1,6 +1,7 @@
 """Values in the units of their modality, in the smallest type that holds them as they are (PS3.3 C.11.1)."""
 
 import math
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ Array = npt.NDArray[Any]
 
 _WHOLE: tuple[type[np.integer[Any]], ...] = (np.int16, np.uint16, np.int32)
 _LARGEST_FACTOR = 2**15
+_LARGE = 2**24  # bytes
 
 
 def gather(shape: tuple[int, ...], planes: Sequence[Callable[[], tuple[Array, "Rescale"]]]) -> Array:
@@ -33,7 +35,7 @@ def gather(shape: tuple[int, ...], planes: Sequence[Callable[[], tuple[Array, "R
     numpy.ndarray
         Planes x rows x columns. int16, uint16 or int32 where all values are whole numbers and fit; else float32.
     """
-    made: Array = np.empty((len(planes), *shape), np.int16)
+    made = _room((len(planes), *shape))
     low, high = 0.0, 0.0
     for number, plane in enumerate(planes):
         stored, rescale = plane()
@@ -44,6 +46,21 @@ def gather(shape: tuple[int, ...], planes: Sequence[Callable[[], tuple[Array, "R
             made = made.astype(kind)
         rescale.into(made[number], stored)
     return made
+
+
+def _room(shape: tuple[int, ...]) -> Array:
+    """Return an array of int16 with any values; of memory that is there as a whole, where it is large.
+
+    Memory that the system hands out page by page, as it is written to, costs more than all that is computed here.
+    """
+    count = math.prod(shape)
+    if 2 * count < _LARGE or not hasattr(mmap, "MAP_POPULATE"):
+        return np.empty(shape, np.int16)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    try:
+        return np.frombuffer(mmap.mmap(-1, 2 * count, flags=flags), np.int16).reshape(shape)
+    except OSError:
+        raise MemoryError from None
 
 
 def _smallest(low: float, high: float) -> np.dtype[Any]:
@@ -101,8 +118,12 @@ class Rescale:
             made[...] = stored.astype(np.float64) * self.slope + self.intercept
         else:
             # Whole numbers are computed modulo the type's range: right whenever the outcome is in it.
-            made[...] = stored.astype(made.dtype, casting="unsafe", copy=False)
+            slope, intercept = (
+                np.array(int(each)).astype(made.dtype) for each in (self.slope, self.intercept)
+            )
+            source = (
+                stored.view(made.dtype) if stored.itemsize == made.itemsize else stored.astype(made.dtype)
+            )
             if self.slope != 1:
-                np.multiply(made, np.array(int(self.slope)).astype(made.dtype), out=made)
-            if self.intercept:
-                np.add(made, np.array(int(self.intercept)).astype(made.dtype), out=made)
+                source = np.multiply(source, slope, out=made)
+            np.add(source, intercept, out=made)

@@ -1,6 +1,7 @@
 """One file as one row: what the index keeps of it, or why it keeps nothing."""
 
 import json
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
@@ -13,6 +14,7 @@ from firstread.imaging.index.columns import (
     APART,
     CHARACTER_SET,
     DETECTOR_SPACING,
+    IMAGE_TYPE,
     NOMINAL_SPACING,
     ORIENTATION,
     PIXEL_SPACING,
@@ -22,9 +24,12 @@ from firstread.imaging.index.columns import (
 )
 from firstread.imaging.index.elements import NotDicomError, OddError, TruncatedError, read_elements
 from firstread.imaging.index.values import figures
-from firstread.imaging.slices import Keys, is_plane
+from firstread.imaging.slices import Keys, Slice, is_plane
+from firstread.imaging.verdict import VolumeError
 
 Row = dict[str, Any]
+NOWHERE = Slice(0, 0, "", (0, 0), np.full(3, np.nan), np.full((2, 3), np.nan), (math.nan, math.nan))
+"""Of an image that should say where its slices lie, and does not."""
 PER_PLANE = 11
 """Numbers of a plane in a row: position 3, directions 6, spacing 2."""
 
@@ -102,6 +107,8 @@ class Reader:
         with open(path, "rb") as file:  # noqa: PTH123 - 3 us less than Path.open, for each of millions
             try:
                 syntax, texts = read_elements(file, size)
+                if b"MOSAIC" in texts.get(IMAGE_TYPE, b""):
+                    raise OddError  # where its slices lie is in a private element
             except OddError:
                 file.seek(0)
                 self.odd += 1
@@ -173,7 +180,11 @@ def _through_pydicom(file: IO[bytes], size: int, columns: Typed) -> Row:
     with quiet():
         header = through_pydicom.read(file, size)
         found = _common(through_pydicom.syntax_of(header), through_pydicom.texts_of(header), columns)
-        planes = through_pydicom.planes_of(header) if found["is_image"] else []
+        is_image = found["is_image"]
+        try:
+            planes = through_pydicom.planes_of(header) if is_image else []
+        except VolumeError:
+            planes = [NOWHERE]
         numbers = [
             float(figure)
             for each in planes

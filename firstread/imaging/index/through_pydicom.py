@@ -11,6 +11,7 @@ from pydicom.tag import Tag
 
 from firstread.imaging.index.columns import WANTED
 from firstread.imaging.index.elements import BINARY, NotDicomError, OddError, TruncatedError, written
+from firstread.imaging.mosaics import is_mosaic, tiles
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.slices import Keys, Slice, keys_of, slices_of
 from firstread.imaging.verdict import VolumeError
@@ -98,11 +99,18 @@ def _of_value(element: object) -> bytes | None:
 
 
 def planes_of(header: Dataset) -> list[Slice]:
-    """Return where the frames lie; [] where the image does not say."""
+    """Return where the frames lie, or the tiles of a mosaic; [] where the image does not say.
+
+    Raises
+    ------
+    VolumeError
+        If it is a mosaic that does not say.
+    """
     try:
-        return list(slices_of(header, 0, frame_count(header)))
+        found = list(slices_of(header, 0, frame_count(header)))
     except VolumeError:
         return []
+    return [each for whole in found for each in tiles(header, whole)] if is_mosaic(header) else found
 
 
 def keys_of_frames(header: Dataset) -> list[Keys]:

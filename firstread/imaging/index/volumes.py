@@ -1,6 +1,7 @@
 """Series as volumes, of what the index knows of their files: the same answer as `firstread.imaging.load_all` gives."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -12,7 +13,7 @@ import numpy as np
 from firstread.imaging.index.record import PER_PLANE
 from firstread.imaging.slices import Keys, Slice
 from firstread.imaging.stacks import Stack, arrange
-from firstread.imaging.verdict import MEND, Act, Done, Geometry, Verdict, VolumeError
+from firstread.imaging.verdict import MEND, Act, Done, Geometry, Verdict, VolumeError, VolumeReason
 
 Row = dict[str, Any]
 _LOCALIZERS = frozenset({"LOCALIZER", "SCOUT"})
@@ -30,35 +31,44 @@ def volumes_of(images: Sequence[Row], root: Path) -> list[Row]:
     """
     planes: list[Slice] = []
     flat: list[Row] = []
-    for source, image in enumerate(images):
-        found = list(_slices(image, source))
-        planes += found
-        if not found:
-            flat.append(image)
-    if not planes:
-        return [_planar(each) for each in _alike(flat)]
     try:
+        for source, image in enumerate(images):
+            found = list(_slices(image, source))
+            planes += found
+            if not found:
+                flat.append(image)
+        if not planes:
+            return [_planar(each) for each in _alike(flat)]
         stacks = arrange(planes, MEND, _Peek(images, root))
     except VolumeError as error:
         return [{"geometry": "refused", "reason": error.reason.value}]
-    aside = (Done(Act.SET_ASIDE, len(flat), by="ImagePositionPatient"),) if flat else ()
-    return [_volume(stack, aside) for stack in stacks]
+    before = [Done(Act.SET_ASIDE, len(flat), by="ImagePositionPatient")] if flat else []
+    if mosaics := len({each.source for each in planes if each.tile is not None}):
+        before.append(Done(Act.MOSAIC_UNPACKED, mosaics, by="ImageType"))
+    return [_volume(stack, tuple(before)) for stack in stacks]
 
 
 def _slices(image: Row, source: int) -> Iterator[Slice]:
     numbers = np.array(image["planes"] or (), dtype=np.float64).reshape(-1, PER_PLANE)
-    for frame, plane in enumerate(numbers):
+    if np.isnan(numbers).any():
+        raise VolumeError(VolumeReason.NO_GEOMETRY)
+    is_mosaic = "MOSAIC" in (image["image_type"] or ())
+    side = math.ceil(math.sqrt(len(numbers))) if is_mosaic else 1
+    rows, columns = image["rows"] // side, image["columns"] // side
+    for number, plane in enumerate(numbers):
+        frame = 0 if is_mosaic else number
         yield Slice(
             source=source,
             frame=frame,
             sop_uid=image["sop_uid"],
-            size=(image["rows"], image["columns"]),
+            size=(rows, columns),
             position=plane[:3],
             directions=plane[3:9].reshape(2, 3),
             spacing=(float(plane[9]), float(plane[10])),
             frame_of_reference=image["frame_of_reference_uid"] or "",
             number=frame or image["instance_number"] or 0,
             is_localizer=bool(_LOCALIZERS.intersection(image["image_type"] or ())),
+            tile=(number // side * rows, number % side * columns) if is_mosaic else None,
         )
 
 

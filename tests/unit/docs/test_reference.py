@@ -26,6 +26,7 @@ from firstread.environment import (
 )
 from firstread.errors import Reason
 from firstread.imaging.body import SuvReason
+from firstread.imaging.convert import ConvertReason
 from firstread.imaging.dose import DoseReason
 from firstread.imaging.masks.mask import MaskReason
 from firstread.imaging.pixels import PixelReason
@@ -173,6 +174,7 @@ OTHER_REASONS = {
             "Reasons of masks, dose and uptake",
             {reason.value for reason in [*MaskReason, *DoseReason, *SuvReason]},
         ),
+        ("Reasons of convert", {reason.value for reason in ConvertReason}),
         ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )

@@ -22,6 +22,7 @@ from firstread.imaging.verdict import VolumeError
 from tests.support.phantoms import image, planes, series
 from tests.support.said import SHARED
 from tests.unit.imaging.test_geometry import CASES
+from tests.unit.imaging.test_mosaics import mosaic
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -73,6 +74,18 @@ def test_the_verdict_is_that_of_load(case: str, tmp_path: Path) -> None:
     build(folder, tmp_path / "out")
     rows = Index.open(tmp_path / "out").query("SELECT * FROM volumes ORDER BY number").to_pylist()
     assert [json.loads(row["verdict"]) if row["verdict"] else row["reason"] for row in rows] == judged(folder)
+
+
+@pytest.mark.parametrize("kind", ["one", "two times", "says nothing"])
+def test_the_verdict_on_mosaics_is_that_of_load(kind: str, tmp_path: Path) -> None:
+    made: list[Dataset] = [mosaic(1), mosaic(2)] if kind == "two times" else [mosaic()]
+    if kind == "says nothing":
+        del made[0].SpacingBetweenSlices
+    folder = write(tmp_path / "in", made)
+    build(folder, tmp_path / "out")
+    (row,) = Index.open(tmp_path / "out").query("SELECT * FROM volumes").to_pylist()
+    assert [json.loads(row["verdict"]) if row["verdict"] else row["reason"]] == judged(folder)
+    assert kind == "says nothing" or (row["slices"], row["rows"], row["columns"]) == (28, 48, 64)
 
 
 def test_the_samples_of_pydicom(tmp_path: Path) -> None:
