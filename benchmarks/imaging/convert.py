@@ -1,4 +1,4 @@
-"""A CT series of 300 slices as a volume: CPU, memory, bytes, equal voxels; and random patches from collections.abc import Callable
+"""A CT series of 300 slices as a volume: CPU, memory, bytes, equal voxels; and random patches
 from each store."""
 
 import json
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree, which

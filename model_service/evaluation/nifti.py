@@ -66,4 +66,4 @@ def save(path: Path, labels: npt.NDArray[np.uint8], affine: Matrix) -> None:
         As a `Volume` has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(labels.T, _OTHER_SIDE @ affine[:, _REVERSED]), path)  # type: ignore[no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(labels.T, _OTHER_SIDE @ affine[:, _REVERSED]), path)

@@ -270,7 +270,7 @@ def _check_grids(case: Case) -> None:
     image, label = open_volume(case.image), open_volume(case.label)
     if image.shape != label.shape or not np.allclose(image.affine, label.affine, atol=1e-3):
         raise ValueError("image and label lie on different grids")
-    if nibabel.aff2axcodes(image.affine) != ("R", "A", "S"):  # type: ignore[no-untyped-call]
+    if nibabel.aff2axcodes(image.affine) != ("R", "A", "S"):
         raise ValueError("the set's volumes are expected in RAS order")
 
 

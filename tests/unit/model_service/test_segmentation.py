@@ -56,7 +56,7 @@ def write_volumes(root: Path, count: int) -> Path:
         image = (generator.normal(100, 10, shape) + 80 * ball + 30 * (label == 1)).astype(np.float32)
         for folder, values in (("images", image), ("labels", label)):
             name = root / folder / f"hippocampus_{number:03d}.nii.gz"
-            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), name)  # type: ignore[no-untyped-call]
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), name)
     return root
 
 
@@ -256,7 +256,7 @@ def test_an_image_whose_label_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     root = write_volumes(tmp_path, 1)
     label = root / "labels" / "hippocampus_001.nii.gz"
     values = np.asarray(nibabel.load(label).dataobj)  # type: ignore[attr-defined]
-    moved = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0]))  # type: ignore[no-untyped-call]
+    moved = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0]))
     nibabel.save(moved, label)
     settings = load_config(TRAINING / "hippocampus.yaml")
     (case,), _ = scan(root, "hippocampus")

@@ -50,7 +50,7 @@ def volume(tmp_path: Path) -> Path:
     values = np.full((20, 24, 10), -1000, np.float32)
     values[4:16, 4:20, 1:9] = 40
     values[8:12, 8:12, 3:6] = 800
-    nibabel.Nifti1Image(values, np.eye(4)).to_filename(tmp_path / "ct.nii.gz")  # type: ignore[no-untyped-call]
+    nibabel.Nifti1Image(values, np.eye(4)).to_filename(tmp_path / "ct.nii.gz")
     return tmp_path
 
 

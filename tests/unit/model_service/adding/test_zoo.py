@@ -113,7 +113,7 @@ def test_a_segmentation_of_volumes(made: dict[Kind, tuple[Path, Path]], tmp_path
     spacing = np.array([2.0, 1.5, 1.0])
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1
-    nifti = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.diag([-1.0, -1.5, 2.0, 1.0]))  # type: ignore[no-untyped-call]
+    nifti = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.diag([-1.0, -1.5, 2.0, 1.0]))
     nibabel.save(nifti, tmp_path / "sample.nii")
     expected = by_monai(came, tmp_path / "sample.nii").argmax(0)[::-1, ::-1].transpose(2, 1, 0)
     frames = tuple(SourceFrame("2.25.1", number + 1) for number in range(slices))

@@ -133,7 +133,7 @@ def test_a_series_is_a_volume(tmp_path: Path) -> None:
 def niftied(
     path: Path, values: npt.NDArray[np.generic], affine: npt.NDArray[np.float64] | None = None
 ) -> Path:
-    nibabel.save(nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine), path)  # type: ignore[no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine), path)
     return path
 
 
@@ -173,9 +173,9 @@ def test_bad_nifti_has_a_reason(tmp_path: Path, values: npt.NDArray[np.float32],
 
 
 def test_nifti_without_a_geometry_is_refused(tmp_path: Path) -> None:
-    described = nibabel.Nifti1Header()  # type: ignore[no-untyped-call]
+    described = nibabel.Nifti1Header()
     described["sform_code"] = 1  # with a matrix of zeros
-    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float32), None, described), tmp_path / "a.nii")  # type: ignore[no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float32), None, described), tmp_path / "a.nii")
     with pytest.raises(CaseError, match="no_geometry"):
         nifti.load(tmp_path / "a.nii")
 

@@ -169,7 +169,7 @@ def test_segmentation_of_images(tmp_path: Path) -> None:
 
 
 def saved(path: Path, values: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> None:
-    nibabel.save(nibabel.Nifti1Image(values, affine), path)  # type: ignore[no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
 
 
 def test_segmentation_of_volumes(tmp_path: Path) -> None:
