@@ -30,6 +30,7 @@ from firstread.imaging.convert import ConvertReason
 from firstread.imaging.dose import DoseReason
 from firstread.imaging.masks.mask import MaskReason
 from firstread.imaging.pixels import PixelReason
+from firstread.imaging.radiomics.settings import RadiomicsReason
 from firstread.imaging.verdict import VolumeReason
 from firstread.local.home import HOME_VARIABLE
 from firstread.metrics import Metric, Stage
@@ -175,6 +176,7 @@ OTHER_REASONS = {
             {reason.value for reason in [*MaskReason, *DoseReason, *SuvReason]},
         ),
         ("Reasons of convert", {reason.value for reason in ConvertReason}),
+        ("Reasons of radiomics", {reason.value for reason in RadiomicsReason}),
         ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
 )
