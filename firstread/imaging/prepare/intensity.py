@@ -180,7 +180,8 @@ class BiasField(Step):
             correct.Execute(SimpleITK.Shrink(image, factors), SimpleITK.Shrink(where, factors))
         except RuntimeError:  # the shrunken mask has nothing left, or the grid is too small for its splines
             raise PrepareError(PrepareReason.EMPTY_MASK) from None
-        field = np.exp(SimpleITK.GetArrayFromImage(correct.GetLogBiasFieldAsImage(image)))
-        inside = field[SimpleITK.GetArrayViewFromImage(where) > 0]
-        figures: Figures = {"field_low": float(inside.min()), "field_high": float(inside.max())}
+        found = SimpleITK.GetArrayFromImage(correct.GetLogBiasFieldAsImage(image))
+        inside = SimpleITK.GetArrayViewFromImage(where) > 0
+        field = np.exp(found - found[inside].mean())  # N4 leaves open how bright all is: here, as it was
+        figures: Figures = {"field_low": float(field[inside].min()), "field_high": float(field[inside].max())}
         return subject.with_values((subject.volume.values / field).astype(np.float32)), figures

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import SimpleITK
 
 _LEVELS = ((4, 2.0), (2, 1.0), (1, 0.0))  # shrink factor, and smoothing in voxels
-_FEWEST = 16  # voxels of an axis; a pyramid on fewer finds anything
+_FEWEST = 8  # voxels of an axis, on each level; on fewer anything is found
 
 
 class Register(Step):
@@ -37,7 +37,7 @@ class Register(Step):
     seed
         Of the samples: the same seed gives the same transform.
     iterations
-        At most, on each of three levels.
+        At most, on each of three levels; of fewer where an axis has less than 32 voxels.
     interpolation, outside
         As of `Resample`.
     """
@@ -54,25 +54,29 @@ class Register(Step):
     outside: float | None = None
 
     def run(self, subject: Subject, references: References) -> tuple[Subject, Figures]:
-        """Do it; refused for anything but one upright volume, and where both do not overlap.
+        """Do it; refused for anything but one upright volume of 8 voxels each way that overlaps the reference.
 
-        The figures have the metric (lower is better), why the search stopped, the sum of its steps, the SHA-256 of
-        the reference, and the transform: 4 x 4, from points of the reference to points of the volume, mm, LPS.
+        The figures have the metric (lower is better), the steps of the last level, the SHA-256 of the reference,
+        and the transform: 4 x 4, from points of the reference to points of the volume, mm, LPS.
         A metric says little about whether anatomy lies on anatomy: look at what came of it.
         """
         subject.require()
         fixed = reference(references, self.reference)
         subject.chosen(None)
-        if min(*subject.shape, *Subject(fixed).shape) < _FEWEST:
-            raise PrepareError(PrepareReason.NOT_A_VOLUME)
-        matrix, figures = self._found(fixed, subject.volume)
+        smallest = min(*subject.shape, *Subject(fixed).shape)
+        levels = [each for each in _LEVELS if smallest // each[0] >= _FEWEST]
+        if not levels:
+            raise PrepareError(PrepareReason.NOT_REGISTERED)
+        matrix, figures = self._found(fixed, subject.volume, levels)
         made = resample(
             subject, fixed.affine, Subject(fixed).shape, self.interpolation, self.outside, transform=matrix
         )
         digest = hashlib.sha256(np.ascontiguousarray(fixed.values).tobytes() + fixed.affine.tobytes())
         return made, figures | {"reference_sha256": digest.hexdigest(), "matrix": matrix.round(9).tolist()}
 
-    def _found(self, reference: Volume, volume: Volume) -> tuple[Matrix, Figures]:
+    def _found(
+        self, reference: Volume, volume: Volume, levels: list[tuple[int, float]]
+    ) -> tuple[Matrix, Figures]:
         import SimpleITK
 
         fixed, moving = (
@@ -93,8 +97,8 @@ class Register(Step):
             gradientMagnitudeTolerance=1e-8,
         )
         search.SetOptimizerScalesFromPhysicalShift()
-        search.SetShrinkFactorsPerLevel([factor for factor, _ in _LEVELS])
-        search.SetSmoothingSigmasPerLevel([sigma for _, sigma in _LEVELS])
+        search.SetShrinkFactorsPerLevel([factor for factor, _ in levels])
+        search.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
         search.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
         search.SetNumberOfThreads(1)  # sums in one order: the same transform on each machine
         begun = SimpleITK.AffineTransform(3) if self.transform == "affine" else SimpleITK.Euler3DTransform()

@@ -34,7 +34,7 @@ class Resample(Step):
     spacing_mm
         Between slices, rows and columns; one number for all; null keeps one.
     interpolation
-        Of values; masks take the nearest voxel.
+        Of values. Of masks, a voxel takes the label that has more than half of it by linear interpolation.
     outside
         Value where there was none; the lowest of the volume if null.
     """
@@ -161,7 +161,8 @@ class CropToForeground(Step):
         bright: Array = subject.volume.values > (subject.lowest() if self.above is None else self.above)
         if not bright.any():
             raise PrepareError(PrepareReason.FLAT)
-        return _around(subject, bright.any(axis=0) if subject.volume.is_in_time else bright, self.margin_mm)
+        where: Array = np.logical_or.reduce(bright, axis=0) if subject.volume.is_in_time else bright
+        return _around(subject, where, self.margin_mm)
 
 
 def _around(subject: Subject, where: Array, margin_mm: float) -> tuple[Subject, Figures]:

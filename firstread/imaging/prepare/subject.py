@@ -105,7 +105,7 @@ class Subject:
         """
         if name not in self.masks:
             raise PrepareError(PrepareReason.NO_SUCH_MASK)
-        found = self.masks[name] != 0
+        found: npt.NDArray[np.bool_] = self.masks[name] != 0
         if not found.any():
             raise PrepareError(PrepareReason.EMPTY_MASK)
         return found

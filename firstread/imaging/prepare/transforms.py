@@ -122,8 +122,8 @@ def _tensor(result: Result, source: MetaTensor, values: Array | None = None) -> 
     affine = _to_lps(source.meta) @ result.volume.affine @ _SWAP  # both are their own inverses
     meta = {
         **source.meta,
+        "affine": torch.from_numpy(affine),
         "prepared": json.dumps(result.record),
         "spatial_shape": np.array(shown.shape[::-1]),
     }
-    tensor = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 1, 0)[None]))
-    return MetaTensor(tensor, affine=torch.from_numpy(affine), meta=meta)
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 1, 0)[None])), meta=meta)

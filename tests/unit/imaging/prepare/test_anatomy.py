@@ -51,7 +51,7 @@ def test_a_body_is_found_without_its_table_and_with_its_lungs() -> None:
     made = Pipeline(steps=(BodyMask(),)).run(chest())
     assert dice(made.masks["body"], TRUNK) > 0.99
     assert not (made.masks["body"] & TABLE).any()
-    figures = made.record["steps"][0]["figures"]  # type: ignore[index]
+    figures = made.record["steps"][0]["figures"]
     assert figures["volume_ml"] == pytest.approx(TRUNK.sum() * 0.064, rel=0.02)
 
 
@@ -88,7 +88,7 @@ def test_a_brain_is_cut_loose_and_filled() -> None:
 
 def test_a_brain_that_hangs_together_with_the_scalp_is_too_large() -> None:
     volume, brain = head(bridge=30.0)
-    found = Pipeline(steps=(BrainMask(cut_mm=4.0),)).run(volume).masks["brain"]
+    found = Pipeline(steps=(BrainMask(cut_mm=2.0),)).run(volume).masks["brain"]
     assert found.sum() > 1.2 * brain.sum()
 
 
@@ -103,18 +103,25 @@ def test_masks_that_cannot_be_made() -> None:
     refused(PrepareReason.MASK_EXISTS, chest(), BodyMask(), BodyMask())
 
 
-def two_balls(way: Matrix) -> Subject:
-    """Balls of two sizes and a box; `way` takes a point of the anatomy to where it is in this image."""
-    shape = (24, 40, 40)
-    affine = np.diag([4.0, 2.5, 2.5, 1.0])[:, [2, 1, 0, 3]]  # (slice, row, column) to x, y, z
-    affine[:3, 3] = -50.0, -50.0, -46.0
+def anatomy(way: Matrix) -> Subject:
+    """A head with parts in it; `way` takes a point of the anatomy to where it is in this image."""
+    shape = (30, 40, 40)
+    affine = np.eye(4)
+    affine[:3, :3] = [[0, 0, 3], [0, 3, 0], [4, 0, 0]]  # (slice, row, column) to x, y, z
+    affine[:3, 3] = -58.0, -58.0, -58.0
     index = np.moveaxis(np.indices(shape), 0, -1)
     points = np.concatenate([index, np.ones((*shape, 1))], -1) @ affine.T @ np.linalg.inv(way).T
     place = points[..., :3]
     values = np.zeros(shape, np.float64)
-    for centre, radius, value in (((-12, 5, -8), 20, 800), ((20, -10, 14), 12, 500), ((5, 22, 12), 8, 1000)):
-        values += value * np.clip((radius - np.linalg.norm(place - centre, axis=-1)) / 4 + 0.5, 0, 1)
-    mask = np.linalg.norm(place - (20, -10, 14), axis=-1) < 12
+    for centre, radii, value in (
+        ((0, 0, 0), (32, 42, 26), 500),
+        ((-14, 5, -6), (12, 8, 8), 400),
+        ((14, -15, 8), (9, 9, 9), -300),
+        ((8, 22, 2), (8, 8, 14), 700),
+    ):
+        depth = 1 - np.sqrt((((place - centre) / radii) ** 2).sum(-1))
+        values += value * np.clip(depth * min(radii) / 4 + 0.5, 0, 1)
+    mask = np.linalg.norm(place - (14, -15, 8), axis=-1) < 9
     return Subject(Volume(values.astype(np.int16), affine, (), modality="MR"), {"small": mask})
 
 
@@ -129,19 +136,19 @@ def moved() -> Matrix:
 @pytest.mark.parametrize(
     "step",
     [
-        Register(reference="atlas", sampling=0.5),
-        Register(reference="atlas", transform="affine", metric="correlation", start="moments", sampling=0.5),
+        Register(reference="atlas"),
+        Register(reference="atlas", transform="affine", metric="correlation", start="moments"),
     ],
     ids=["rigid", "affine"],
 )
 def test_a_volume_that_moved_comes_back_with_its_masks(step: Register) -> None:
-    atlas, subject = two_balls(np.eye(4)), two_balls(moved())
+    atlas, subject = anatomy(np.eye(4)), anatomy(moved())
     made, again = (
         Pipeline(steps=(step,)).run(subject.volume, subject.masks, {"atlas": atlas.volume}) for _ in range(2)
     )
     assert np.array_equal(made.volume.affine, atlas.volume.affine)
-    figures = made.record["steps"][0]["figures"]  # type: ignore[index]
-    points = np.array([[-12, 5, -8, 1.0], [20, -10, 14, 1], [5, 22, 12, 1]]).T
+    figures = made.record["steps"][0]["figures"]
+    points = np.array([[-14, 5, -6, 1.0], [14, -15, 8, 1], [8, 22, 2, 1]]).T
     assert abs(np.array(figures["matrix"]) @ points - moved() @ points).max() < 0.5  # mm
     assert (
         dice(made.masks["small"], atlas.masks["small"])
@@ -155,7 +162,7 @@ def test_a_volume_that_moved_comes_back_with_its_masks(step: Register) -> None:
 
 
 def test_what_cannot_be_registered() -> None:
-    subject = two_balls(np.eye(4))
+    subject = anatomy(np.eye(4))
     step = Register(reference="atlas")
     sheared = subject.volume.affine.copy()
     sheared[0, 0] = 1.0
@@ -168,7 +175,7 @@ def test_what_cannot_be_registered() -> None:
         references={"atlas": replace(subject.volume, affine=sheared)},
     )
     thin = replace(subject.volume, values=subject.volume.values[:3])
-    refused(PrepareReason.NOT_A_VOLUME, thin, step, references={"atlas": subject.volume})
+    refused(PrepareReason.NOT_REGISTERED, thin, step, references={"atlas": subject.volume})
     dark = replace(subject.volume, values=np.zeros_like(subject.volume.values))
     moments = Register(reference="atlas", start="moments")
     refused(PrepareReason.NOT_REGISTERED, dark, moments, references={"atlas": subject.volume})

