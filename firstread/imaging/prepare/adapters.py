@@ -13,7 +13,7 @@ from firstread.imaging.volume import Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-    from firstread.imaging.prepare.transforms import Prepare, Prepared
+    from firstread.imaging.prepare.transforms import Prepare, PrepareDict
 
 
 def volume_of(image: "SimpleITK.Image", modality: str = "", units: str = "") -> Volume:
@@ -72,7 +72,7 @@ def as_monai_dict(
     modality: str = "",
     units: str = "",
     references: References | None = None,
-) -> "Prepared":
+) -> "PrepareDict":
     """Return a pipeline as a MONAI dictionary transform.
 
     Parameters
@@ -86,6 +86,6 @@ def as_monai_dict(
     modality, units, references
         As of `Pipeline.sitk`.
     """
-    from firstread.imaging.prepare.transforms import Prepared
+    from firstread.imaging.prepare.transforms import PrepareDict
 
-    return Prepared(pipeline, keys, masks, modality, units, references or {})
+    return PrepareDict(pipeline, keys, masks, modality, units, references or {})

@@ -11,8 +11,7 @@ from monai.transforms.transform import MapTransform, Transform
 from monai.utils.enums import SpaceKeys
 
 from firstread.imaging.prepare.base import References
-from firstread.imaging.prepare.pipeline import Pipeline
-from firstread.imaging.prepare.pipeline import Prepared as Result
+from firstread.imaging.prepare.pipeline import Pipeline, Prepared
 from firstread.imaging.prepare.subject import Array, Mask, PrepareError, PrepareReason
 from firstread.imaging.slices import Matrix
 from firstread.imaging.volume import Volume
@@ -39,13 +38,13 @@ class Prepare(Transform):
         """Prepare an image of one channel x columns x rows x slices."""
         return _tensor(self.prepared(data, {}), data)
 
-    def prepared(self, data: MetaTensor, masks: Mapping[str, Mask]) -> Result:
+    def prepared(self, data: MetaTensor, masks: Mapping[str, Mask]) -> Prepared:
         """Return what comes of an image and masks on its grid."""
         volume = Volume(_values(data), _affine(data), (), modality=self.modality, units=self.units)
         return self.pipeline.run(volume, masks, self.references)
 
 
-class Prepared(MapTransform):
+class PrepareDict(MapTransform):
     """A pipeline for images of a dictionary and their masks.
 
     Parameters
@@ -117,7 +116,7 @@ def _mask(data: MetaTensor, image: MetaTensor) -> Mask:
     return labels
 
 
-def _tensor(result: Result, source: MetaTensor, values: Array | None = None) -> MetaTensor:
+def _tensor(result: Prepared, source: MetaTensor, values: Array | None = None) -> MetaTensor:
     shown = result.volume.values if values is None else values
     affine = _to_lps(source.meta) @ result.volume.affine @ _SWAP  # both are their own inverses
     meta = {

@@ -188,6 +188,22 @@ def test_whole_numbers_are_rounded_and_end_where_their_type_ends(sphere: Subject
     assert wavy.dtype == np.int16 and wavy.max() > INSIDE  # a spline swings over an edge
 
 
+def test_a_mask_is_not_made_larger_by_a_row_that_counts_twice(oblique: Subject) -> None:
+    """Where a grid is a little finer than the old one, as here, the nearest voxel is the same twice."""
+
+    def error(spacing: tuple[float, float, float], *, nearest: bool) -> float:
+        ball = oblique.masks["ball"]
+        volume = replace(oblique.volume, values=ball.astype(np.int16)) if nearest else oblique.volume
+        step = Resample(spacing_mm=spacing, interpolation="nearest")
+        made = Pipeline(steps=(step,)).run(volume, {"ball": ball})
+        found = made.volume.values if nearest else made.masks["ball"]
+        return float(found.sum() * made.volume.voxel_mm3 / BALL_MM3 - 1)
+
+    finer, coarser = (0.99, 1.97, 1.42), (2.84, 3.08, 2.62)
+    assert error(finer, nearest=True) > 0.06 and abs(error(finer, nearest=False)) < 0.02
+    assert error(coarser, nearest=True) < -0.04 and abs(error(coarser, nearest=False)) < 0.036
+
+
 def test_a_reference_gives_its_grid(sphere: Subject, oblique: Subject) -> None:
     made = run(sphere, ResampleLike(reference="other"), references={"other": oblique.volume})
     assert np.array_equal(made.volume.affine, oblique.volume.affine)
