@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from firstread.order import Priority
 from firstread.policy import Action, Actor, can
@@ -32,7 +32,15 @@ def _given(value: object) -> object:
 _CodeString = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9 _]{1,16}$", to_upper=True)
 ]  # PS3.5 6.2, CS
+
+
+def _or_nothing(schema: dict[str, Any]) -> None:
+    """Let the OpenAPI document say that an empty item is none."""
+    schema["items"] = {"anyOf": [schema["items"], {"const": "", "type": "string"}]}
+
+
 _Empty = BeforeValidator(_given)
+_Described = Field(json_schema_extra=_or_nothing)
 
 
 class Filters(BaseModel):
@@ -48,13 +56,13 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    modality: Annotated[list[_CodeString], _Empty] = []
-    body_part: Annotated[list[_CodeString], _Empty] = []
-    risk: Annotated[list[Risk], _Empty] = []
-    priority: Annotated[list[Priority], _Empty] = []
-    ai: Annotated[list[AnalysisStatus], _Empty] = []
-    review: Annotated[list[ReviewStatus], _Empty] = []
-    assignee: Annotated[list[Assignee], _Empty] = []
+    modality: Annotated[list[_CodeString], _Empty, _Described] = []
+    body_part: Annotated[list[_CodeString], _Empty, _Described] = []
+    risk: Annotated[list[Risk], _Empty, _Described] = []
+    priority: Annotated[list[Priority], _Empty, _Described] = []
+    ai: Annotated[list[AnalysisStatus], _Empty, _Described] = []
+    review: Annotated[list[ReviewStatus], _Empty, _Described] = []
+    assignee: Annotated[list[Assignee], _Empty, _Described] = []
 
     @property
     def wanted(self) -> dict[str, list[str]]:
