@@ -22,7 +22,8 @@ def test_for_monai(samples: Samples, tmp_path: Path) -> None:
 
     item = to_meta(VolumeDataset(samples, tmp_path, masks=ball)[0])
     assert torch.equal(item["image"].affine, item["affine"])
-    flipped: Any = Flipd(["image", "masks"], spatial_axis=0)(dict(item))
+    flip: Any = Flipd(["image", "masks"], spatial_axis=0)
+    flipped = flip(item)
     assert torch.equal(flipped["masks"].as_tensor(), item["masks"].as_tensor().flip(1))
 
 
