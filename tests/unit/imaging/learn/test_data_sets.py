@@ -173,12 +173,14 @@ def test_seed_epoch_and_index_decide(samples: Samples, tmp_path: Path) -> None:
     assert not all(equal(patches(samples, tmp_path, seed=5)[index], first[index]) for index in range(6))
 
 
-def test_workers_make_the_same_in_every_epoch(samples: Samples, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_make_the_same_in_every_epoch(start: str, samples: Samples, tmp_path: Path) -> None:
     data = patches(samples, tmp_path / "one")
     # Its own cache: both workers prepare volumes at once.
     others = patches(samples, tmp_path / "two")
     loader = DataLoader(
-        others, batch_size=2, num_workers=2, multiprocessing_context="spawn", persistent_workers=True
+        others, batch_size=2, num_workers=2, multiprocessing_context=start, persistent_workers=True
     )
     for epoch in range(2):
         data.set_epoch(epoch)
