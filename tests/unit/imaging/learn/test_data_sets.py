@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from firstread.imaging.prepare import Pipeline
+from firstread.imaging.learn.cache import Cache
+from firstread.imaging.prepare import Pipeline, Prepared
 from firstread.imaging.series import load
 from firstread.imaging.torch import (
     LearnError,
@@ -22,6 +23,7 @@ from firstread.imaging.torch import (
     VolumeDataset,
     from_folders,
 )
+from firstread.imaging.volume import Volume
 from tests.unit.imaging.learn.makers import ball, write
 
 Samples = tuple[Sample, ...]
@@ -222,3 +224,13 @@ def test_settings_that_are_none(samples: Samples, tmp_path: Path) -> None:
     gone = type(samples[0])("", "", (tmp_path / "gone",))
     with pytest.raises(LearnError, match=r"missing_file$"):
         VolumeDataset([gone], tmp_path)[0]
+
+
+@pytest.mark.parametrize("is_colour", [True, False])
+def test_times_and_colours_are_channels(is_colour: bool, tmp_path: Path) -> None:
+    values = np.arange(3 * 4 * 5 * 6, dtype=np.int16).reshape(3, 4, 5, 6)
+    stored = np.moveaxis(values, 0, -1) if is_colour else values
+    made = Prepared(Volume(stored, np.eye(4), (), is_colour=is_colour), {})
+    entry = Cache(tmp_path).entry("ab12", lambda: made)
+    assert entry.shape == (4, 5, 6)
+    assert np.array_equal(entry.image((slice(1, 3), slice(5), slice(2, 6))), values[:, 1:3, :5, 2:6])
