@@ -28,6 +28,7 @@ from firstread.errors import Reason
 from firstread.imaging.body import SuvReason
 from firstread.imaging.convert import ConvertReason
 from firstread.imaging.dose import DoseReason
+from firstread.imaging.learn import LearnReason
 from firstread.imaging.masks.mask import MaskReason
 from firstread.imaging.pixels import PixelReason
 from firstread.imaging.radiomics.settings import RadiomicsReason
@@ -176,6 +177,7 @@ OTHER_REASONS = {
             {reason.value for reason in [*MaskReason, *DoseReason, *SuvReason]},
         ),
         ("Reasons of convert", {reason.value for reason in ConvertReason}),
+        ("Reasons of learning", {reason.value for reason in LearnReason}),
         ("Reasons of radiomics", {reason.value for reason in RadiomicsReason}),
         ("Reasons of model evaluate", {reason.value for reason in CaseReason}),
     ],
