@@ -19,6 +19,8 @@ export class Overlays {
   readonly layers: Layers;
   #stage: Stage;
   #listeners: Listener[] = [];
+  /** Counts what was asked for: what takes its time gives way to what was asked later. */
+  #turn = 0;
 
   constructor(layers: Layers, stage: Stage) {
     this.layers = layers;
@@ -39,6 +41,7 @@ export class Overlays {
 
   /** Show what the model has drawn for a finding, and the image that shows it; null shows all findings again. */
   async show(finding: Finding | null): Promise<void> {
+    this.#turn += 1;
     this.layers.only = finding;
     this.layers.isShown = true;
     const shown = this.#stage.main.frame;
@@ -49,6 +52,7 @@ export class Overlays {
   }
 
   hide(): void {
+    this.#turn += 1;
     this.layers.isShown = false;
     this.layers.only = null;
     announce("Overlay hidden");
@@ -67,13 +71,16 @@ export class Overlays {
       this.hide();
       return;
     }
+    const turn = (this.#turn += 1);
     const first = await layers.first().catch(() => null);
+    if (turn !== this.#turn) return;
     if (!first) {
       announce("There is no AI overlay.");
       return;
     }
     const here = this.#stage.main.frame;
     if (!here || !(await layers.has(here))) await this.#stage.show(first.sop, first.frame);
+    if (turn !== this.#turn) return;
     await this.show(layers.findings.length === 1 ? layers.findings[0]! : null);
   }
 
