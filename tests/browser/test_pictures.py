@@ -245,7 +245,7 @@ def test_teaching(reader: Reader, served: Served, take: Callable[[Page, str], No
     tab_to(page, page.get_by_role("button", name="Add finding"))
     press(page, "Enter", "Control+Enter")
     expect(page.locator("#reveal")).to_contain_text("1 of 1 found")
-    page.wait_for_function("() => document.querySelector('.sheet img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.sheet img')?.naturalWidth > 0")
     expect(page.locator("polygon.layer-truth")).to_have_count(1)
     take(page, "teaching")
     reader.assert_quiet()

@@ -163,7 +163,8 @@ def test_the_page_warns_before_the_session_ends(reader: Reader) -> None:
 def test_when_the_session_ends_the_list_goes_away(reader: Reader, served: Served) -> None:
     reader.sign_in()
     reader.page.context.clear_cookies()
-    reader.page.wait_for_url(f"{served.identity_url}/authorize?**", timeout=15000)
+    # The page asks after its session every 15 seconds.
+    reader.page.wait_for_url(f"{served.identity_url}/authorize?**", timeout=30000)
     expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
 
 
