@@ -16,7 +16,7 @@ from tests.functional.portal.dicomweb.samples import Samples, store_analysed
 from tests.functional.portal.seeding import Hospital, account, settings
 from tests.support.loopback import served
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.usefixtures("one_call_at_a_time")]
 _LOAD_MS = 120_000
 
 
