@@ -4,7 +4,9 @@
 without what makes volumes.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firstread.lazily import lazily
 
 if TYPE_CHECKING:
     from firstread.imaging.series import load, load_all
@@ -12,12 +14,15 @@ if TYPE_CHECKING:
     from firstread.imaging.volume import Volume
 
 __all__ = ["MEND", "STRICT", "Repairs", "Volume", "VolumeError", "load", "load_all"]
-_PLACES = {"load": "series", "load_all": "series", "Volume": "volume"}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has
-    if name not in __all__:
-        raise AttributeError(f"module 'firstread.imaging' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"firstread.imaging.{_PLACES.get(name, 'verdict')}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "MEND": "verdict",
+        "STRICT": "verdict",
+        "Repairs": "verdict",
+        "Volume": "volume",
+        "VolumeError": "verdict",
+        "load": "series",
+        "load_all": "series",
+    },
+)

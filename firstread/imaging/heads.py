@@ -12,17 +12,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag
 
-HEAD = 32 * 1024
-"""Bytes of a file that are enough for most headers of one image."""
-_LONG = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UN", b"UT", b"UC", b"UR", b"SV", b"UV"})
-_SHORT = frozenset(
-    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO"}
-    | {b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
-)
-_NAMES = {each: each.decode() for each in _LONG | _SHORT}
-_UNDEFINED = 0xFFFFFFFF
-_SYNTAX, _CHARACTERS, _SEQUENCE_OF_PIXELS = 0x00020010, 0x00080005, 0x7FE00000
-_EXPLICIT = b"1.2.840.10008.1.2.1"
+from firstread.imaging.elements import UNDEFINED
+from firstread.imaging.plain import Place, header_places
+
+_CHARACTERS = 0x00080005
 _Elements = dict[BaseTag, DataElement | RawDataElement]
 
 
@@ -41,25 +34,18 @@ def header_of(head: bytes) -> tuple[Dataset, int] | None:
         Little Endian, where the bytes end before the pixels, or where anything else is not plain (PS3.5 7.1.2,
         PS3.10 7.1).
     """
-    if head[128:132] != b"DICM":
-        return None
-    meta: _Elements = {}
-    elements: _Elements = {}
     try:
-        at = _walk(head, 132, meta, stop=0x00030000)
-        syntax = meta.get(BaseTag(_SYNTAX))
-        if syntax is None or bytes(syntax.value or b"").rstrip(b" \0") != _EXPLICIT:
-            return None
-        at = _walk(head, at, elements, stop=_SEQUENCE_OF_PIXELS)
+        meta, places, end = header_places(head)
+        elements = _elements(head, places)
         # Elements are made by pydicom when they are looked at.
         found = Dataset(elements)
         characters = elements.get(BaseTag(_CHARACTERS))
         coding = _encodings(bytes(characters.value or b"")) if characters is not None else ["iso8859"]
         found.set_original_encoding(False, True, coding)
-        found.file_meta = FileMetaDataset(meta)
+        found.file_meta = FileMetaDataset(_elements(head, meta))
     except Exception:  # bytes that end, or are not what they say: pydicom tells how they are wrong
         return None
-    return found, at
+    return found, end
 
 
 @lru_cache(maxsize=64)
@@ -67,43 +53,15 @@ def _encodings(value: bytes) -> list[str]:
     return convert_encodings([each.strip() for each in value.decode("ascii").split("\\")])
 
 
-def _walk(head: bytes, at: int, found: _Elements, stop: int) -> int:
-    """Gather elements below a tag; return where the first of the others begins.
-
-    Raises
-    ------
-    ValueError, IndexError
-        If the bytes end, or are no plain elements.
-    """
-    size = len(head)
-    while True:
-        tag = int.from_bytes(head[at : at + 2], "little") << 16 | int.from_bytes(
-            head[at + 2 : at + 4], "little"
-        )
-        if tag >= stop and at + 4 <= size:
-            return at
-        vr = head[at + 4 : at + 6]
-        if vr in _LONG:
-            start, length = at + 12, int.from_bytes(head[at + 8 : at + 12], "little")
-        else:
-            start, length = at + 8, int.from_bytes(head[at + 6 : at + 8], "little")
-        name, key = _NAMES[vr], BaseTag(tag)
-        if length == _UNDEFINED:
-            at = _sequence(head, start, key, vr, found)
+def _elements(head: bytes, places: dict[int, Place]) -> _Elements:
+    made: _Elements = {}
+    for tag, place in places.items():
+        key, start, length = BaseTag(tag), place.start, place.length
+        if length == UNDEFINED:
+            rest = BytesIO(head)
+            rest.seek(start)
+            made[key] = DataElement(key, "SQ", read_sequence(rest, False, True, UNDEFINED, ["iso8859"]))
             continue
-        at = start + length
-        if at > size or key in found:
-            raise ValueError("the bytes end, or an element comes twice")
-        found[key] = RawDataElement(key, name, length, head[start:at] if length else None, start, False, True)
-
-
-def _sequence(head: bytes, start: int, key: BaseTag, vr: bytes, found: _Elements) -> int:
-    """Let pydicom read a sequence that ends with a delimiter; return where it ends."""
-    if vr != b"SQ":
-        raise ValueError("an undefined length")
-    rest = BytesIO(head)
-    rest.seek(start)
-    found[key] = DataElement(key, "SQ", read_sequence(rest, False, True, _UNDEFINED, ["iso8859"]))
-    if head[rest.tell() - 8 : rest.tell()] != b"\xfe\xff\xdd\xe0\0\0\0\0":
-        raise ValueError("no delimiter")
-    return rest.tell()
+        value = head[start : start + length] if length else None
+        made[key] = RawDataElement(key, place.vr.decode(), length, value, start, False, True)
+    return made

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.imaging.plain import PlainHeader
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
@@ -17,6 +19,8 @@ Array = npt.NDArray[Any]
 
 def numbers(dataset: "Dataset", keyword: str) -> tuple[float, ...]:
     """Return the finite numbers of an element; () where it is absent, empty or malformed."""
+    if isinstance(dataset, PlainHeader):
+        return dataset.numbers(keyword)
     if (plain := _plain(dataset, keyword)) is not None:
         return plain
     try:

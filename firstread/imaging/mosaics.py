@@ -7,24 +7,27 @@ Image Position (Patient) of a mosaic is where the corner of so large an image wo
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from firstread.imaging.lookup import numbers
 from firstread.imaging.slices import Matrix, Slice
 from firstread.imaging.verdict import VolumeError, VolumeReason
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 _CSA = (0x0029, "SIEMENS CSA HEADER", 0x10)
 _MOST = 4096  # tiles
 
 
-def is_mosaic(image: Dataset) -> bool:
+def is_mosaic(image: "Dataset") -> bool:
     """Return whether Image Type says that an image is a mosaic."""
     return "MOSAIC" in (image.get("ImageType") or ())
 
 
-def tiles(image: Dataset, whole: Slice) -> Iterator[Slice]:
+def tiles(image: "Dataset", whole: Slice) -> Iterator[Slice]:
     """Return the slices of a mosaic.
 
     Parameters
@@ -61,7 +64,7 @@ def tiles(image: Dataset, whole: Slice) -> Iterator[Slice]:
         )
 
 
-def _private(image: Dataset) -> tuple[int, Matrix]:
+def _private(image: "Dataset") -> tuple[int, Matrix]:
     """Return the number of slices, and the unit vector from one to the next."""
     try:
         from nibabel.nicom import csareader

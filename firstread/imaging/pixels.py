@@ -3,17 +3,16 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import as_pixel_options
 
 from firstread.errors import FirstReadError
 from firstread.imaging.lookup import apply_table, numbers, read_descriptor
+
+if TYPE_CHECKING:  # what is not encoded is read without pydicom
+    from pydicom.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
@@ -72,13 +71,13 @@ class Frame:
     white: float = 255.0
 
 
-def frame_count(dataset: Dataset) -> int:
+def frame_count(dataset: "Dataset") -> int:
     """Return Number of Frames (0028,0008), 1 where it is absent or malformed."""
     found = numbers(dataset, "NumberOfFrames")
     return max(1, int(found[0])) if found else 1
 
 
-def decode(dataset: Dataset, frame: int) -> Frame:
+def decode(dataset: "Dataset", frame: int) -> Frame:
     """Decode one frame.
 
     Parameters
@@ -93,6 +92,9 @@ def decode(dataset: Dataset, frame: int) -> Frame:
     PixelError
         If there is no such frame or it cannot be decoded.
     """
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import as_pixel_options
+
     _check(dataset, frame)
     try:
         syntax = dataset.file_meta.TransferSyntaxUID
@@ -102,6 +104,7 @@ def decode(dataset: Dataset, frame: int) -> Frame:
     except Exception:
         # Codecs raise anything on hostile bytes, and their texts quote the dataset.
         raise PixelError(PixelReason.NOT_DECODED) from None
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # of big endian files it is theirs
     photometric = str(described["photometric_interpretation"])
     if photometric == "PALETTE COLOR":
         return Frame(_palette(dataset, stored), is_colour=True)
@@ -116,7 +119,7 @@ def decode(dataset: Dataset, frame: int) -> Frame:
     return Frame(stored, is_colour=False, inverted=photometric == "MONOCHROME1")
 
 
-def _check(dataset: Dataset, frame: int) -> None:
+def _check(dataset: "Dataset", frame: int) -> None:
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise PixelError(PixelReason.NO_PIXELS)
     size = [numbers(dataset, name) for name in ("Rows", "Columns")]
@@ -128,9 +131,11 @@ def _check(dataset: Dataset, frame: int) -> None:
         raise PixelError(PixelReason.NO_SUCH_FRAME)
 
 
-def _palette(dataset: Dataset, stored: Array) -> Array:
+def _palette(dataset: "Dataset", stored: Array) -> Array:
     """Return 8-bit RGB of a PALETTE COLOR frame (PS3.3 C.7.6.3.1.5 and .6)."""
     try:
+        from pydicom.pixels.processing import apply_color_lut
+
         if "SegmentedRedPaletteColorLookupTableData" in dataset:
             colours: Array = apply_color_lut(stored, dataset)[..., :3]
         else:

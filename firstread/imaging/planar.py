@@ -1,11 +1,10 @@
 """Images with no place in the patient: radiographs, photographs, ultrasound, and what moves."""
 
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from firstread.imaging.lookup import functional_item, numbers
 from firstread.imaging.pixels import frame_count
@@ -13,6 +12,9 @@ from firstread.imaging.reading import Images
 from firstread.imaging.verdict import Geometry, Verdict, VolumeError, VolumeReason
 from firstread.imaging.volume import SourceFrame, Volume
 from firstread.imaging.voxels import Rescale, gather
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
@@ -46,7 +48,7 @@ def planar(images: Images) -> tuple[Volume, ...]:
     return tuple(sorted(found, key=lambda each: len(each.values), reverse=True))
 
 
-def _alike(header: Dataset) -> tuple[object, ...]:
+def _alike(header: "Dataset") -> tuple[object, ...]:
     keywords = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
     return (*(header.get(each) for each in keywords), spacing_mm(header))
 
@@ -79,7 +81,7 @@ def _plane(images: Images, image: int, frame: int) -> tuple[Array, Rescale]:
     return images.stored(image, frame), Rescale(images.headers[image], frame)
 
 
-def spacing_mm(header: Dataset) -> tuple[float, float] | None:
+def spacing_mm(header: "Dataset") -> tuple[float, float] | None:
     """Return the distances between rows and columns in millimetres; None where the image does not say.
 
     Of a projection it is that at the detector, unless it was calibrated (PS3.3 10.7.1.3); of ultrasound, that of its

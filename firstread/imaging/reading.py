@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 from io import BufferedReader
-from os import SEEK_SET
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from firstread.imaging.heads import HEAD, header_of
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import MAX_FRAME_PIXELS, decode
+from firstread.imaging.plain import HEAD, NotPlainError, PlainHeader, plain_header
+
+if TYPE_CHECKING:  # plain files are read without it
+    from pydicom.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
-_NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
+_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _LONGEST_HEAD = 12  # of an element in bytes: tag, VR, reserved, length (PS3.5 7.1.2)
 
@@ -27,7 +26,7 @@ class Images(Protocol):
     """The images of a series."""
 
     @property
-    def headers(self) -> Sequence[Dataset]:
+    def headers(self) -> Sequence["Dataset"]:
         """Return the data sets; whether they have their pixels does not matter."""
 
     def stored(self, image: int, frame: int) -> Array:
@@ -49,12 +48,46 @@ class InMemory:
         With their file meta information.
     """
 
-    def __init__(self, headers: Sequence[Dataset]) -> None:
+    def __init__(self, headers: Sequence["Dataset"]) -> None:
         self.headers = headers
 
     def stored(self, image: int, frame: int) -> Array:
         """Return the stored values of a frame."""
         return decode(self.headers[image], frame).stored
+
+
+class PlainFiles:
+    """Images in files that are read without pydicom.
+
+    Parameters
+    ----------
+    paths
+        DICOM files.
+
+    Raises
+    ------
+    NotPlainError
+        If pydicom should read one of them: here, and wherever a header or a frame is asked for.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._plain: list[PlainHeader] = []
+        for path in paths:
+            with path.open("rb", buffering=0) as file:
+                self._plain.append(plain_header(file.read(HEAD)))
+
+    @property
+    def headers(self) -> Sequence["Dataset"]:
+        """Return the headers: they answer as data sets do, or not at all."""
+        return cast("list[Dataset]", self._plain)
+
+    def stored(self, image: int, frame: int) -> Array:
+        """Return the stored values of a frame, straight from the file."""
+        found = _native(self._paths[image], self.headers[image], self._plain[image].end, frame)
+        if found is None:
+            raise NotPlainError
+        return found
 
 
 class OnDisk:
@@ -72,6 +105,10 @@ class OnDisk:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        import pydicom
+
+        from firstread.imaging.heads import header_of
+
         self._paths = paths
         self.headers: list[Dataset] = []
         self._ends: list[int] = []
@@ -88,37 +125,39 @@ class OnDisk:
 
     def stored(self, image: int, frame: int) -> Array:
         """Return the stored values of a frame; those of native frames straight from the file."""
-        native = self._native(image, frame)
+        native = _native(self._paths[image], self.headers[image], self._ends[image], frame)
         if native is not None:
             return native
         if self._last is None or self._last[0] != image:
+            import pydicom
+
             self._last = image, pydicom.dcmread(self._paths[image])
         return decode(self._last[1], frame).stored
 
-    def _native(self, image: int, frame: int) -> Array | None:
-        """Return a frame as it lies in the file; None where that is not simply so."""
-        header = self.headers[image]
-        kind = _kind(header)
-        if kind is None:
+
+def _native(path: Path, header: "Dataset", end: int, frame: int) -> Array | None:
+    """Return a frame as it lies in a file, its pixels after `end`; None where that is not simply so."""
+    kind = _kind(header)
+    if kind is None:
+        return None
+    rows, columns, stored = (int(numbers(header, each)[0]) for each in ("Rows", "Columns", "BitsStored"))
+    found = np.empty((rows, columns), kind)
+    count = int((numbers(header, "NumberOfFrames") or (1,))[0])
+    with path.open("rb", buffering=0) as file:
+        file.seek(end)
+        head = file.read(_LONGEST_HEAD)
+        explicit = header.file_meta.get("TransferSyntaxUID") == _EXPLICIT
+        start, length = (12, head[8:12]) if explicit else (8, head[4:8])
+        told, size = int.from_bytes(length, "little"), found.nbytes
+        if head[:4] != _PIXEL_DATA or told not in (size * count, size * count + 1) or frame >= count:
             return None
-        rows, columns = (int(numbers(header, each)[0]) for each in ("Rows", "Columns"))
-        size, count = rows * columns * kind.itemsize, int((numbers(header, "NumberOfFrames") or (1,))[0])
-        with self._paths[image].open("rb", buffering=0) as file:
-            file.seek(self._ends[image])
-            head = file.read(_LONGEST_HEAD)
-            explicit = header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-            start, length = (12, head[8:12]) if explicit else (8, head[4:8])
-            told = int.from_bytes(length, "little")
-            if head[:4] != _PIXEL_DATA or told not in (size * count, size * count + 1) or frame >= count:
-                return None
-            file.seek(self._ends[image] + start + frame * size, SEEK_SET)
-            found = np.fromfile(file, kind, rows * columns)
-        if found.size != rows * columns:
+        file.seek(end + start + frame * size)
+        if file.readinto(found.data.cast("B")) != size:  # a short file, or a network that gives less at once
             return None
-        return _of_stored_bits(found.reshape(rows, columns), int(header.BitsStored))
+    return _of_stored_bits(found, stored)
 
 
-def _kind(header: Dataset) -> np.dtype[Any] | None:
+def _kind(header: "Dataset") -> np.dtype[Any] | None:
     """Return the type of native grayscale samples; None for all others."""
     named = (
         "Rows",
@@ -134,7 +173,7 @@ def _kind(header: Dataset) -> np.dtype[Any] | None:
         return None
     rows, columns, allocated, stored, high, signed, samples = (int(each[0]) for each in found)
     plain = (
-        header.file_meta.get("TransferSyntaxUID") in _NATIVE
+        header.file_meta.get("TransferSyntaxUID") in (_EXPLICIT, _IMPLICIT)
         and header.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
         and (samples, high) == (1, stored - 1)
         and allocated in (8, 16, 32)

@@ -18,7 +18,7 @@ def regrid(values: Array, grid: Grid, outside: float) -> Array:
     Parameters
     ----------
     values : numpy.ndarray
-        Slices x rows x columns, as they came.
+        Slices x rows x columns, as they came; with the samples of colours last.
     grid
         Where they lie, and where they are to lie.
     outside
@@ -29,6 +29,8 @@ def regrid(values: Array, grid: Grid, outside: float) -> Array:
     numpy.ndarray
         In the shape of the grid and the type of `values`; whole numbers are rounded to the nearest.
     """
+    if values.ndim > 3:
+        return np.stack([regrid(values[..., each], grid, outside) for each in range(values.shape[-1])], -1)
     made = np.empty(grid.shape, values.dtype)
     for number in range(grid.shape[0]):
         after = int(np.clip(np.searchsorted(grid.distances, number - _ON_IT), 0, len(values) - 1))

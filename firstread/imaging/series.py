@@ -6,17 +6,18 @@ from functools import partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from firstread.dicom.silence import quiet
+from firstread.imaging.lookup import functional_item
 from firstread.imaging.mosaics import is_mosaic, tiles
-from firstread.imaging.pixels import frame_count
+from firstread.imaging.pixels import PixelError, PixelReason, frame_count
+from firstread.imaging.plain import NotPlainError
 from firstread.imaging.planar import planar
-from firstread.imaging.reading import Images, InMemory, OnDisk
+from firstread.imaging.reading import Images, InMemory, OnDisk, PlainFiles
 from firstread.imaging.regrid import regrid
 from firstread.imaging.slices import Keys, Slice, keys_of, slices_of
 from firstread.imaging.stacks import Stack, arrange
@@ -34,8 +35,11 @@ from firstread.imaging.verdict import (
 from firstread.imaging.volume import SourceFrame, Volume
 from firstread.imaging.voxels import Rescale, gather
 
+if TYPE_CHECKING:  # plain files are read without it
+    from pydicom.dataset import Dataset
+
 Array = npt.NDArray[Any]
-Source = str | PathLike[str] | Iterable[str | PathLike[str]] | Sequence[Dataset]
+Source = str | PathLike[str] | Iterable[str | PathLike[str]] | Sequence["Dataset"]
 """A folder, a file, files, or data sets with their pixels: of one series."""
 
 _HOUNSFIELD = "[hnsf'U]"
@@ -79,11 +83,19 @@ def load_all(source: Source, repairs: Repairs = MEND) -> tuple[Volume, ...]:
     VolumeError, PixelError, pydicom.errors.InvalidDicomError
         As `load`.
     """
+    given = _given(source)
+    if (paths := _paths(given)) is not None:
+        try:
+            return _volumes(PlainFiles(paths), repairs)
+        except NotPlainError:
+            pass  # pydicom reads what is written in another way
     with quiet():
-        return _volumes(_open(source), repairs)
+        return _volumes(
+            OnDisk(paths) if paths is not None else InMemory(cast("list[Dataset]", given)), repairs
+        )
 
 
-def load_volume(images: Sequence[Dataset], min_slices: int = 2) -> Volume:
+def load_volume(images: Sequence["Dataset"], min_slices: int = 2) -> Volume:
     """Load a series as one volume of float32 in which every voxel is one that was sent.
 
     Parameters
@@ -98,7 +110,7 @@ def load_volume(images: Sequence[Dataset], min_slices: int = 2) -> Volume:
     VolumeError
         If the geometry is not that of one evenly spaced stack in a frame of reference.
     PixelError
-        If a frame cannot be decoded.
+        If a frame cannot be decoded, or is in colour.
     """
     opened = InMemory(images)
     planes = [
@@ -110,6 +122,8 @@ def load_volume(images: Sequence[Dataset], min_slices: int = 2) -> Volume:
         raise VolumeError(VolumeReason.NO_GEOMETRY)  # results name frames, and a tile is none
     if not all(each.frame_of_reference for each in planes):
         raise VolumeError(VolumeReason.NO_FRAME_OF_REFERENCE)
+    if any(each.is_colour for each in planes):
+        raise PixelError(PixelReason.UNSUPPORTED_PHOTOMETRIC)
     (stack,) = arrange(planes, STRICT, Looks(opened))
     found = _volume(opened, stack)
     return replace(found, values=found.values.astype(np.float32, copy=False))
@@ -138,14 +152,18 @@ class Looks:
         return factors and np.array_equal(first, second)
 
 
-def _open(source: Source) -> Images:
+def _given(source: Source) -> list[Any]:
     if isinstance(source, str | PathLike):
         path = Path(source)
-        return OnDisk(sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path])
-    given = list(source)
-    if all(isinstance(each, Dataset) for each in given):
-        return InMemory([each for each in given if isinstance(each, Dataset)])
-    return OnDisk([Path(each) for each in given if isinstance(each, str | PathLike)])
+        return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    return list(source)
+
+
+def _paths(given: list[Any]) -> list[Path] | None:
+    """Return the paths where it is these that were given; None where it is data sets."""
+    if given and not any(isinstance(each, str | PathLike) for each in given):
+        return None
+    return [Path(each) for each in given if isinstance(each, str | PathLike)]
 
 
 def _volumes(images: Images, repairs: Repairs) -> tuple[Volume, ...]:
@@ -178,26 +196,34 @@ def _volumes(images: Images, repairs: Repairs) -> tuple[Volume, ...]:
 def _volume(images: Images, stack: Stack) -> Volume:
     planes = [each for time in stack.times for each in time]
     first = images.headers[planes[0].source]
-    values = gather(planes[0].size, [partial(_plane, images, each) for each in planes])
-    values = values.reshape(len(stack.times), len(stack.times[0]), *planes[0].size)
+    if planes[0].is_colour:
+        values = np.stack([_plane(images, each)[0] for each in planes])
+    else:
+        values = gather(planes[0].size, [partial(_plane, images, each) for each in planes])
+    values = values.reshape(len(stack.times), len(stack.times[0]), *values.shape[1:])
     frames = tuple(SourceFrame(each.sop_uid, each.frame + 1) for each in planes)
     if not stack.grid.is_exact:
         outside = float(values.min())
         values, frames = np.stack([regrid(time, stack.grid, outside) for time in values]), ()
     modality = str(first.get("Modality") or "")
+    rescale = functional_item(first, planes[0].frame, "PixelValueTransformationSequence")
+    rescale_type = str(rescale.get("RescaleType") or "HU")
     return Volume(
         values=values if len(stack.times) > 1 else values[0],
         affine=stack.grid.affine,
         frames=frames,
         verdict=Verdict(Geometry.MENDED if stack.done else Geometry.REGULAR, stack.done),
         modality=modality,
-        units=_HOUNSFIELD if modality == "CT" and first.get("RescaleType", "HU") in ("", "HU") else "",
+        units=_HOUNSFIELD if modality == "CT" and not planes[0].is_colour and rescale_type == "HU" else "",
+        is_colour=planes[0].is_colour,
         frame_of_reference=planes[0].frame_of_reference,
     )
 
 
 def _plane(images: Images, plane: Slice) -> tuple[Array, Rescale]:
     stored = images.stored(plane.source, plane.frame)
+    if (stored.ndim == 3) != plane.is_colour:
+        raise PixelError(PixelReason.UNSUPPORTED_PHOTOMETRIC)  # the header says something else
     if plane.tile is not None:
         top, left = plane.tile
         stored = stored[top : top + plane.size[0], left : left + plane.size[1]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,8 @@ class Slice:
         Whether Image Type says so.
     tile
         First row and column within the frame, where a frame holds several planes.
+    is_colour
+        Whether its pixels are red, green and blue once they are decoded.
     """
 
     source: int
@@ -78,6 +81,7 @@ class Slice:
     number: int = 0
     is_localizer: bool = False
     tile: tuple[int, int] | None = None
+    is_colour: bool = False
 
     @property
     def normal(self) -> Matrix:
@@ -114,7 +118,7 @@ def _slice(image: "Dataset", source: int, frame: int) -> Slice:
         return found
 
     position = attribute("PlanePositionSequence", "ImagePositionPatient", 3)
-    directions = np.array(attribute("PlaneOrientationSequence", "ImageOrientationPatient", 6)).reshape(2, 3)
+    directions = attribute("PlaneOrientationSequence", "ImageOrientationPatient", 6)
     rows, columns = attribute("PixelMeasuresSequence", "PixelSpacing", 2)
     if not is_plane(directions, (rows, columns)):
         raise VolumeError(VolumeReason.NO_GEOMETRY)
@@ -125,26 +129,47 @@ def _slice(image: "Dataset", source: int, frame: int) -> Slice:
         sop_uid=str(image.get("SOPInstanceUID", "")),
         size=_size(image),
         position=np.array(position),
-        directions=directions,
+        directions=np.array(directions).reshape(2, 3),
         spacing=(rows, columns),
         frame_of_reference=str(image.get("FrameOfReferenceUID") or ""),
         number=frame if frame or not number else int(number[0]),
         is_localizer=bool({"LOCALIZER", "SCOUT"} & set(_words(image, "ImageType"))),
+        is_colour=is_colour(
+            next(iter(numbers(image, "SamplesPerPixel")), None),
+            str(image.get("PhotometricInterpretation") or ""),
+        ),
     )
 
 
-def is_plane(directions: Matrix, spacing: Sequence[float]) -> bool:
+def is_colour(samples: float | None, photometric: str) -> bool:
+    """Return whether pixels are red, green and blue once they are decoded.
+
+    Parameters
+    ----------
+    samples, photometric
+        Samples per Pixel, None where it is not said; Photometric Interpretation.
+    """
+    return samples == 3 or photometric == "PALETTE COLOR"
+
+
+def is_plane(directions: Sequence[float], spacing: Sequence[float]) -> bool:
     """Return whether a plane can be meant: two directions at a right angle, and distances between pixels.
 
     Parameters
     ----------
-    directions : numpy.ndarray
-        2 x 3: along a row, along a column.
+    directions
+        Six numbers: along a row, along a column.
     spacing
         Millimetres between rows, between columns.
     """
-    straight = abs(directions @ directions.T - np.eye(2)).max() < 10 * SAME_DIRECTION
-    return bool(straight and min(spacing) > 0)
+    row, column = directions[:3], directions[3:]
+    apart = (_product(row, row) - 1, _product(column, column) - 1, _product(row, column))
+    return max(map(abs, apart)) < 10 * SAME_DIRECTION and min(spacing) > 0
+
+
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    found: float = sum(map(mul, one, other))
+    return found
 
 
 def _size(image: "Dataset") -> tuple[int, int]:

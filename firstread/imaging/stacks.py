@@ -107,6 +107,7 @@ _REASONS = {
     "Rows": VolumeReason.DIFFERENT_SIZES,
     "PixelSpacing": VolumeReason.DIFFERENT_SIZES,
     "ImageOrientationPatient": VolumeReason.DIFFERENT_ORIENTATIONS,
+    "PhotometricInterpretation": VolumeReason.SEVERAL_VOLUMES,
 }
 
 
@@ -115,8 +116,13 @@ def _difference(one: Slice, other: Slice) -> tuple[str, ...]:
     found = {
         "FrameOfReferenceUID": one.frame_of_reference != other.frame_of_reference,
         "Rows": one.size != other.size,
-        "PixelSpacing": not np.allclose(one.spacing, other.spacing, rtol=_SAME_SPACING, atol=0),
-        "ImageOrientationPatient": abs(one.directions - other.directions).max() > SAME_DIRECTION,
+        "PixelSpacing": any(
+            abs(mine - its) > _SAME_SPACING * its
+            for mine, its in zip(one.spacing, other.spacing, strict=True)
+        ),
+        "ImageOrientationPatient": one.directions is not other.directions
+        and abs(one.directions - other.directions).max() > SAME_DIRECTION,
+        "PhotometricInterpretation": one.is_colour != other.is_colour,
     }
     return tuple(keyword for keyword, differs in found.items() if differs)
 

@@ -104,16 +104,32 @@ class Volume:
         Raises
         ------
         VolumeError
-            If slices do not lie straight above one another: SimpleITK would put them so without a word.
+            If slices do not lie straight above one another: SimpleITK would put them so without a word. If there are
+            several times in colour.
         """
-        import SimpleITK
-
         if not self.is_upright:
             raise VolumeError(VolumeReason.TILTED)
+        if self.is_in_time and self.is_colour:
+            raise VolumeError(VolumeReason.SEVERAL_VOLUMES)
         values = np.moveaxis(self.values, 0, -1) if self.is_in_time and not self.is_colour else self.values
-        image = SimpleITK.GetImageFromArray(values, isVector=values.ndim > 3)
-        spacing = np.array(self.spacing_mm)
-        image.SetSpacing(spacing[_REVERSED].tolist())
-        image.SetOrigin(self.affine[:3, 3].tolist())
-        image.SetDirection((self.affine[:3, :3] / spacing)[:, _REVERSED].ravel().tolist())
-        return image
+        return image_of(values, self.affine)
+
+
+def image_of(values: npt.NDArray[Any], affine: Matrix) -> "SimpleITK.Image":
+    """Return values on an upright grid for SimpleITK.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Slices x rows x columns, with the samples of a vector last where there are several.
+    affine : numpy.ndarray
+        As of a `Volume`.
+    """
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(values, isVector=values.ndim > 3)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing[_REVERSED].tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing)[:, _REVERSED].ravel().tolist())
+    return image

@@ -3,14 +3,16 @@
 import math
 import mmap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from firstread.imaging.lookup import apply_table, functional_item, numbers, read_table
 from firstread.imaging.pixels import PixelError, PixelReason
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
@@ -86,7 +88,7 @@ class Rescale:
         If the Modality LUT cannot be read.
     """
 
-    def __init__(self, image: Dataset, frame: int) -> None:
+    def __init__(self, image: "Dataset", frame: int) -> None:
         self._table: tuple[Array, int] | None = None
         if items := image.get("ModalityLUTSequence"):
             try:
@@ -97,6 +99,11 @@ class Rescale:
         source = functional_item(image, frame, "PixelValueTransformationSequence")
         self.slope = (numbers(source, "RescaleSlope") or (1.0,))[0]
         self.intercept = (numbers(source, "RescaleIntercept") or (0.0,))[0]
+
+    @property
+    def is_table(self) -> bool:
+        """Return whether it is a Modality LUT, so that slope and intercept do not count."""
+        return self._table is not None
 
     def ends(self, stored: Array) -> tuple[float, float]:
         """Return the lowest and the highest value; infinite ones where not all are whole numbers."""

@@ -44,7 +44,10 @@ SHAPE_TOLERANCES = _table(
 INTENSITY = _table(
     "stat_mean 2.15 stat_var 3.05 stat_skew 1.08 stat_kurt -0.355 stat_median 1 stat_min 1 stat_p10 1 stat_p90 4 "
     "stat_max 6 stat_iqr 3 stat_range 5 stat_mad 1.55 stat_rmad 1.11 stat_medad 1.15 stat_cov 0.812 stat_qcod 0.6 "
-    "stat_energy 567 stat_rms 2.77 ih_mode 1 ih_entropy 1.27 ih_uniformity 0.512"
+    "stat_energy 567 stat_rms 2.77 "
+    "ih_mean 2.15 ih_var 3.05 ih_skew 1.08 ih_kurt -0.355 ih_median 1 ih_min 1 ih_p10 1 ih_p90 4 ih_max 6 ih_mode 1 "
+    "ih_iqr 3 ih_range 5 ih_mad 1.55 ih_rmad 1.11 ih_medad 1.15 ih_cov 0.812 ih_qcod 0.6 ih_entropy 1.27 "
+    "ih_uniformity 0.512 ih_max_grad 8 ih_max_grad_gl 3 ih_min_grad -50 ih_min_grad_gl 1"
 )
 TEXTURE = _table(
     "cm_joint_max_3D_avg 0.503 cm_joint_avg_3D_avg 2.14 cm_joint_var_3D_avg 3.1 cm_joint_entr_3D_avg 2.4 "

@@ -3,7 +3,9 @@
 `convert` writes, `open` reads back. Both are imported when they are asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firstread.lazily import lazily
 
 if TYPE_CHECKING:
     from firstread.imaging.convert.options import (
@@ -28,12 +30,17 @@ __all__ = [
     "convert",
     "open",
 ]
-_PLACES = {"convert": "run", "Summary": "run", "open": "reading"}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has
-    if name not in __all__:
-        raise AttributeError(f"module 'firstread.imaging.convert' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"firstread.imaging.convert.{_PLACES.get(name, 'options')}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "ConvertError": "options",
+        "ConvertReason": "options",
+        "Existing": "options",
+        "Filter": "options",
+        "Options": "options",
+        "Summary": "run",
+        "Target": "options",
+        "convert": "run",
+        "open": "reading",
+    },
+)

@@ -1,14 +1,11 @@
 """What a sidecar says of a volume: an allow-list of technical attributes, and what was computed."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, MutableSequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.uid import UID
 
 from firstread import __version__
 from firstread.imaging.convert.names import Pseudonyms
@@ -17,6 +14,9 @@ from firstread.imaging.lookup import numbers
 from firstread.imaging.planar import spacing_mm
 from firstread.imaging.verdict import Geometry
 from firstread.imaging.volume import Volume
+
+if TYPE_CHECKING:  # plain headers are read without it
+    from pydicom.dataset import Dataset
 
 FORMAT = 1
 # No patient, person, place, date, time, free text or UID of an instance. Technique and device alone; each value is
@@ -75,47 +75,61 @@ _FIGURES = (
     "XRayTubeCurrent",
 )
 _CLASSES = ("SOPClassUID",)
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_COMMON = frozenset({"1.2.840.10008.1.2.1", f"{_STORAGE}2", f"{_STORAGE}4", f"{_STORAGE}128"})
+"""Explicit VR Little Endian, CT, MR and PET Image Storage: known without pydicom's dictionary."""
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _AXES = ("time", "slice", "row", "column", "sample")
 
 
-def dicom_facts(header: Dataset) -> dict[str, object]:
+def dicom_facts(header: "Dataset") -> dict[str, object]:
     """Return what the allow-list has of a header."""
     found: dict[str, object] = {}
     for keyword in _CODES:
         value = header.get(keyword)
-        parts = [str(each) for each in value] if isinstance(value, MultiValue | list) else [str(value or "")]
+        parts = [str(each) for each in value] if isinstance(value, MutableSequence) else [str(value or "")]
         if all(_CODE.fullmatch(each) for each in parts):
             found[keyword] = parts if len(parts) > 1 else parts[0]
     for keyword in _FIGURES:
         if figures := numbers(header, keyword):
             found[keyword] = list(figures) if len(figures) > 1 else figures[0]
     for keyword in _CLASSES:
-        uid = UID(str(header.get(keyword, "")))
-        if not uid.is_private and uid.name != uid:
-            found[keyword] = str(uid)
-    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "")))
-    if syntax.name != syntax:
-        found["TransferSyntaxUID"] = str(syntax)
+        uid = str(header.get(keyword, ""))
+        if _is_of_the_standard(uid):
+            found[keyword] = uid
+    syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+    if _is_of_the_standard(syntax):
+        found["TransferSyntaxUID"] = syntax
     return dict(sorted(found.items()))
 
 
-def identifying_facts(header: Dataset, volume: Volume) -> dict[str, object]:
+def _is_of_the_standard(uid: str) -> bool:
+    if uid in _COMMON:
+        return True
+    from pydicom.uid import UID
+
+    found = UID(uid)
+    return not found.is_private and found.name != uid
+
+
+def identifying_facts(header: "Dataset", volume: Volume) -> dict[str, object]:
     """Return identifiers, for those who may have them."""
     keywords = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "StudyDate", "SeriesDescription")
     said = {keyword: str(header.get(keyword) or "") for keyword in keywords}
     return {"identifiers": said, "frames": [[each.sop_uid, each.number] for each in volume.frames]}
 
 
-def references(header: Dataset, names: Pseudonyms) -> dict[str, object]:
-    """Return what the series belongs and points to, as digests: the same in all sidecars of one output folder."""
+def references(header: "Dataset", volume: Volume, names: Pseudonyms) -> dict[str, object]:
+    """Return what a volume belongs and points to, as digests: the same in all sidecars of one output folder."""
     series = {_uid(item, "SeriesInstanceUID") for item in _items(header, "ReferencedSeriesSequence")}
     images = {
         _uid(item, "ReferencedSOPInstanceUID")
         for keyword in ("ReferencedImageSequence", "SourceImageSequence")
         for item in _items(header, keyword)
     }
-    frame = _uid(header, "FrameOfReferenceUID")
+    # A planar volume has no coordinates; another may have been registered into those of a reference.
+    is_planar = volume.verdict.geometry is Geometry.PLANAR
+    frame = _uid(header, "FrameOfReferenceUID") if is_planar else volume.frame_of_reference
     return {
         "frame_of_reference": names.of("frame of reference", frame) if frame else None,
         "series": sorted(names.of("series", each) for each in series if each),
@@ -123,12 +137,12 @@ def references(header: Dataset, names: Pseudonyms) -> dict[str, object]:
     }
 
 
-def _items(header: Dataset, keyword: str) -> Iterable[Dataset]:
+def _items(header: "Dataset", keyword: str) -> Iterable["Dataset"]:
     found = header.get(keyword)
     return found if isinstance(found, Iterable) and not isinstance(found, str | bytes) else ()
 
 
-def _uid(item: Dataset, keyword: str) -> str:
+def _uid(item: "Dataset", keyword: str) -> str:
     return str(item.get(keyword) or "")
 
 
@@ -137,7 +151,7 @@ def axes(volume: Volume) -> list[str]:
     return list(_AXES[0 if volume.is_in_time else 1 : 5 if volume.is_colour else 4])
 
 
-def geometry(volume: Volume, header: Dataset | None) -> dict[str, object]:
+def geometry(volume: Volume, header: "Dataset | None") -> dict[str, object]:
     """Return spacing and size as the affine has them; None for what a planar image does not say."""
     spacing: list[float | None] = list(volume.spacing_mm)
     if volume.verdict.geometry is Geometry.PLANAR:
@@ -159,7 +173,7 @@ def value_range(values: npt.NDArray[Any]) -> list[float | int] | None:
     return [each.item() for each in ends]
 
 
-def about(volume: Volume, header: Dataset | None, options: Options) -> dict[str, object]:
+def about(volume: Volume, header: "Dataset | None", options: Options) -> dict[str, object]:
     """Return what a store says of the volume in it, inside or beside."""
     return {
         "format": FORMAT,

@@ -1,10 +1,16 @@
 """What `convert` is told, and why it may refuse."""
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstread.errors import FirstReadError
+
+if TYPE_CHECKING:  # the command is loaded without what computes
+    from firstread.imaging.prepare.pipeline import Pipeline
 
 
 class Target(StrEnum):
@@ -46,6 +52,8 @@ class ConvertReason(StrEnum):
     DIED = "process_died"
     BAD_PATTERN = "bad_pattern"
     IDENTIFYING_PATTERN = "identifying_pattern"
+    BAD_MASK_NAME = "bad_mask_name"
+    BAD_REFERENCE = "bad_reference"
     SAME_NAME = "same_name"
     IN_USE = "in_use"
     NO_INPUT = "no_input"
@@ -72,6 +80,8 @@ class ConvertError(FirstReadError):
         return ConvertError, (self.reason,)
 
 
+_MASK = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_APART = frozenset({"existing", "pipeline", "references"})
 _FIELD = re.compile(r"\{([^{}]*)\}")
 PLAIN_FIELDS = frozenset({"patient", "study", "series", "modality", "series_number"})
 IDENTIFYING_FIELDS = frozenset(
@@ -101,11 +111,16 @@ class Options:
         Whether names of files and sidecars may hold UIDs, Patient IDs, dates and descriptions.
     strict
         Whether a series that would have to be mended is refused.
+    pipeline
+        Steps that each volume goes through before it is written; None: voxels as they were sent.
+    references
+        Volumes that the pipeline names: what `convert` wrote, or a series; its folder, or its one file.
 
     Raises
     ------
     ConvertError
-        If the pattern has fields that there are not, leads out of the folder, or identifies and may not.
+        If the pattern has fields that there are not, leads out of the folder, or identifies and may not; if masks that
+        the pipeline makes cannot be names of files.
     """
 
     to: Target
@@ -116,6 +131,8 @@ class Options:
     licence: str = ""
     identifying: bool = False
     strict: bool = False
+    pipeline: "Pipeline | None" = None
+    references: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fields = set(_FIELD.findall(self.names))
@@ -128,6 +145,9 @@ class Options:
             raise ConvertError(ConvertReason.BAD_PATTERN)
         if fields & IDENTIFYING_FIELDS and not self.identifying:
             raise ConvertError(ConvertReason.IDENTIFYING_PATTERN)
+        made = {each.casefold() for each in self.masks if _MASK.fullmatch(each)}
+        if len(made) < len(self.masks):
+            raise ConvertError(ConvertReason.BAD_MASK_NAME)
 
     @property
     def names(self) -> str:
@@ -135,8 +155,16 @@ class Options:
         own = "{patient}_{series}" if self.to is Target.NNUNET else "{patient}/{study}/{series}"
         return self.pattern or own
 
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Return the names of the masks that are written beside each volume: those that the pipeline makes.
+
+        A data set of nnU-Net has none: its labels are those of whoever trains.
+        """
+        return self.pipeline.makes if self.pipeline is not None and self.to is not Target.NNUNET else ()
+
     def to_json(self) -> dict[str, object]:
-        """Return what the voxels and the sidecar depend on."""
-        return {key: value for key, value in asdict(self).items() if key != "existing"} | {
-            "pattern": self.names
-        }
+        """Return what the voxels and the sidecar depend on; of references the paths are not in it."""
+        said = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _APART}
+        steps = {} if self.pipeline is None else {"pipeline": self.pipeline.model_dump(mode="json")}
+        return said | {"pattern": self.names} | steps

@@ -3,17 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstread import __version__
 from firstread.imaging.convert import nnunet
 from firstread.imaging.convert.home import Home, Record, write_json
 from firstread.imaging.convert.names import Pseudonyms, key_of, stem
-from firstread.imaging.convert.options import ConvertError, ConvertReason, Options, Target
+from firstread.imaging.convert.options import ConvertError, ConvertReason, Existing, Options, Target
 from firstread.imaging.convert.series import Outcome, Status, Task, make
 from firstread.imaging.convert.tree import Series, Tree, grow
+
+if TYPE_CHECKING:  # where there is no pipeline, nothing of it is loaded
+    from firstread.imaging.convert.preparing import Reference
 
 REPORT = "convert-report.json"
 _MASKS_AND_DOSES = frozenset({"SEG", "RTDOSE", "RTSTRUCT"})
@@ -91,8 +95,9 @@ def convert(
     home = Home(out)
     with home.locked():
         secret = key_of(key or home.kept / "key")
+        references = _references(options)
         tree = grow(sources, out)
-        outcomes, tasks = _plan(tree, home, options, secret)
+        outcomes, tasks = _plan(tree, home, options, secret, references)
         total = len(outcomes) + len(tasks)
         for outcome in _run(tasks, jobs):
             outcomes.append(outcome)
@@ -106,7 +111,17 @@ def convert(
     return summary
 
 
-def _plan(tree: Tree, home: Home, options: Options, key: bytes) -> tuple[list[Outcome], list[Task]]:
+def _references(options: Options) -> tuple["Reference", ...]:
+    if options.pipeline is None:
+        return ()
+    from firstread.imaging.convert.preparing import references_of
+
+    return references_of(options)
+
+
+def _plan(
+    tree: Tree, home: Home, options: Options, key: bytes, references: tuple["Reference", ...]
+) -> tuple[list[Outcome], list[Task]]:
     names = Pseudonyms(key)
     outcomes: list[Outcome] = []
     tasks: list[Task] = []
@@ -125,7 +140,7 @@ def _plan(tree: Tree, home: Home, options: Options, key: bytes) -> tuple[list[Ou
             reason = ConvertReason.OTHER_MODALITY
             outcomes.append(Outcome(digest, Status.FAILED, reason, len(series.files)))
             continue
-        signature = _signature(series, options, key)
+        signature = _signature(series, options, key, references)
         record = home.record(digest)
         task = Task(
             series=digest,
@@ -136,7 +151,10 @@ def _plan(tree: Tree, home: Home, options: Options, key: bytes) -> tuple[list[Ou
             key=key,
             signature=signature,
             own=frozenset(record.outputs if record and _is_own(record, signature) else ()),
+            references=references,
         )
+        if record and options.existing is Existing.OVERWRITE and task.outputs(0)[0] in record.outputs:
+            task = replace(task, replaced=record.outputs)
         if record and record.signature == signature and home.has(record):
             outcomes.append(task.outcome(Status.UNCHANGED, outputs=tuple(record.outputs)))
         tasks.append(task)
@@ -156,9 +174,10 @@ def _check_names(tasks: Iterable[Task]) -> None:
         raise ConvertError(ConvertReason.SAME_NAME)
 
 
-def _signature(series: Series, options: Options, key: bytes) -> str:
+def _signature(series: Series, options: Options, key: bytes, references: Iterable["Reference"]) -> str:
     files = sorted((each.sop_uid, each.size, each.mtime_ns) for each in series.files)
     said = [__version__, options.to_json(), sha256(key).hexdigest(), files]
+    said += [[each.name, each.sha256] for each in references]
     return sha256(json.dumps(said).encode()).hexdigest()
 
 

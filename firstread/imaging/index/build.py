@@ -2,20 +2,20 @@
 
 import hashlib
 import os
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstread.imaging.index.identity import identify
+from firstread.imaging.index.quality import quality as quality_of
 from firstread.imaging.index.record import FileReason, Outcome, Reader
 from firstread.imaging.index.store import IndexingError, Store
 from firstread.imaging.index.tree import Found, walk
 
 Row = dict[str, Any]
 PathLike = str | os.PathLike[str]
-_KEEP_EVERY, _KEEP_SECONDS = 20_000, 60.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class Summary:
         Files that are no instances, by reason.
     unresolved
         References to what is not in the index.
+    derived
+        Images that came without UIDs: they have some of their folder.
+    measured, not_measured
+        Images whose pixels were read, in this run or before it; those whose pixels cannot be read, by reason.
     """
 
     files: int
@@ -50,6 +54,9 @@ class Summary:
     conflicting: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     unresolved: int = 0
+    derived: int = 0
+    measured: int = 0
+    not_measured: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return it for a program."""
@@ -57,7 +64,11 @@ class Summary:
 
 
 def build(
-    path: PathLike, out: PathLike = "firstread-index", *, settled: Callable[[int, int], object] | None = None
+    path: PathLike,
+    out: PathLike = "firstread-index",
+    *,
+    quality: bool = False,
+    settled: Callable[[int, int], object] | None = None,
 ) -> Summary:
     """Index a folder, or bring its index up to date: files with the same size and time are not read again.
 
@@ -69,8 +80,11 @@ def build(
         Folder of DICOM files, in any order and depth.
     out
         Folder of the index.
+    quality
+        Whether the pixels of all images are read too, one frame at a time, once the other tables are written.
+        What was measured before is kept in any case.
     settled
-        Told now and then how many files are done, and of how many.
+        Told now and then how many files are done, and of how many; with `quality`, then of how many images.
 
     Raises
     ------
@@ -82,37 +96,34 @@ def build(
     root, store = Path(path).resolve(), Store(Path(out).resolve())
     if not root.is_dir():
         raise IndexingError("there is no such folder")
+    settled = settled or (lambda _done, _of: None)
     with store.alone(root):
         found, unlisted = walk(root, store.folder)
-        files, read = _rows(root, found, store, settled or (lambda _done, _of: None))
+        files, read = _rows(root, found, store, settled)
         _settle_copies(root, files)
-        return _write(root, store, files, read, unlisted)
+        run = _Run(root, store, files, read, unlisted)
+        summary = run.write()
+        return run.measure(settled) if quality else summary
 
 
 def _rows(
     root: Path, found: Sequence[Found], store: Store, settled: Callable[[int, int], object]
 ) -> tuple[list[Row], int]:
-    known, reader = store.known(), Reader()
+    known, reader = store.known("files"), Reader()
     files: list[Row] = []
-    new: list[Row] = []
-    kept, since = 0, time.monotonic()
-    try:
+    read = 0
+    with store.keeping("files") as keep:
         for number, each in enumerate(found):
             row = known.get(each.path)
             if row is None or (row["size"], row["mtime_ns"]) != (each.size, each.mtime_ns):
                 row = _read(reader, root, each)
-                new.append(row)
+                keep(row)
+                read += 1
             files.append(row)
             if number % 64 == 0:
                 settled(number, len(found))
-                if len(new) - kept >= _KEEP_EVERY or time.monotonic() - since > _KEEP_SECONDS:
-                    store.keep(new[kept:])
-                    kept, since = len(new), time.monotonic()
-    except BaseException:
-        store.keep(new[kept:])
-        raise
     settled(len(found), len(found))
-    return files, len(new)
+    return files, read
 
 
 def _read(reader: Reader, root: Path, file: Found) -> Row:
@@ -121,6 +132,8 @@ def _read(reader: Reader, root: Path, file: Found) -> Row:
     else:
         row = {"outcome": Outcome.BROKEN.value, "reason": FileReason.NOT_OPENED.value}
     row.update(path=file.path, size=file.size, mtime_ns=file.mtime_ns)
+    if row["reason"] is None:
+        identify(row)
     return row
 
 
@@ -152,29 +165,73 @@ def _digest(root: Path, row: Row) -> str | None:
     return digest
 
 
-def _write(root: Path, store: Store, files: Sequence[Row], read: int, unlisted: int) -> Summary:
-    from firstread.imaging.index.derive import tables
+class _Run:
+    """What was found in the files, on its way into the tables."""
 
-    instances = [row for row in files if row["outcome"] == Outcome.INSTANCE]
-    found: dict[str, Sequence[Row]] = {"files": files, **tables(instances, root)}
-    copies = [row for row in files if row["outcome"] == Outcome.DUPLICATE]
-    series, volumes = found["series"], found["volumes"]
-    summary = Summary(
-        files=len(files),
-        read=read,
-        unlisted_folders=unlisted,
-        instances=len(instances),
-        studies=len({row["study_uid"] for row in series}),
-        series=len(series),
-        volumes=sum(row["volumes"] for row in series),
-        geometry=dict(sorted(Counter(_judgements(volumes)).items())),
-        duplicates=len(copies),
-        conflicting=sum(row["same_bytes"] is False for row in copies),
-        left_out=dict(sorted(Counter(row["reason"] for row in files if row["reason"]).items())),
-        unresolved=sum(not row["is_resolved"] for row in found["links"]),
-    )
-    store.write(found, {"root": str(root), "summary": summary.to_json()})
-    return summary
+    def __init__(self, root: Path, store: Store, files: Sequence[Row], read: int, unlisted: int) -> None:
+        from firstread.imaging.index.derive import tables
+
+        self._root, self._store, self._read, self._unlisted = root, store, read, unlisted
+        instances = [row for row in files if row["outcome"] == Outcome.INSTANCE]
+        self._images = [row for row in instances if row["is_image"]]
+        self._tables: dict[str, Sequence[Row]] = {"files": files, **tables(instances, root)}
+        before = store.known("pixels")
+        self._pixels = {
+            path: before[path]
+            for path, size, time in ((row["path"], row["size"], row["mtime_ns"]) for row in self._images)
+            if path in before and (before[path]["size"], before[path]["mtime_ns"]) == (size, time)
+        }
+
+    def write(self) -> Summary:
+        """Write all tables."""
+        return self._write(self._tables)
+
+    def measure(self, settled: Callable[[int, int], object]) -> Summary:
+        """Read the pixels of images that were not measured before, and write the tables about them."""
+        from firstread.imaging.index.figures import figures
+
+        with self._store.keeping("pixels") as keep:
+            for number, image in enumerate(self._images):
+                settled(number, len(self._images))
+                if (path := image["path"]) not in self._pixels:
+                    row = {name: image[name] for name in ("path", "size", "mtime_ns")}
+                    self._pixels[path] = row | figures(self._root / path)
+                    keep(self._pixels[path])
+        settled(len(self._images), len(self._images))
+        return self._write({})
+
+    def _write(self, tables: Mapping[str, Sequence[Row]]) -> Summary:
+        pixels = [self._pixels[row["path"]] for row in self._images if row["path"] in self._pixels]
+        of_volumes = list(quality_of(self._tables["volumes"], self._images, self._pixels))
+        summary = self._summary(pixels)
+        manifest = {"root": str(self._root), "summary": summary.to_json()}
+        self._store.write({**tables, "pixels": pixels, "quality": of_volumes}, manifest)
+        return summary
+
+    def _summary(self, pixels: Sequence[Row]) -> Summary:
+        files, series = self._tables["files"], self._tables["series"]
+        copies = [row for row in files if row["outcome"] == Outcome.DUPLICATE]
+        return Summary(
+            files=len(files),
+            read=self._read,
+            unlisted_folders=self._unlisted,
+            instances=sum(row["outcome"] == Outcome.INSTANCE for row in files),
+            studies=len({row["study_uid"] for row in series}),
+            series=len(series),
+            volumes=sum(row["volumes"] for row in series),
+            geometry=_counted(_judgements(self._tables["volumes"])),
+            duplicates=len(copies),
+            conflicting=sum(row["same_bytes"] is False for row in copies),
+            left_out=_counted(row["reason"] for row in files if row["reason"]),
+            unresolved=sum(not row["is_resolved"] for row in self._tables["links"]),
+            derived=sum(bool(row["derived_uids"]) for row in files if row["reason"] is None),
+            measured=sum(row["reason"] is None for row in pixels),
+            not_measured=_counted(row["reason"] for row in pixels if row["reason"]),
+        )
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
 
 
 def _judgements(volumes: Sequence[Row]) -> Iterator[str]:

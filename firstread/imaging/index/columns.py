@@ -153,7 +153,9 @@ NESTED: frozenset[int] = frozenset(
 """Sequences that the index looks into; what has one is read by pydicom."""
 
 
-_NOTHING: dict[str, Value] = {each.name: None for each in COLUMNS}
+_NOTHING: dict[str, Value] = dict.fromkeys((*(each.name for each in COLUMNS), "patient_age_years"))
+_BY_TAG = {tag: [each for each in COLUMNS if each.tag == tag] for tag in WANTED}
+_AGES = (AGE, BORN, STUDY_DATE)
 
 
 class Typed:
@@ -176,12 +178,13 @@ class Typed:
         """
         if decode is not self._decode:
             self._texts, self._values, self._decode = {}, _NOTHING, decode
-        before, found = self._texts, dict(self._values)
-        for each in COLUMNS:
-            text = texts.get(each.tag)
-            if text != before.get(each.tag):
+        found = dict(self._values)
+        changed = {tag for tag, _ in texts.items() ^ self._texts.items()}
+        for tag in changed:
+            text = texts.get(tag)
+            for each in _BY_TAG.get(tag, ()):
                 found[each.name] = None if text is None else each.read(decode(text))
-        ages = [decode(texts.get(each, b"")) for each in (AGE, BORN, STUDY_DATE)]
-        found["patient_age_years"] = age_years(*ages)
+        if not changed.isdisjoint(_AGES):
+            found["patient_age_years"] = age_years(*(decode(texts.get(each, b"")) for each in _AGES))
         self._texts, self._values = texts, found
         return found.copy()

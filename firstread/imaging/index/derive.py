@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstread.imaging.index.links import Kind, Level
+from firstread.imaging.index.identity import NAMES
+from firstread.imaging.index.kinds import Kind, Level
 from firstread.imaging.index.store import PER_SERIES
 from firstread.imaging.index.volumes import volumes_of
 
@@ -48,9 +49,9 @@ def _series(members: Sequence[Row], volumes: Sequence[Row]) -> Row:
     found: Row = {}
     differing = []
     for name in (*PER_SERIES, "transfer_syntax_uid"):
-        first = members[0][name]
-        if all(each[name] == first for each in members):
-            found[name] = first
+        values = [each[name] for each in members]
+        if values.count(values[0]) == len(values):
+            found[name] = values[0]
         else:
             differing.append(name)
     first_volume = volumes[0] if volumes else {}
@@ -59,6 +60,7 @@ def _series(members: Sequence[Row], volumes: Sequence[Row]) -> Row:
     return {
         **found,
         "differing": differing,
+        "derived_uids": [name for name in NAMES if any(name in each["derived_uids"] for each in members)],
         # Never null: without them no row would say which series it is about.
         "study_uid": members[0]["study_uid"],
         "series_uid": members[0]["series_uid"],

@@ -1,36 +1,15 @@
 """What an object refers to, and which regions it has: by its own words, nothing looked up."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 from pydicom.dataset import Dataset
 
+from firstread.imaging.index.kinds import Kind, Level
 from firstread.imaging.index.through_pydicom import items
 
 Link = dict[str, str]
 Roi = dict[str, Any]
-
-
-class Kind(StrEnum):
-    """Why an object refers to another."""
-
-    SOURCE = "source_images"
-    """Referenced Series of a segmentation, a presentation state, a map; images that contours were drawn on."""
-    STRUCTURE_SET = "structure_set"
-    """Of a dose or a plan."""
-    PLAN = "plan"
-    """Of a dose."""
-    FRAME_OF_REFERENCE = "frame_of_reference"
-    """Images in the same coordinates, which nothing else names: of PET, dose, contours, segmentation."""
-
-
-class Level(StrEnum):
-    """What a UID names."""
-
-    SERIES = "series"
-    INSTANCE = "instance"
-    FRAME_OF_REFERENCE = "frame_of_reference"
 
 
 def links_of(header: Dataset) -> list[Link]:

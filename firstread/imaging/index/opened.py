@@ -69,7 +69,7 @@ class Index:
         return cls(folder)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pyarrow.Table":
-        """Return what a query finds in `files`, `instances`, `studies`, `series`, `volumes`, `links` and `rois`.
+        """Return what a query finds in the tables and views.
 
         Parameters
         ----------

@@ -3,7 +3,8 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
 """Of the tables. An index of another one is built anew."""
-TABLES = ("files", "series", "volumes", "links", "rois")
+TABLES = ("files", "series", "volumes", "links", "rois", "pixels", "quality")
 _MANIFEST = "index.json"
+_KEEP_EVERY, _KEEP_SECONDS = 20_000, 60.0
 _NOT_OF_A_SERIES = frozenset({"sop_uid", "instance_number", "acquisition_number"})
 PER_SERIES = (
     *(each.name for each in COLUMNS if each.name not in _NOT_OF_A_SERIES),
@@ -60,12 +62,12 @@ def schemas() -> dict[str, "pyarrow.Schema"]:
     found: dict[str, dict[str, Any]] = {
         "files": file
         | again
-        | {"transfer_syntax_uid": text}
+        | {"derived_uids": pa.list_(text), "transfer_syntax_uid": text}
         | header
         | frames
         | {"is_image": pa.bool_(), "links": pa.list_(pa.struct(link)), "rois": pa.list_(pa.struct(roi))},
         "series": {name: header[name] for name in PER_SERIES}
-        | {"transfer_syntax_uid": text, "differing": pa.list_(text)}
+        | {"transfer_syntax_uid": text, "differing": pa.list_(text), "derived_uids": pa.list_(text)}
         | counts
         | {"geometry": text, "volume_reason": text, "missing_slices": whole}
         | {"slice_spacing_mm": real, "row_spacing_mm": real, "column_spacing_mm": real},
@@ -79,6 +81,18 @@ def schemas() -> dict[str, "pyarrow.Schema"]:
         | {"sop_uid": text, "kind": text, "level": text, "target_uid": text}
         | {"target_series_uid": text, "target_modality": text, "count": whole, "is_resolved": pa.bool_()},
         "rois": place | {"sop_uid": text, "path": text} | {**roi, "number": whole},
+        "pixels": {"path": text, "size": whole, "mtime_ns": whole, "reason": text}
+        | dict.fromkeys(("frames", "voxels", "padding_voxels"), whole)
+        | dict.fromkeys(("noise", "lowest", "highest", "mean"), real)
+        | dict.fromkeys(
+            ("lowest_voxels", "highest_voxels", "clipped_low_voxels", "clipped_high_voxels"), whole
+        )
+        | {"constant_frames": whole, "empty_frames": whole},
+        "quality": place
+        | {"number": whole, "images": whole, "measured": whole, "reason": text}
+        | dict.fromkeys(("noise", "lowest", "highest", "mean"), real)
+        | dict.fromkeys(("at_lowest", "at_highest", "clipped_low", "clipped_high", "padding"), real)
+        | dict.fromkeys(("frames", "constant_frames", "empty_frames"), whole),
     }
     return {name: pa.schema(list(columns.items())) for name, columns in found.items()}
 
@@ -143,40 +157,76 @@ class Store:
             return None
         return found if isinstance(found, dict) and found.get("version") == VERSION else None
 
-    def known(self) -> dict[str, Row]:
-        """Return the files of runs before, by path: of the last that ended, and of those that did not."""
+    def known(self, name: str) -> dict[str, Row]:
+        """Return what runs before have read, by path: the last that ended, and those that did not.
+
+        Parameters
+        ----------
+        name
+            Of the table: ``files`` or ``pixels``.
+        """
         import pyarrow.parquet as pq
 
         found: dict[str, Row] = {}
-        files = [self.folder / "files.parquet", *sorted(self._parts.glob("*.parquet"))]
-        for path in files:
+        for path in (self.folder / f"{name}.parquet", *sorted(self._parts.glob(f"{name}-*.parquet"))):
             try:
-                table = pq.read_table(path, partitioning=None)
+                table = pq.ParquetFile(path).read()  # read_table would load what data sets of many files need
             except (OSError, ValueError):
                 continue  # none yet, or one that was being written
-            if table.schema.equals(schemas()["files"]):
+            if table.schema.equals(schemas()[name]):
                 found.update((row["path"], row) for row in table.to_pylist())
         return found
 
-    def keep(self, rows: Sequence[Row]) -> None:
-        """Keep rows of a run that has not ended."""
-        number = sum(1 for _ in self._parts.iterdir())
-        self._write(self._parts / f"{number:08d}.parquet", rows, "files")
+    @contextmanager
+    def keeping(self, name: str) -> Iterator[Callable[[Row], None]]:
+        """Keep the rows of a run that takes long now and then, and when it is stopped.
 
-    def write(self, tables: dict[str, Sequence[Row]], manifest: Row) -> None:
-        """Replace all tables.
+        Parameters
+        ----------
+        name
+            Of their table.
+
+        Yields
+        ------
+        Callable
+            Is given each row.
+        """
+        rows: list[Row] = []
+        since = time.monotonic()
+
+        def keep() -> None:
+            nonlocal since
+            if rows:
+                number = sum(1 for _ in self._parts.iterdir())
+                self._write(self._parts / f"{name}-{number:08d}.parquet", rows, name)
+            rows.clear()
+            since = time.monotonic()
+
+        def add(row: Row) -> None:
+            rows.append(row)
+            if len(rows) >= _KEEP_EVERY or time.monotonic() - since > _KEEP_SECONDS:
+                keep()
+
+        try:
+            yield add
+        except BaseException:
+            keep()
+            raise
+
+    def write(self, tables: Mapping[str, Sequence[Row]], manifest: Row) -> None:
+        """Replace tables, and forget the rows that were kept.
 
         Parameters
         ----------
         tables
-            Rows by table.
+            Rows by table; of an index that is new, all.
         manifest
             What there is to know of the run.
         """
         # Without its manifest an index is unfinished: nobody reads tables of two runs.
         (self.folder / _MANIFEST).unlink(missing_ok=True)
-        for name in TABLES:
-            self._write(self.folder / f"{name}.parquet", tables[name], name)
+        for name, rows in tables.items():
+            self._write(self.folder / f"{name}.parquet", rows, name)
         for each in self._parts.iterdir():
             each.unlink()
         new = self.folder / f"{_MANIFEST}.new"

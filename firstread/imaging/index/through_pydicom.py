@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
+from firstread.imaging.elements import DEFLATED, NotDicomError, OddError, TruncatedError
 from firstread.imaging.index.columns import WANTED
-from firstread.imaging.index.elements import BINARY, NotDicomError, OddError, TruncatedError, written
+from firstread.imaging.index.elements import BINARY, written
 from firstread.imaging.mosaics import is_mosaic, tiles
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.slices import Keys, Slice, keys_of, slices_of
@@ -35,7 +36,7 @@ def read(file: IO[bytes], size: int) -> Dataset:
         found = pydicom.dcmread(file, stop_before_pixels=True)
     except InvalidDicomError:
         raise NotDicomError from None
-    if not found.file_meta.get("TransferSyntaxUID", "").is_deflated:
+    if syntax_of(found) != DEFLATED:
         _check_end(file, size, found)
     return found
 

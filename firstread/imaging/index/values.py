@@ -95,10 +95,11 @@ def words(text: str) -> list[str] | None:
     return [each.strip(_PADDING) for each in stripped.split("\\")] if stripped else None
 
 
+@lru_cache(maxsize=4096)
 def figures(text: str) -> tuple[float, ...]:
     """Return finite numbers; () where one is none."""
     try:
-        found = tuple(float(each.strip(_PADDING)) for each in text.split("\\"))
+        found = tuple(map(float, text.replace("\0", " ").split("\\")))
     except ValueError:
         return ()
     return found if all(map(math.isfinite, found)) else ()

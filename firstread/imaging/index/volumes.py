@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from firstread.imaging.index.record import PER_PLANE
-from firstread.imaging.slices import Keys, Slice
+from firstread.imaging.slices import Keys, Matrix, Slice, is_colour
 from firstread.imaging.stacks import Stack, arrange
 from firstread.imaging.verdict import MEND, Act, Done, Geometry, Verdict, VolumeError, VolumeReason
 
@@ -49,9 +50,10 @@ def volumes_of(images: Sequence[Row], root: Path) -> list[Row]:
 
 
 def _slices(image: Row, source: int) -> Iterator[Slice]:
-    numbers = np.array(image["planes"] or (), dtype=np.float64).reshape(-1, PER_PLANE)
-    if np.isnan(numbers).any():
+    figures = image["planes"] or ()
+    if any(map(math.isnan, figures)):
         raise VolumeError(VolumeReason.NO_GEOMETRY)
+    numbers = [figures[at : at + PER_PLANE] for at in range(0, len(figures), PER_PLANE)]
     is_mosaic = "MOSAIC" in (image["image_type"] or ())
     side = math.ceil(math.sqrt(len(numbers))) if is_mosaic else 1
     rows, columns = image["rows"] // side, image["columns"] // side
@@ -62,14 +64,21 @@ def _slices(image: Row, source: int) -> Iterator[Slice]:
             frame=frame,
             sop_uid=image["sop_uid"],
             size=(rows, columns),
-            position=plane[:3],
-            directions=plane[3:9].reshape(2, 3),
-            spacing=(float(plane[9]), float(plane[10])),
+            position=np.array(plane[:3]),
+            directions=_directions(tuple(plane[3:9])),
+            spacing=(plane[9], plane[10]),
             frame_of_reference=image["frame_of_reference_uid"] or "",
             number=frame or image["instance_number"] or 0,
             is_localizer=bool(_LOCALIZERS.intersection(image["image_type"] or ())),
             tile=(number // side * rows, number % side * columns) if is_mosaic else None,
+            is_colour=is_colour(image["samples_per_pixel"], image["photometric_interpretation"] or ""),
         )
+
+
+@lru_cache(maxsize=64)
+def _directions(cosines: tuple[float, ...]) -> Matrix:
+    """Return an array that the slices of a stack share: that they are the same is seen at once."""
+    return np.array(cosines).reshape(2, 3)
 
 
 class _Peek:

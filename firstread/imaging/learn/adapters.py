@@ -1,4 +1,4 @@
-"""Items for TorchIO and TensorFlow; each library is imported when it is asked for, and neither is of an extra."""
+"""Items for TorchIO and TensorFlow; each library is imported when it is asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from firstread.imaging.learn.volumes import Arrays, Volumes
+from firstread.imaging.learn.errors import LearnError, LearnReason
+from firstread.imaging.learn.volumes import Arrays, Patches, Volumes
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SWAP = np.eye(4)[[2, 1, 0, 3]]
@@ -53,24 +54,35 @@ def tf_dataset(dataset: Volumes) -> Any:  # noqa: ANN401 - of TensorFlow
     dataset
         Whole volumes or patches. Each pass over the result reads `epoch` anew.
 
+    Returns
+    -------
+    tensorflow.data.Dataset
+        Every item has as many channels as the first, and is as large, where it is a patch.
+
     Raises
     ------
     ImportError
         If TensorFlow is not installed.
+    LearnError
+        ``no_samples`` if the data set is empty.
     """
     try:
         tensorflow = import_module("tensorflow")
     except ImportError:
-        raise ImportError("tf_dataset needs TensorFlow: pip install tensorflow") from None
+        raise ImportError('tf_dataset needs TensorFlow: pip install "firstread[tensorflow]"') from None
+    if not len(dataset):
+        raise LearnError(LearnReason.NO_SAMPLES)
 
     def items() -> Iterator[Arrays]:
         for index in range(len(dataset)):
             yield dataset.arrays(index)
 
+    is_even = isinstance(dataset, Patches)
     first = {name: np.asarray(value) for name, value in dataset.arrays(0).items()}
     signature = {
         name: tensorflow.TensorSpec(
-            shape=value.shape if name == "affine" else (None,) * value.ndim,  # volumes differ in size
+            # Volumes differ in size.
+            shape=value.shape if is_even or value.ndim < 4 else (len(value), None, None, None),
             dtype=tensorflow.string if value.dtype.kind == "U" else tensorflow.as_dtype(value.dtype.name),
         )
         for name, value in first.items()

@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.imaging.convert.names import Pseudonyms, key_of
+from firstread.imaging.learn.chunks import Chunks
 from firstread.imaging.prepare.pipeline import Prepared
-
-if TYPE_CHECKING:
-    import zarr
 
 _MOST_POINTS = 65_536
 _OPEN = 64
@@ -52,17 +50,17 @@ class Entry:
 
     def image(self, box: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
         """Return a box of the values, channels first; only the chunks that it touches are read."""
-        array = _opened(str(self.folder / "image.zarr"))
+        array = _opened(self.folder / "image.zarr")
         if self.is_colour:
-            return np.moveaxis(np.asarray(array[(*box, slice(None))]), -1, 0)
+            return np.moveaxis(array.read((*box, slice(0, array.shape[-1]))), -1, 0)
         if self.is_in_time:
-            return np.asarray(array[(slice(None), *box)])
-        return np.asarray(array[box])[None]
+            return array.read((slice(0, array.shape[0]), *box))
+        return array.read(box)[None]
 
     def regions(self, box: tuple[slice, slice, slice]) -> npt.NDArray[np.uint8]:
         """Return a box of the masks, one channel for each; only the chunks that it touches are read."""
-        arrays = (_opened(str(self.folder / f"mask-{number}.zarr")) for number in range(len(self.masks)))
-        return np.stack([np.asarray(each[box], np.uint8) for each in arrays])
+        arrays = (_opened(self.folder / f"mask-{number}.zarr") for number in range(len(self.masks)))
+        return np.stack([each.read(box) for each in arrays])
 
     def points(self, mask: str) -> npt.NDArray[np.int32]:
         """Return voxels of a mask, at most 65,536 drawn from it: n x 3."""
@@ -73,11 +71,8 @@ class Entry:
 
 
 @lru_cache(_OPEN)
-def _opened(path: str) -> "zarr.Array[Any]":
-    import zarr
-    from zarr.storage import LocalStore
-
-    return zarr.open_array(LocalStore(path, read_only=True), mode="r")
+def _opened(folder: Path) -> Chunks:
+    return Chunks(folder)
 
 
 class Cache:
@@ -147,7 +142,7 @@ def _write(made: Prepared, folder: Path) -> None:
 
     folder.mkdir()
     volume = made.volume
-    store = Zarr3()
+    store = Zarr3(codec="lz4")
     store.write(volume, folder / "image.zarr", {})
     for number, (_, mask) in enumerate(sorted(made.masks.items())):
         as_volume = replace(volume, values=mask.astype(np.uint8), is_colour=False)

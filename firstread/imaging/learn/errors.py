@@ -8,6 +8,7 @@ from firstread.errors import FirstReadError
 class LearnReason(StrEnum):
     """Why a sample makes no item; never carries a value of a header or a path."""
 
+    NO_SAMPLES = "no_samples"
     NO_LABEL = "no_label"
     BAD_LABELS = "labels_not_understood"
     BAD_SHARES = "shares_not_understood"

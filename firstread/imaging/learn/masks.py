@@ -9,13 +9,14 @@ from pydicom.uid import RTStructureSetStorage
 
 from firstread.dicom.silence import quiet
 from firstread.imaging.learn.errors import LearnError, LearnReason
-from firstread.imaging.masks.mask import MaskError, Masks, merged
+from firstread.imaging.masks.mask import MaskError, MaskReason, Masks, merged
 from firstread.imaging.masks.segments import read_segmentation, segment_masks
 from firstread.imaging.masks.structures import read_structures, structure_masks
 from firstread.imaging.prepare.subject import Mask
 from firstread.imaging.volume import Volume
 
 Maker = Callable[[Volume], Mapping[str, Mask]]
+_NOTHING = frozenset({MaskReason.NO_CONTOURS, MaskReason.NO_VOXELS})
 
 
 def drawn(
@@ -32,7 +33,8 @@ def drawn(
     names
         Mask -> regular expression of labels and ROI names, as of `firstread.imaging.masks.mask.chosen`.
     absent_is_empty
-        Whether a mask that no object has is empty; else it is an error.
+        Whether a mask that no object has is empty; else it is an error. A region without contours, or without a
+        voxel of the volume, is one that the object does not have.
 
     Raises
     ------
@@ -44,8 +46,8 @@ def drawn(
     parts: dict[str, list[Mask]] = {name: [] for name in names}
     for path in objects:
         found = _masks(path, volume, names)
-        for reason in found.refused.values():
-            raise MaskError(reason)
+        if refused := [each for each in found.refused.values() if each not in _NOTHING]:
+            raise MaskError(refused[0])
         for mask in found.masks:
             parts[mask.name].append(mask.values >= 0.5)  # of a fractional segmentation, half and more
     if not absent_is_empty and not all(parts.values()):

@@ -30,6 +30,7 @@ _DRAWN = """
             SELECT sop_uid FROM links WHERE kind = 'source_images' AND sop_uid IS NOT NULL))
     ORDER BY ALL
 """
+_OBJECTS = "SELECT study_uid, path FROM instances WHERE modality IN ('SEG', 'RTSTRUCT')"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Selection:
         By study and series.
     left_out
         Series that make no sample, by reason: `several_volumes`, `region_object`, `no_volume`, or that of
-        `VolumeReason`; of folders, files that are `unreadable`.
+        `VolumeReason`; of folders, files that are `unreadable`. Segmentations and structure sets of the studies that
+        lead to none of the images: `regions_without_images`.
     """
 
     samples: tuple[Sample, ...]
@@ -101,7 +103,13 @@ def from_index(
     drawn: dict[str, list[Path]] = defaultdict(list)
     for each in index.query(_DRAWN).to_pylist():
         drawn[each["series_uid"]].append(index.root / each["path"])
-    left: Counter[str] = Counter()
+    leading = {each for paths in drawn.values() for each in paths}
+    studies = {row["study_uid"] for row in rows}
+    left = Counter(
+        "regions_without_images"
+        for each in index.query(_OBJECTS).to_pylist()
+        if each["study_uid"] in studies and index.root / each["path"] not in leading
+    )
     found: list[Sample] = []
     for row in rows:
         if reason := _unfit(row):
@@ -139,7 +147,8 @@ def from_folders(folders: Iterable[str | os.PathLike[str]]) -> Selection:
 
     tree = grow([Path(each) for each in folders], Path(os.devnull))
     left = Counter({"unreadable": len(tree.broken)})
-    drawn = _drawn(tree)
+    drawn, alone = _drawn(tree)
+    left["regions_without_images"] = alone
     found: list[Sample] = []
     for uid, series in sorted(tree.series.items(), key=lambda each: (each[1].ids.study_uid, each[0])):
         if series.ids.modality in _REGIONS:
@@ -154,19 +163,24 @@ def from_folders(folders: Iterable[str | os.PathLike[str]]) -> Selection:
     return Selection(tuple(found), dict(+left))
 
 
-def _drawn(tree: "Tree") -> Mapping[str, list[Path]]:
-    from firstread.imaging.index.links import Kind, links_of
+def _drawn(tree: "Tree") -> tuple[Mapping[str, list[Path]], int]:
+    """Return the objects of each series, and how many lead to none."""
+    from firstread.imaging.index.kinds import Kind
+    from firstread.imaging.index.links import links_of
 
     home = {image.sop_uid: uid for uid, series in tree.series.items() for image in series.files}
     found: dict[str, list[Path]] = defaultdict(list)
+    alone = 0
     for series in tree.series.values():
         for file in series.files if series.ids.modality in _REGIONS else ():
             with quiet():
                 links = links_of(pydicom.dcmread(file.path, stop_before_pixels=True))
             named = [each["uid"] for each in links if each["kind"] == Kind.SOURCE]
-            for uid in sorted({home.get(each, each) for each in named}):
+            there = {home.get(each, each) for each in named} & tree.series.keys()
+            alone += not there
+            for uid in sorted(there):
                 found[uid].append(file.path)
-    return found
+    return found, alone
 
 
 def with_labels(samples: Iterable[Sample], labels: Mapping[str, Label]) -> tuple[Sample, ...]:

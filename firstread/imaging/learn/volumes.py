@@ -15,13 +15,13 @@ from firstread.imaging.learn.cache import Cache, Entry
 from firstread.imaging.learn.errors import LearnError, LearnReason
 from firstread.imaging.learn.masks import Maker, drawn
 from firstread.imaging.learn.samples import Sample
-from firstread.imaging.prepare.base import References
+from firstread.imaging.prepare.base import References, digest_of
 from firstread.imaging.prepare.pipeline import Pipeline, Prepared
 from firstread.imaging.series import load
 
 Arrays = dict[str, Any]
 Size = tuple[int, int, int]
-_FORMAT = 1
+_FORMAT = 2
 """Of cache entries; another one makes them anew."""
 
 
@@ -83,9 +83,7 @@ class Volumes:
             "regions": self._regions,
             "absent_is_empty": absent_is_empty,
             "masks": [_pickled(masks), masks_version],
-            "references": {
-                name: _digest(volume.values, volume.affine) for name, volume in self._references.items()
-            },
+            "references": {name: digest_of(volume) for name, volume in self._references.items()},
         }
         self._digests: dict[int, str] = {}
 
@@ -261,14 +259,6 @@ def _pickled(maker: Maker | None) -> str:
         return sha256(pickle.dumps(maker)).hexdigest()
     except (AttributeError, pickle.PicklingError, TypeError):
         raise LearnError(LearnReason.NOT_PICKLABLE) from None
-
-
-def _digest(*arrays: npt.NDArray[Any]) -> str:
-    made = sha256()
-    for each in arrays:
-        made.update(f"{each.dtype.str} {each.shape}".encode())
-        made.update(np.ascontiguousarray(each).tobytes())
-    return made.hexdigest()
 
 
 def _known(path: Path, *, by_content: bool) -> list[object]:

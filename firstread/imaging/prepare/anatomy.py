@@ -7,9 +7,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from firstread.imaging.prepare.base import Figures, References, Step
-from firstread.imaging.prepare.grids import image_of
 from firstread.imaging.prepare.subject import Array, PrepareError, PrepareReason, Subject
 from firstread.imaging.slices import Matrix
+from firstread.imaging.volume import image_of
 
 Flags = npt.NDArray[np.bool_]
 Radius = Annotated[float, Field(ge=0, le=50)]
@@ -21,6 +21,11 @@ class _Finder(Step):
     """Adds a mask."""
 
     mask: str
+
+    @property
+    def makes(self) -> str:
+        """Return the name of the mask that it adds."""
+        return self.mask
 
     def _added(self, subject: Subject, found: Flags) -> tuple[Subject, Figures]:
         if not found.any():
@@ -103,34 +108,44 @@ class LungMask(_Finder):
 
 
 class BrainMask(_Finder):
-    """Add a rough mask of the brain in a T1-weighted MR image of a head: above Otsu's threshold, cut loose, filled.
+    """Add a rough mask of the brain in a T1-weighted MR image of a head: middle brightness, cut loose, filled.
 
-    Made to crop and to measure brightness in, not to measure brains. It fails where brain and scalp, eyes or the
-    muscles of the neck hang together over more than twice `cut_mm`: then they are in it. Where the bias field is
-    strong, correct it first. On T2 and FLAIR it finds fluid, or less.
+    Two thresholds of Otsu part the image. Where the brightest part lies further out than the middle one it is fat, and
+    neither fat nor what is near the surface of the head is brain; else, as where fat was suppressed or the skull is
+    gone already, both are.
+
+    Made to crop and to measure brightness in, not to measure brains: what shines with contrast is left out as fat is,
+    and muscles of the neck or eyes that hang together with the brain over more than twice `cut_mm` are in it. Where the
+    bias field is strong, correct it first. On T2 and FLAIR it finds fluid, or less.
 
     Parameters
     ----------
     mask
         Name of the new mask.
     cut_mm
-        Thinner bridges between brain and scalp are cut.
+        Thinner bridges between the brain and what is around it are cut.
+    scalp_mm
+        What is nearer to the surface of the head is skin, fat and skull.
     """
 
     kind: Literal["brain_mask"] = "brain_mask"
     mask: str = "brain"
     cut_mm: Radius = 4.0
+    scalp_mm: Radius = 10.0
 
     def run(self, subject: Subject, references: References) -> tuple[Subject, Figures]:  # noqa: ARG002
         """Do it; refused for anything but one upright MR volume, and where nothing is found."""
-        import SimpleITK
-
         values, affine = self._values(subject, "MR"), subject.volume.affine
         if values.min() == values.max():
             raise PrepareError(PrepareReason.FLAT)
-        image = image_of(values.astype(np.float32), affine)
-        bright = SimpleITK.GetArrayFromImage(SimpleITK.OtsuThreshold(image, 0, 1, 200)) > 0
-        core = _largest(_eroded(bright, affine, self.cut_mm))
+        levels = _levels(values, affine)
+        bright = levels > 0
+        head = _filled(_largest(bright), by_slice=True)
+        inner = bright
+        if _is_outside(levels == 2, levels == 1, head, affine):
+            bright = levels == 1
+            inner = bright & _eroded(head, affine, self.scalp_mm)
+        core = _largest(_eroded(inner, affine, self.cut_mm))
         if not core.any():
             raise PrepareError(PrepareReason.EMPTY_MASK)
         return self._added(subject, _filled(_dilated(core, affine, self.cut_mm) & bright))
@@ -141,6 +156,26 @@ def _body(values: Array, affine: Matrix, above: float, opening_mm: float) -> Fla
     if opening_mm and dense.any():
         dense = _dilated(_eroded(dense, affine, opening_mm), affine, opening_mm)
     return _filled(_largest(dense), by_slice=True)
+
+
+def _levels(values: Array, affine: Matrix) -> npt.NDArray[np.uint8]:
+    """Return 0 for the dark, 1, and 2 for the brightest part by two thresholds of Otsu."""
+    import SimpleITK
+
+    image = image_of(values.astype(np.float32), affine)
+    found: npt.NDArray[np.uint8] = SimpleITK.GetArrayFromImage(
+        SimpleITK.OtsuMultipleThresholds(image, 2, 0, 200)
+    )
+    return found
+
+
+def _is_outside(one: Flags, other: Flags, whole: Flags, affine: Matrix) -> bool:
+    """Return whether one part of a whole lies nearer to its surface than another, on average."""
+    one, other = one & whole, other & whole
+    if not one.any() or not other.any() or whole.all():
+        return False
+    depth = -_distances(whole, affine)
+    return bool(depth[one].mean() < depth[other].mean())
 
 
 def _parts(mask: Flags) -> npt.NDArray[np.uint32]:
@@ -177,13 +212,20 @@ def _eroded(mask: Flags, affine: Matrix, radius_mm: float) -> Flags:
 
 def _dilated(mask: Flags, affine: Matrix, radius_mm: float) -> Flags:
     """Add what is within a radius, in millimetres whatever the spacing is."""
-    import SimpleITK
-
     if not mask.any() or mask.all():
         return mask
+    found: Flags = _distances(mask, affine) <= radius_mm
+    return found
+
+
+def _distances(mask: Flags, affine: Matrix) -> npt.NDArray[np.float32]:
+    """Return millimetres to the edge of what is set, below 0 within it."""
+    import SimpleITK
+
     image = image_of(mask.astype(np.uint8), affine)
-    distance = SimpleITK.SignedMaurerDistanceMap(
-        image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+    found: npt.NDArray[np.float32] = SimpleITK.GetArrayFromImage(
+        SimpleITK.SignedMaurerDistanceMap(
+            image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+        )
     )
-    found: Flags = SimpleITK.GetArrayViewFromImage(distance) <= radius_mm
     return found

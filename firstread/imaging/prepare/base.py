@@ -1,9 +1,11 @@
 """What every step has: parameters that can be written down, and one method."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from firstread.imaging.prepare.subject import PrepareError, PrepareReason, Subject
@@ -19,6 +21,16 @@ class Step(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str
+
+    @property
+    def makes(self) -> str:
+        """Return the name of the mask that it adds; "" where it adds none."""
+        return ""
+
+    @property
+    def refers_to(self) -> str:
+        """Return the name of its reference; "" where it has none."""
+        return ""
 
     @abstractmethod
     def run(self, subject: Subject, references: References) -> tuple[Subject, Figures]:
@@ -56,3 +68,12 @@ def reference(references: References, name: str) -> Volume:
     found = references[name]
     Subject(found).require()
     return found
+
+
+def digest_of(volume: Volume) -> str:
+    """Return the SHA-256 of what a reference gives: values with their type and shape, and the affine."""
+    made = hashlib.sha256()
+    for each in (volume.values, volume.affine):
+        made.update(f"{each.dtype.str} {each.shape}".encode())
+        made.update(np.ascontiguousarray(each).data)
+    return made.hexdigest()

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from firstread.imaging.prepare.subject import Array, Mask, PrepareError, PrepareReason, Shape, Subject
 from firstread.imaging.slices import Matrix
-
-if TYPE_CHECKING:
-    import SimpleITK
 
 Interpolation = Literal["nearest", "linear", "bspline"]
 
@@ -204,15 +201,3 @@ def _able(values: Array, fill: float) -> Array:
     if kind.kind == "f" or (float(fill).is_integer() and np.iinfo(kind).min <= fill <= np.iinfo(kind).max):
         return values
     return values.astype(np.result_type(kind, np.float32))
-
-
-def image_of(values: Array, affine: Matrix) -> "SimpleITK.Image":
-    """Return an upright volume for SimpleITK, in millimetres."""
-    import SimpleITK
-
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image = SimpleITK.GetImageFromArray(values)
-    image.SetSpacing(spacing[::-1].tolist())
-    image.SetOrigin(affine[:3, 3].tolist())
-    image.SetDirection((affine[:3, :3] / spacing)[:, ::-1].ravel().tolist())
-    return image

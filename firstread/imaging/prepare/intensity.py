@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from firstread.imaging.prepare.base import Figures, References, Step
-from firstread.imaging.prepare.grids import image_of
 from firstread.imaging.prepare.subject import Array, PrepareError, PrepareReason, Subject
+from firstread.imaging.volume import image_of
 
 Preset = Literal["soft_tissue", "lung", "bone", "brain"]
 

@@ -77,6 +77,16 @@ class Pipeline(BaseModel):
 
     steps: tuple[AnyStep, ...]
 
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Return the names of the masks that its steps add."""
+        return tuple(each.makes for each in self.steps if each.makes)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        """Return the names of the references of its steps."""
+        return frozenset(each.refers_to for each in self.steps if each.refers_to)
+
     @classmethod
     def from_yaml(cls, source: Path | str) -> Self:
         """Read a pipeline.

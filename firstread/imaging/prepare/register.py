@@ -1,16 +1,16 @@
 """Registration of a volume to a reference by one rigid or affine transform, with SimpleITK."""
 
-import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from firstread.imaging.prepare.base import Figures, References, Step, reference
-from firstread.imaging.prepare.grids import Interpolation, image_of, resample
+from firstread.imaging.prepare.base import Figures, References, Step, digest_of, reference
+from firstread.imaging.prepare.grids import Interpolation, resample
 from firstread.imaging.prepare.subject import PrepareError, PrepareReason, Subject
 from firstread.imaging.slices import Matrix
-from firstread.imaging.volume import Volume
+from firstread.imaging.volume import Volume, image_of
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -53,6 +53,11 @@ class Register(Step):
     interpolation: Interpolation = "linear"
     outside: float | None = None
 
+    @property
+    def refers_to(self) -> str:
+        """Return the name of its reference."""
+        return self.reference
+
     def run(self, subject: Subject, references: References) -> tuple[Subject, Figures]:
         """Do it; refused for anything but one upright volume of 8 voxels each way that overlaps the reference.
 
@@ -71,8 +76,9 @@ class Register(Step):
         made = resample(
             subject, fixed.affine, Subject(fixed).shape, self.interpolation, self.outside, transform=matrix
         )
-        digest = hashlib.sha256(np.ascontiguousarray(fixed.values).tobytes() + fixed.affine.tobytes())
-        return made, figures | {"reference_sha256": digest.hexdigest(), "matrix": matrix.round(9).tolist()}
+        # Where its voxels lie is said in the coordinates of the reference from here on.
+        made = replace(made, volume=replace(made.volume, frame_of_reference=fixed.frame_of_reference))
+        return made, figures | {"reference_sha256": digest_of(fixed), "matrix": matrix.round(9).tolist()}
 
     def _found(
         self, reference: Volume, volume: Volume, levels: list[tuple[int, float]]

@@ -68,6 +68,11 @@ class ResampleLike(Step):
     interpolation: Interpolation = "linear"
     outside: float | None = None
 
+    @property
+    def refers_to(self) -> str:
+        """Return the name of its reference."""
+        return self.reference
+
     def run(self, subject: Subject, references: References) -> tuple[Subject, Figures]:
         """Do it; refused for colour, a sheared affine, and images without a place."""
         subject.require(still=False)

@@ -21,7 +21,11 @@ CODES: Mapping[Family, Mapping[str, str]] = {
         "mean Q4LE var ECT3 skew KE2A kurt IPH6 median Y12H min 1GSF p10 QG58 p90 8DWT max 84IY iqr SALO range 2OJQ "
         "mad 4FUA rmad 1128 medad N72L cov 7TET qcod 9S40 energy N8CA rms 5ZWQ"
     ),
-    Family.HISTOGRAM: _named("mode AMMC entropy TLU2 uniformity BJ5W"),
+    Family.HISTOGRAM: _named(
+        "mean X6K6 var CH89 skew 88K1 kurt C3I7 median WIFQ min 1PR8 p10 GPMT p90 OZ0C max 3NCY mode AMMC iqr WR0O "
+        "range 5Z3W mad D2ZX rmad WRZB medad 4RNL cov CWYJ qcod SLWD entropy TLU2 uniformity BJ5W max_grad 12CE "
+        "max_grad_gl 8E6O min_grad VQB3 min_grad_gl RHQZ"
+    ),
     Family.CO_OCCURRENCE: _named(
         "joint_max GYBY joint_avg 60VM joint_var UR99 joint_entr TU9B diff_avg TF7R diff_var D3YU diff_entr NTRS "
         "sum_avg ZGXS sum_var OEEB sum_entr P6QZ energy 8ZQL contrast ACUI dissimilarity 8S9J inv_diff IB1Z "

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from firstread.imaging.radiomics.codes import CODES
 from firstread.imaging.radiomics.region import Floats, Levels
+from firstread.imaging.radiomics.settings import Family
 
 
 def statistics(values: Floats) -> dict[str, float]:
@@ -36,14 +38,21 @@ def statistics(values: Floats) -> dict[str, float]:
 
 
 def histogram(levels: Levels) -> dict[str, float]:
-    """Return what a histogram of grey levels has besides statistics; 0 is outside."""
-    counts = np.bincount(levels[levels > 0])
+    """Return the statistics of grey levels, and what their histogram has besides; 0 is outside."""
+    inside = levels[levels > 0]
+    counts = np.bincount(inside)
     share = counts / counts.sum()
-    return {
+    found = statistics(inside.astype(np.float64)) | {
         "mode": float(_mode(counts)),
         "entropy": entropy(share),
         "uniformity": float((share**2).sum()),
     }
+    if counts.size > 2:  # between two levels at least
+        slopes = np.gradient(counts[1:].astype(np.float64))
+        steepest, falling = int(slopes.argmax()), int(slopes.argmin())
+        found |= {"max_grad": float(slopes[steepest]), "max_grad_gl": float(steepest + 1)}
+        found |= {"min_grad": float(slopes[falling]), "min_grad_gl": float(falling + 1)}
+    return {name: found.get(name, np.nan) for name in CODES[Family.HISTOGRAM]}
 
 
 def entropy(share: Floats) -> float:

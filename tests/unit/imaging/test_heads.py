@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
 from firstread.dicom.silence import quiet
-from firstread.imaging.heads import HEAD, header_of
+from firstread.imaging.heads import header_of
+from firstread.imaging.plain import HEAD
 from tests.support.phantoms import image, planes
 
 SAMPLES = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))

@@ -17,7 +17,7 @@ from firstread.dicom.silence import quiet
 from firstread.imaging.index import Index, IndexingError, Summary, build
 from firstread.imaging.index import build as build_function
 from firstread.imaging.index.record import Reader
-from firstread.imaging.series import load_all
+from firstread.imaging.series import load, load_all
 from firstread.imaging.verdict import VolumeError
 from tests.support.phantoms import image, planes, series
 from tests.support.said import SHARED
@@ -226,7 +226,7 @@ def test_files_that_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     whole = (folder / "000.dcm").read_bytes()
     (folder / "cut").write_bytes(whole[:-100])
     (folder / "broken").write_bytes(whole[:132] + b"\xff" * 500)
-    no_uid = image(planes()[0], 1)
+    no_uid = other("RTSTRUCT", "1.2.840.10008.5.1.4.1.1.481.3", "2.25.70")
     del no_uid.SeriesInstanceUID
     save(folder, "no_uid", no_uid)
     with caplog.at_level(logging.DEBUG):
@@ -242,6 +242,48 @@ def test_files_that_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     }
     assert (found.instances, again.files, again.read) == (2, found.files, 0)
     assert not caplog.records
+
+
+def without_uids(folder: Path, modality: str = "CT") -> None:
+    made = series()[:4]
+    for each in made:
+        each.StudyInstanceUID, each.SeriesInstanceUID, each.Modality = "", "", modality
+    write(folder, made)
+    for path in folder.iterdir():
+        found = pydicom.dcmread(path)
+        found.SOPInstanceUID = ""
+        found.save_as(folder / f"{modality}-{path.name}")
+        path.unlink()
+
+
+def test_images_without_uids_are_series_by_folder_and_say_so(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "whole", series()[:4])
+    without_uids(tmp_path / "in" / "one")
+    shutil.copytree(tmp_path / "in" / "one", tmp_path / "in" / "two")
+    without_uids(tmp_path / "in" / "three", "MR")
+    shutil.copytree(tmp_path / "in" / "one", tmp_path / "in" / "three", dirs_exist_ok=True)
+    found = build(tmp_path / "in", tmp_path / "out")
+    assert (found.instances, found.series, found.derived, found.left_out) == (20, 5, 16, {})
+    assert found.geometry == {"regular": 5}
+    index = Index.open(tmp_path / "out")
+    rows = index.series("derived_uids = ['study_uid', 'series_uid', 'sop_uid']")
+    told = sorted((row["modality"], index.paths(row["series_uid"])[0].parent.name) for row in rows)
+    assert told == [("CT", "one"), ("CT", "three"), ("CT", "two"), ("MR", "three")]
+    assert all(UID(row["series_uid"]).is_valid for row in rows)
+    assert [row["derived_uids"] for row in index.series("series_uid = '2.25.2'")] == [[]]
+    again = build(tmp_path / "in", tmp_path / "other")
+    assert again == found
+    assert Index.open(tmp_path / "other").series() == index.series()
+
+
+def test_of_an_image_with_a_series_the_others_are_derived(tmp_path: Path) -> None:
+    for number, folder in enumerate("ab"):
+        one = image(planes()[number], number)
+        one.StudyInstanceUID = ""
+        save(tmp_path / folder, "1.dcm", one)
+    assert build(tmp_path, tmp_path / "out").series == 1
+    (row,) = Index.open(tmp_path / "out").series()
+    assert (row["series_uid"], row["instances"], row["derived_uids"]) == ("2.25.2", 2, ["study_uid"])
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
@@ -273,6 +315,9 @@ def test_real_series_are_judged_as_they_are_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
-def test_real_files_without_uids_are_listed(tmp_path: Path) -> None:
+def test_a_real_series_without_uids_is_one_by_its_folder(tmp_path: Path) -> None:
     found = build(SHARED / "ct-torso", tmp_path)
-    assert (found.left_out["missing_uid"], found.instances) == (20, 0)
+    assert (found.instances, found.derived, found.series, found.geometry) == (20, 20, 1, {"regular": 1})
+    index = Index.open(tmp_path)
+    (row,) = index.series("len(derived_uids) > 0")
+    assert load(index.paths(row["series_uid"])).values.shape == (20, 512, 512)

@@ -1,6 +1,7 @@
 """The command `firstread index`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_it_prints_counts_and_nothing_of_headers(folder: Path, tmp_path: Path) -
     assert found.exit_code == 0, found.output
     assert "geometry: regular" in found.output
     assert "4711" not in found.output
+
+
+def test_quality_is_read_where_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    (folder / "3.dcm").write_bytes((folder / "3.dcm").read_bytes().replace(b"MONOCHROME2", b"YBR_FULL   "))
+    command = ["index", str(folder), "-o", str(tmp_path / "out")]
+    assert "pixels" not in CliRunner().invoke(app, command).output
+    found = CliRunner().invoke(app, [*command, "--quality"]).output
+    assert re.search(r"images whose pixels were read +│ +27 ", found)
+    assert "pixels not read: not_decoded" in found
 
 
 def test_json(folder: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.dicom.silence import quiet
-from firstread.imaging.index import through_pydicom
-from firstread.imaging.index.elements import NotDicomError, OddError, TruncatedError, read_elements
+from firstread.imaging.elements import Head, NotDicomError, OddError, TruncatedError
+from firstread.imaging.index import elements, through_pydicom
+from firstread.imaging.index.elements import Elements
 from firstread.imaging.index.record import PER_PLANE, Reader
 from firstread.imaging.pixels import frame_count
 from firstread.imaging.planar import spacing_mm
@@ -26,9 +27,9 @@ SAMPLES = sorted(
 )
 
 
-def fast(data: bytes) -> tuple[str, dict[int, bytes]] | str:
+def fast(data: bytes, reader: Elements | None = None) -> tuple[str, dict[int, bytes]] | str:
     try:
-        syntax, found = read_elements(io.BytesIO(data), len(data))
+        syntax, found = (reader or Elements()).read(lambda count, at: data[at : at + count], len(data))
     except (OddError, NotDicomError, TruncatedError) as error:
         return type(error).__name__
     return syntax, _without_padding(found)
@@ -71,6 +72,8 @@ def test_of_every_sample_it_returns_what_pydicom_does(path: Path) -> None:
 
 def test_it_reads_most_samples_itself() -> None:
     found = [fast(path.read_bytes()) for path in SAMPLES]
+    cut = [path.name for path, each in zip(SAMPLES, found, strict=True) if each == "TruncatedError"]
+    assert all("truncated" in name for name in cut)
     assert sum(isinstance(each, tuple) for each in found) > 100
     assert found.count("OddError") < 60
 
@@ -152,6 +155,53 @@ def test_any_bytes_become_a_row(tmp_path_factory: pytest.TempPathFactory, data: 
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(data)
     assert Reader().row(path, len(data))["outcome"] in ("broken", "other")
+
+
+def many(numbers: list[tuple[int, float, str, bool]]) -> list[bytes]:
+    """Return files of a series, which differ in what they say of number, place, name, and in what they refer to."""
+    made = []
+    for number, place, name, undefined in numbers:
+        (image,) = series(planes([place]))
+        image.InstanceNumber, image.SeriesDescription = number, name
+        inner = Dataset()
+        inner.CodeValue = name
+        image.ProcedureCodeSequence = [inner] * (number % 3)
+        image["ProcedureCodeSequence"].is_undefined_length = undefined
+        made.append(encoded(image, ImplicitVRLittleEndian if number % 7 == 0 else ExplicitVRLittleEndian))
+    return made
+
+
+_ONE = st.tuples(st.integers(1, 30), st.floats(-200, 200), st.text("ab", max_size=4), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_ONE, min_size=3, max_size=12), st.data())
+def test_what_it_remembers_of_files_before_does_not_matter(
+    numbers: list[tuple[int, float, str, bool]], data: st.DataObject
+) -> None:
+    files = many(numbers) * 2
+    for _ in range(data.draw(st.integers(0, 4))):
+        which = data.draw(st.integers(0, len(files) - 1))
+        changed = bytearray(files[which])
+        changed[data.draw(st.integers(132, 1100))] = data.draw(st.integers(0, 255))
+        files.append(bytes(changed))
+    reader = Elements()
+    for each in data.draw(st.permutations(files)):
+        assert fast(each, reader) == fast(each)
+
+
+def test_files_that_are_laid_out_alike_are_walked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = many([(number, 3.0, "ab", True) for number in (11, 17, 20, 23)])
+    walk, walked = elements._walk, []
+
+    def counted(head: Head) -> tuple[str, list[tuple[int, int, int]]]:
+        walked.append(head)
+        return walk(head)
+
+    monkeypatch.setattr(elements, "_walk", counted)
+    reader = Elements()
+    assert [fast(each, reader) for each in files] == [by_pydicom(each) for each in files]
+    assert len(walked) == 2
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.99])

@@ -1,6 +1,7 @@
 """Registration and classical masks, on shapes whose place is known; and where they are known to fail."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from firstread.imaging.prepare import (
     Register,
     Subject,
 )
+from firstread.imaging.series import load
 from firstread.imaging.slices import Matrix
 from firstread.imaging.volume import Volume
 from tests.unit.imaging.prepare.support import refused
@@ -68,28 +70,50 @@ def test_lungs_are_found_with_their_vessels_and_without_the_trachea() -> None:
     assert lungs[20, 22, 21] and not (lungs & TRACHEA).any()  # in the vessel
 
 
-def head(bridge: float = 0.0) -> tuple[Volume, np.ndarray]:
+def head(bridge: float = 0.0, bridge_value: int = 700) -> tuple[Volume, np.ndarray]:
     middle = (80, 96, 128)
     scalp = ellipsoid(middle, (75, 85, 95)) & ~ellipsoid(middle, (67, 77, 87))
     brain = ellipsoid(middle, (54, 64, 74))
     joined = np.linalg.norm(POINTS[..., :2] - [80, 96], axis=-1) < bridge
     joined &= ellipsoid(middle, (75, 85, 95)) & (POINTS[..., 2] > 128)
     values = np.zeros(brain.shape, np.int16)
-    values[scalp | joined] = 700
+    values[joined] = bridge_value
+    values[scalp] = 700
     values[brain] = 500
     values[ellipsoid(middle, (15, 15, 15))] = 60  # a ventricle
     return Volume(values, SPACING, (), modality="MR"), brain
 
 
-def test_a_brain_is_cut_loose_and_filled() -> None:
-    volume, brain = head(bridge=5.0)
+@pytest.mark.parametrize(("bridge", "value"), [(0.0, 700), (30.0, 700), (5.0, 500)])
+def test_a_brain_is_cut_loose_and_filled(bridge: float, value: int) -> None:
+    volume, brain = head(bridge, value)
     assert dice(Pipeline(steps=(BrainMask(cut_mm=8.0),)).run(volume).masks["brain"], brain) > 0.97
 
 
-def test_a_brain_that_hangs_together_with_the_scalp_is_too_large() -> None:
-    volume, brain = head(bridge=30.0)
-    found = Pipeline(steps=(BrainMask(cut_mm=2.0),)).run(volume).masks["brain"]
-    assert found.sum() > 1.2 * brain.sum()
+def test_a_brain_that_hangs_together_with_what_is_as_bright_is_too_large() -> None:
+    volume, brain = head(30.0, 500)
+    found = Pipeline(steps=(BrainMask(cut_mm=2.0, scalp_mm=2.0),)).run(volume).masks["brain"]
+    assert found.sum() > 1.02 * brain.sum()
+
+
+def test_a_brain_without_fat_around_it_keeps_its_white_matter() -> None:
+    volume, brain = head()
+    values = np.where(brain, volume.values, 0)
+    values[ellipsoid((80, 96, 128), (40, 50, 60)) & (values == 500)] = 800
+    found = Pipeline(steps=(BrainMask(),)).run(replace(volume, values=values)).masks["brain"]
+    assert dice(found, brain) > 0.97
+
+
+@pytest.mark.slow
+def test_real_brains_have_the_size_of_brains() -> None:
+    series = sorted(Path(__file__).resolve().parents[5].glob("shared/data/mr-brain-dicom/Study1/*T1*"))
+    if not series:
+        pytest.skip("the shared data is not there")
+    for folder in series:  # with and without contrast; of a man, 143 mm from the neck up
+        volume = load(folder)
+        found = Pipeline(steps=(BrainMask(),)).run(volume).masks["brain"]
+        assert 1150 < found.sum() * volume.voxel_mm3 / 1000 < 1550
+        assert not found[:, :, :60].any() and not found[:, :, -60:].any()  # ears and cheeks
 
 
 def test_masks_that_cannot_be_made() -> None:
@@ -143,6 +167,7 @@ def moved() -> Matrix:
 )
 def test_a_volume_that_moved_comes_back_with_its_masks(step: Register) -> None:
     atlas, subject = anatomy(np.eye(4)), anatomy(moved())
+    atlas = replace(atlas, volume=replace(atlas.volume, frame_of_reference="2.25.4"))
     made, again = (
         Pipeline(steps=(step,)).run(subject.volume, subject.masks, {"atlas": atlas.volume}) for _ in range(2)
     )
@@ -158,6 +183,7 @@ def test_a_volume_that_moved_comes_back_with_its_masks(step: Register) -> None:
     difference = abs(made.volume.values.astype(float) - atlas.volume.values)[4:-4, 6:-6, 6:-6]
     assert difference.mean() < 12
     assert np.array_equal(made.volume.values, again.volume.values) and made.record == again.record
+    assert made.volume.frame_of_reference == "2.25.4"
     assert figures["metric"] < 0 and len(figures["reference_sha256"]) == 64
 
 
