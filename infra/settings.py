@@ -66,6 +66,8 @@ class Setting(Enum):
     CLEAN_PIXELS_DLQ_URL = "CleanPixelsDlqUrl"
     QUIET_TIMER_QUEUE_URL = "QuietTimerQueueUrl"
     QUIET_TIMER_DLQ_URL = "QuietTimerDlqUrl"
+    DESCRIBE_SERIES_QUEUE_URL = "DescribeSeriesQueueUrl"
+    DESCRIBE_SERIES_DLQ_URL = "DescribeSeriesDlqUrl"
     ANALYZE_URGENT_QUEUE_URL = "AnalyzeUrgentQueueUrl"
     ANALYZE_URGENT_DLQ_URL = "AnalyzeUrgentDlqUrl"
     ANALYZE_QUEUE_URL = "AnalyzeQueueUrl"

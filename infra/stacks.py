@@ -11,6 +11,7 @@ from infra.capabilities.alerting import Alerting
 from infra.capabilities.audit_export import AuditExport
 from infra.capabilities.backups import Backups
 from infra.capabilities.buckets import Buckets
+from infra.capabilities.description import Description
 from infra.capabilities.entrance import Entrance
 from infra.capabilities.feeds import Feeds
 from infra.capabilities.function import Function
@@ -97,7 +98,8 @@ class PipelineStack(Stack):
         super().__init__(scope, construct_id, description="FirstRead: the way of a study")
         code = lambda_code(config.lambda_assets)
         arrivals = Arrivals(self, "Arrivals", store=store, code=code)
-        delivery = Delivery(self, "Delivery", store=store, code=code)
+        description = Description(self, "Description", store=store)
+        delivery = Delivery(self, "Delivery", store=store, code=code, describe=description.requests.queue)
         alerting = Alerting(self, "Alerting", store=store, bus=delivery.bus, code=code, config=config)
         gathering = Gathering(
             self, "Gathering", store=store, code=code, alerts=alerting.looks.queue, config=config
@@ -110,6 +112,7 @@ class PipelineStack(Stack):
             "INGEST_BULK": arrivals.lanes["bulk"],
             "FEEDS": feeds.messages,
             "QUIET_TIMER": gathering.quiet_timer,
+            "DESCRIBE_SERIES": description.requests,
             "ANALYZE_URGENT": delivery.analyze_urgent,
             "ANALYZE": delivery.analyze,
             "ESCALATIONS": alerting.looks,

@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from firstread.deid.burned_in import RapidTextDetector
 from firstread.handling import Event, batch, logger, meter
 from firstread.imaging.compare import same_pixels
-from firstread.intake.step import described
 from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.messages import CleanPixelsRequest
 from functions.clean_pixels.logic import CleanPixels
@@ -38,7 +37,7 @@ def handle(event: Event, context: LambdaContext) -> Mapping[str, Any]:
         request = CleanPixelsRequest.model_validate_json(record["body"])
         receipt = step.object(request, seconds)
         if receipt is not None:
-            logger.info("object settled", extra=described(receipt))
+            logger.info("object settled", extra=receipt.to_log())
             meter.settled(receipt)
 
     return batch(EventType.SQS, handle_record, event, context)

@@ -12,7 +12,7 @@ from firstread.deid.process import IN_MEMORY_BYTES, look_at_pixels
 from firstread.errors import QuarantineError, Reason
 from firstread.intake.step import Arrived, Intake
 from firstread.messages import CleanPixelsRequest
-from firstread.study import Receipt
+from firstread.receipt import Receipt
 
 
 @dataclass(frozen=True)

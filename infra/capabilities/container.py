@@ -40,10 +40,10 @@ def image(program: str, *, variant: str = "") -> ecs.ContainerImage:
 
 
 def function_image(name: str) -> lambda_.AssetImageCode:
-    """Return the image of a function that is too large for a zip, with its handler as command."""
+    """Return the image of the functions that are too large for a zip, with the handler of one as command."""
     return lambda_.Code.from_asset_image(
         str(REPOSITORY),
-        file=f"functions/{name}/Dockerfile",
+        file="functions/Dockerfile",
         platform=ecr_assets.Platform.LINUX_AMD64,
         exclude=_others("functions"),
         cmd=[f"functions.{name}.handler.handle"],

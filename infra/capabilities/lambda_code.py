@@ -18,8 +18,10 @@ from infra.config import REPOSITORY, LambdaAssets
 REQUIREMENTS: Final = REPOSITORY / "infra" / "lambda-requirements.txt"
 SHIM: Final = REPOSITORY / "infra" / "lambda_shim"
 PACKAGES: Final = ("firstread", "functions")
-# The command, the local engine and the demonstration are for a laptop; `clean_pixels` has an image of its own.
-_NOT_DEPLOYED: Final = ("__pycache__", "*.pyc", "local", "demo", "cli.py", "clean_pixels")
+IMAGES: Final = ("clean_pixels", "describe_series")
+"""Functions that decode pixels: they are in the container image (`functions/Dockerfile`) and not in the zip."""
+# The commands, the local engine and the demonstration are for a laptop.
+_NOT_DEPLOYED: Final = ("__pycache__", "*.pyc", "local", "demo", "cli.py", "*_cli.py", "Dockerfile", *IMAGES)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""From a complete study to its analysis: deliver the messages of the outbox."""
+"""From a complete study to what follows from it: deliver the messages of the outbox."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.capabilities.access import UPDATE, send_messages, use_table
@@ -18,6 +19,11 @@ _ANALYSIS = Duration.seconds(900)
 class Delivery(Construct):
     """Every follow-on message leaves through the outbox: none is lost, none is sent for what was not written.
 
+    Parameters
+    ----------
+    describe
+        Queue of study versions whose series are to be described.
+
     Attributes
     ----------
     analyze, analyze_urgent
@@ -28,7 +34,9 @@ class Delivery(Construct):
         Positions in the outbox's stream that `deliver` could not process.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, store: Store, code: lambda_.Code, describe: sqs.IQueue
+    ) -> None:
         super().__init__(scope, construct_id)
         key, outbox = store.keys.data, store.tables.outbox
         self.analyze_urgent = WorkQueue(self, "AnalyzeUrgent", key=key, visibility=_ANALYSIS)
@@ -46,12 +54,13 @@ class Delivery(Construct):
                 "OUTBOX_TABLE": outbox.table_name,
                 "ANALYZE_URGENT_QUEUE_URL": self.analyze_urgent.queue.queue_url,
                 "ANALYZE_QUEUE_URL": self.analyze.queue.queue_url,
+                "DESCRIBE_SERIES_QUEUE_URL": describe.queue_url,
                 "EVENT_BUS": self.bus.event_bus_name,
             },
         )
         # Only inserts: marking a row as delivered must not deliver it again, nor its expiry.
         stream_to_function(outbox, deliver, "INSERT", dead_letters=self.dead_letters)
         use_table(deliver.role, outbox, *UPDATE)
-        for work in (self.analyze_urgent, self.analyze):
-            send_messages(deliver.role, work.queue)
+        for queue in (self.analyze_urgent.queue, self.analyze.queue, describe):
+            send_messages(deliver.role, queue)
         self.bus.grant_put_events_to(deliver.role)

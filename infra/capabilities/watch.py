@@ -29,6 +29,8 @@ _LATE: Final = {
     "HINTS": 300,
     # A message of this queue may be delayed by 15 minutes, and is none the worse for it.
     "QUIET_TIMER": 1800,
+    # Whoever reads first makes the document otherwise; nobody waits for the queue.
+    "DESCRIBE_SERIES": 3600,
     "ANALYZE_URGENT": 600,
     "ANALYZE": 3600,
     "RESULTS": 300,

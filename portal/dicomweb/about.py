@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from firstread.dicomweb.documents import ROOT
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.dicomweb.asked import only
-from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotServedError
 from portal.logic.dicomweb.query import INSTANCE_KEYS, MAX_OFFSET, MAX_STUDIES, SERIES_KEYS, STUDY_KEYS
 

@@ -5,13 +5,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from firstread.dicomweb.held import Held
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.described import Json
 from portal.errors import MissingError
 from portal.logic.dicomweb.accept import Wanted, parse_accept
 from portal.logic.dicomweb.errors import BadQueryError
-from portal.logic.dicomweb.objects import Held, of_series
+from portal.logic.dicomweb.objects import of_series
 from portal.logic.looks import looked
 
 Images = Annotated[Access, Depends(require(Action.IMAGE_VIEW))]

@@ -5,6 +5,8 @@ import gzip
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from firstread.dicomweb.documents import ROOT, compressed
+from firstread.dicomweb.held import by_series
 from portal.described import asks, sends
 from portal.dicomweb.asked import (
     DATASETS,
@@ -17,9 +19,7 @@ from portal.dicomweb.asked import (
     whole_study,
 )
 from portal.errors import MissingError
-from portal.logic.dicomweb.documents import ROOT, compressed
 from portal.logic.dicomweb.media import JSON, check_json
-from portal.logic.dicomweb.objects import by_series
 
 router = APIRouter(
     prefix=ROOT,
@@ -31,7 +31,8 @@ router = APIRouter(
 _ASKS = asks(includefield="Passed over; all that is known is there.")
 
 
-def _answer(request: Request, zipped: bytes) -> Response:
+def answer_zipped(request: Request, zipped: bytes) -> Response:
+    """Return metadata that are kept zipped, zipped to whoever takes it."""
     headers = {"Vary": "Accept, Accept-Encoding"}
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(gzip.decompress(zipped), media_type=JSON, headers=headers)
@@ -47,14 +48,14 @@ def get_study_metadata(request: Request, access: Images) -> Response:
         gzip.decompress(documents.series(members)).strip()[1:-1]
         for members in by_series(whole_study(access)).values()
     ]
-    return _answer(request, compressed(b"[" + b",".join(arrays) + b"]"))
+    return answer_zipped(request, compressed(b"[" + b",".join(arrays) + b"]"))
 
 
 @router.get("/studies/{study_uid}/series/{series_uid}/metadata", openapi_extra=_ASKS)
 def get_series_metadata(request: Request, access: Images, series_uid: str) -> Response:
     """Return the metadata of the instances of a series."""
     check_json(accepted(request))
-    return _answer(request, access.services.dicomweb.documents.series(one_series(access, series_uid)))
+    return answer_zipped(request, access.services.dicomweb.documents.series(one_series(access, series_uid)))
 
 
 @router.get("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/metadata", openapi_extra=_ASKS)
@@ -65,4 +66,4 @@ def get_instance_metadata(request: Request, access: Images, series_uid: str, sop
     held = next((each for each in members if each.sop_uid == sop_uid), None)
     if held is None:
         raise MissingError("no such instance")
-    return _answer(request, access.services.dicomweb.documents.instance(members, held))
+    return answer_zipped(request, access.services.dicomweb.documents.instance(members, held))

@@ -1,18 +1,18 @@
 """Frames of instances, and long values (PS3.18 10.4.1.1.5 and .6)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 
+from firstread.dicomweb.documents import ROOT
+from firstread.dicomweb.frames import ObjectFrames
 from portal.described import sends
 from portal.dicomweb.asked import PROBLEMS, UNREADABLE, Images, accepted, one_instance, only
 from portal.logic.dicomweb.accept import MULTIPART
-from portal.logic.dicomweb.bulk import read_bulk
-from portal.logic.dicomweb.documents import ROOT
+from portal.logic.dicomweb.bulk import Bulk, read_bulk
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
-from portal.logic.dicomweb.frames import ObjectFrames
 from portal.logic.dicomweb.media import NATIVE, OCTETS, Form, choose_bulk, choose_frames, is_decodable
 from portal.logic.dicomweb.multipart import Multipart
 
@@ -52,8 +52,17 @@ def get_frames(request: Request, access: Images, series_uid: str, sop_uid: str, 
     """Return frames of an instance."""
     numbers = frame_numbers(frames)
     held = one_instance(access, series_uid, sop_uid)
-    found = access.services.dicomweb.frames.of(held)
-    found.check(numbers)
+    return answer_frames(request, access.services.dicomweb.frames.of(held, numbers), numbers)
+
+
+def answer_frames(request: Request, found: ObjectFrames, numbers: Sequence[int]) -> Response:
+    """Return frames of an object in the form that is asked for.
+
+    Raises
+    ------
+    NotAcceptableError
+        If they cannot be had as they are asked for.
+    """
     if not is_decodable(found.stored_syntax):
         raise NotAcceptableError("a video has no frames that can be handed out; ask for the instance")
     form = choose_frames(accepted(request), found.stored_syntax, single=len(numbers) == 1)
@@ -81,8 +90,11 @@ def get_frames(request: Request, access: Images, series_uid: str, sop_uid: str, 
 def get_bulk_data(request: Request, access: Images, series_uid: str, sop_uid: str, path: str) -> Response:
     """Return a long value that the metadata names by its address."""
     held = one_instance(access, series_uid, sop_uid)
-    dicomweb = access.services.dicomweb
-    bulk = read_bulk(dicomweb.buckets[held.place], held.key, path)
+    return answer_bulk(request, read_bulk(access.services.dicomweb.buckets[held.place], held.key, path))
+
+
+def answer_bulk(request: Request, bulk: Bulk) -> Response:
+    """Return a long value in the form that is asked for."""
     form = choose_bulk(accepted(request), bulk.media_type)
     if not form.multipart:
         return StreamingResponse(bulk.chunks(), headers={"Content-Type": form.media_type})

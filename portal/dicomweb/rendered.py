@@ -5,6 +5,8 @@ import math
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from firstread.dicomweb.documents import ROOT
+from firstread.dicomweb.held import Held
 from firstread.imaging.render import Rendering
 from portal.access import Access
 from portal.described import asks, sends
@@ -19,10 +21,8 @@ from portal.dicomweb.asked import (
     whole_study,
 )
 from portal.errors import MissingError
-from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import BadQueryError, NotAcceptableError
 from portal.logic.dicomweb.media import JPEG, PNG, choose_rendered
-from portal.logic.dicomweb.objects import Held
 
 _QUALITY = 90
 _THUMBNAIL = 256

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 
+from firstread.dicomweb.documents import ROOT
+from firstread.dicomweb.header import read_header
+from firstread.dicomweb.held import Held
 from portal.described import sends
 from portal.dicomweb.asked import (
     PROBLEMS,
@@ -17,12 +20,9 @@ from portal.dicomweb.asked import (
     whole_study,
 )
 from portal.logic.dicomweb.accept import MULTIPART, Wanted
-from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.errors import NotAcceptableError
-from portal.logic.dicomweb.header import read_header
 from portal.logic.dicomweb.media import DICOM, choose_instance
 from portal.logic.dicomweb.multipart import Multipart, chunks
-from portal.logic.dicomweb.objects import Held
 from portal.logic.dicomweb.service import DicomWeb
 
 router = APIRouter(

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from firstread.dicomweb.documents import ROOT
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.described import Json, asks, sends
 from portal.dicomweb.asked import DATASETS, PROBLEMS, Images, accepted
-from portal.logic.dicomweb.documents import ROOT
 from portal.logic.dicomweb.media import JSON, check_json
 from portal.logic.dicomweb.query import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Kind, Query, parse_query
 from portal.logic.dicomweb.search import MAX_EXAMINED, Found

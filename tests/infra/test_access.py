@@ -7,6 +7,7 @@ import pytest
 from tests.infra.account import Account
 
 DEIDENTIFY, CLEAN_PIXELS = "ArrivalsDeidentifyRole", "ArrivalsCleanPixelsRole"
+DESCRIBE_SERIES = "DescriptionDescribeSeriesRole"
 APPLY_FEED, SWEEP = "FeedsApplyFeedRole", "UpkeepSweepRole"
 INGEST, PORTAL = "IngestWebTaskTaskRole", "PortalWebTaskTaskRole"
 EXPORT_AUDIT = "AuditExportExportAuditRole"
@@ -93,6 +94,7 @@ def test_what_sweep_may_do(account: Account) -> None:
         "ArrivalsIngestBulkQueue",
         "FeedsMessagesQueue",
         "GatheringQuietTimerQueue",
+        "DescriptionRequestsQueue",
         "DeliveryAnalyzeUrgentQueue",
         "DeliveryAnalyzeQueue",
         "AlertingDeadlinesEscalationsQueue",
@@ -125,6 +127,26 @@ def test_only_deidentify_hands_over_and_only_clean_pixels_takes(account: Account
     assert account.who_may("sqs:SendMessage", "ArrivalsPixelsQueue") == {DEIDENTIFY}
     assert account.who_may("sqs:ReceiveMessage", "ArrivalsPixelsQueue") == {CLEAN_PIXELS}
     assert not {r for a, r in account.allowed(CLEAN_PIXELS) if a == "sqs:SendMessage"}
+
+
+def test_what_describes_series_reads_images_and_writes_metadata_only(account: Account) -> None:
+    allowed = account.allowed(DESCRIBE_SERIES)
+    objects = {(a, re.sub(r"[0-9A-F]{8}(?=/|$)", "", r)) for a, r in allowed if a.startswith("s3:")}
+    assert objects == {
+        ("s3:GetObject", "BucketsStudies/*"),
+        ("s3:GetObjectVersion", "BucketsStudies/*"),
+        ("s3:ListBucket", "BucketsResults"),
+        *(
+            (f"s3:{action}", "BucketsResults/metadata/*")
+            for action in ("AbortMultipartUpload", "GetObject", "GetObjectVersion", "PutObject")
+        ),
+    }
+    of_tables = {(a, r[:-8]) for a, r in allowed if a.startswith("dynamodb:")}
+    assert of_tables == {
+        (f"dynamodb:{action}", "TablesInstances") for action in ("BatchGetItem", "GetItem", "Query")
+    }
+    assert not {a for a, _ in allowed if a.startswith(("sqs:Send", "sns:", "events:", "secretsmanager:"))}
+    assert account.who_may("sqs:ReceiveMessage", "DescriptionRequestsQueue") == {DESCRIBE_SERIES}
 
 
 def test_nobody_but_the_door_writes_and_nobody_deletes_what_arrived(account: Account) -> None:
@@ -249,5 +271,5 @@ def test_no_managed_policies_but_those_of_services_own_roles(account: Account) -
 
 def test_every_program_may_use_the_data_key(account: Account) -> None:
     users = account.who_may("kms:Decrypt", "KeysData")
-    assert len(users) == 15
+    assert len(users) == 16
     assert not {role for role in users if role.startswith(SERVICE_ROLES)}

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.capabilities.lambda_code import SHIM, BuildError, build
+from infra.capabilities.lambda_code import IMAGES, SHIM, BuildError, build
 from infra.config import REPOSITORY
 
 # What the Lambda runtime itself brings.
 RUNTIME_BRINGS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 OFFLINE = ("NameResolutionError", "NewConnectionError", "Failed to establish a new connection", "ProxyError")
-IMAGES = {path.parent.name for path in (REPOSITORY / "functions").glob("*/Dockerfile")}
-HANDLERS = sorted({path.parent.name for path in (REPOSITORY / "functions").glob("*/handler.py")} - IMAGES)
+HANDLERS = sorted(
+    {path.parent.name for path in (REPOSITORY / "functions").glob("*/handler.py")} - set(IMAGES)
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from firstread.arrival import Lane
 from firstread.messages import TRIES
 from firstread.storage import feed_key, incoming_key
+from infra.capabilities.lambda_code import IMAGES
 from infra.config import REPOSITORY
 from tests.infra.account import Account, Json
 
@@ -20,6 +21,7 @@ WORK = {
     "FeedsMessages": 360,
     "GatheringQuietTimer": 360,
     "GatheringHints": 360,
+    "DescriptionRequests": 1800,
     "DeliveryAnalyzeUrgent": 900,
     "DeliveryAnalyze": 900,
     "AlertingResults": 360,
@@ -74,10 +76,16 @@ PROGRAMS = {
     "gather": GATHERING,
     "complete_study": GATHERING,
     "end_batch": GATHERING,
+    "describe_series": {
+        "INSTANCES_TABLE": "TablesInstances",
+        "STUDIES_BUCKET": "BucketsStudies",
+        "RESULTS_BUCKET": "BucketsResults",
+    },
     "deliver": {
         "OUTBOX_TABLE": "TablesOutbox",
         "ANALYZE_URGENT_QUEUE_URL": "DeliveryAnalyzeUrgentQueue",
         "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
+        "DESCRIBE_SERIES_QUEUE_URL": "DescriptionRequestsQueue",
         "EVENT_BUS": "DeliveryEvents",
     },
     "alert": {
@@ -107,6 +115,7 @@ PROGRAMS = {
         "QUIET_TIMER_QUEUE_URL": "GatheringQuietTimerQueue",
         "ANALYZE_URGENT_QUEUE_URL": "DeliveryAnalyzeUrgentQueue",
         "ANALYZE_QUEUE_URL": "DeliveryAnalyzeQueue",
+        "DESCRIBE_SERIES_QUEUE_URL": "DescriptionRequestsQueue",
         "ALERTS_TABLE": "TablesAlerts",
         "ALERTING": "{}",
         "ESCALATIONS_QUEUE_URL": "AlertingDeadlinesEscalationsQueue",
@@ -242,6 +251,7 @@ def test_recorded_results_come_over_the_own_bus(account: Account) -> None:
     ("deidentify", "ArrivalsIngestQueue", 10, 200),
     ("deidentify", "ArrivalsIngestBulkQueue", 10, 100),
     ("clean_pixels", "ArrivalsPixelsQueue", 1, 100),
+    ("describe_series", "DescriptionRequestsQueue", 1, 30),
     ("apply_feed", "FeedsMessagesQueue", 10, 5),
     ("complete_study", "GatheringQuietTimerQueue", 10, 50),
     ("end_batch", "GatheringHintsQueue", 10, 50),
@@ -293,6 +303,7 @@ SMALL = (512, 512, 60)
 SIZES = {
     "deidentify": (2048, 4096, 300),
     "clean_pixels": (3008, 4096, 900),
+    "describe_series": (2048, 512, 300),
     "export_audit": (1024, 1024, 900),
 }
 
@@ -310,7 +321,7 @@ def test_function(account: Account, name: str) -> None:
     assert account.text(group["KmsKeyId"]).startswith("KeysData")
 
 
-@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"clean_pixels"}))
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - set(IMAGES)))
 def test_functions_share_a_zip(account: Account, name: str) -> None:
     _, function = _functions(account)[name]
     assert function["Handler"] == f"functions.{name}.handler.handle"
@@ -318,14 +329,14 @@ def test_functions_share_a_zip(account: Account, name: str) -> None:
     assert function["Architectures"] == ["arm64"]
 
 
-def test_clean_pixels_is_an_image_whose_command_is_its_handler(account: Account) -> None:
-    _, function = _functions(account)["clean_pixels"]
+@pytest.mark.parametrize("name", IMAGES)
+def test_what_decodes_pixels_is_an_image_whose_command_is_its_handler(account: Account, name: str) -> None:
+    _, function = _functions(account)[name]
     assert function["PackageType"] == "Image"
-    assert function["ImageConfig"] == {"Command": ["functions.clean_pixels.handler.handle"]}
+    assert function["ImageConfig"] == {"Command": [f"functions.{name}.handler.handle"]}
     assert function["Architectures"] == ["x86_64"]
     assert not {"Handler", "Runtime"} & function.keys()
-    lines = (REPOSITORY / "functions" / "clean_pixels" / "Dockerfile").read_text().splitlines()
-    assert lines[-1] == 'CMD ["functions.clean_pixels.handler.handle"]'
+    lines = (REPOSITORY / "functions" / "Dockerfile").read_text().splitlines()
     assert "FROM public.ecr.aws/lambda/python:3.13" in lines
 
 

@@ -16,6 +16,7 @@ PROGRAMS = {
     "gather": "GatheringGatherRole",
     "complete_study": "GatheringCompleteStudyRole",
     "end_batch": "GatheringEndBatchRole",
+    "describe_series": "DescriptionDescribeSeriesRole",
     "deliver": "DeliveryDeliverRole",
     "alert": "AlertingAlertRole",
     "escalate": "AlertingEscalateRole",

@@ -34,7 +34,7 @@ def test_one_stack_per_reason_to_change(account: Account) -> None:
 def test_no_custom_resource_and_no_hidden_function(account: Account) -> None:
     kinds = {r["Type"] for t in account.stacks.values() for r in t["Resources"].values()}
     assert not {kind for kind in kinds if kind.startswith("Custom::")}
-    assert len(account.properties("AWS::Lambda::Function")) == 11
+    assert len(account.properties("AWS::Lambda::Function")) == 12
 
 
 def test_outputs_are_the_settings(account: Account) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from firstread.dicomweb.dicom_json import Json
+from firstread.dicomweb.documents import ROOT, instance_path
+from firstread.dicomweb.held import Held
 from firstread.study import Study
-from portal.logic.dicomweb.dicom_json import Json
-from portal.logic.dicomweb.documents import ROOT, instance_path
-from portal.logic.dicomweb.objects import Held
 
 Headers = Mapping[str, Json]
 """SOP Instance UID -> metadata, of the objects of results, which the records tell little of."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
-from portal.errors import CannotRenderError, MissingError
-from portal.logic.dicomweb.dicom_json import PIXELS
-from portal.logic.dicomweb.header import Header, Source, read_header
-from portal.logic.dicomweb.layout import layout_of, value_of
+from firstread.dicomweb.dicom_json import PIXELS
+from firstread.dicomweb.errors import CannotRenderError
+from firstread.dicomweb.header import Header, Source, read_header
+from firstread.dicomweb.layout import layout_of, value_of
+from portal.errors import MissingError
 from portal.logic.dicomweb.media import OCTETS, PDF
 
 _PATH = re.compile(r"(?:[0-9A-F]{8}\.[0-9]{1,6}\.){0,16}[0-9A-F]{8}")

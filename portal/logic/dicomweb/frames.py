@@ -1,20 +1,13 @@
-"""Single frames of stored objects: as they are stored, or decoded."""
+"""Frames of stored objects by ranges of S3, with their layouts kept in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian
-
-from firstread.imaging.pixels import MAX_FRAME_PIXELS
-from firstread.storage import Bucket
-from portal.errors import CannotRenderError, MissingError
-from portal.logic.dicomweb.header import read_header
+from firstread.dicomweb.frames import ObjectFrames
+from firstread.dicomweb.header import Source, read_header
+from firstread.dicomweb.held import Held, Place
+from firstread.dicomweb.layout import Layout, layout_of
+from portal.errors import MissingError
 from portal.logic.dicomweb.keeping import Kept
-from portal.logic.dicomweb.layout import Layout, Read, layout_of, value_of
-from portal.logic.dicomweb.objects import Held, Place
 
 _FIRST = 1024 * 1024
 _LAYOUTS = 20_000
@@ -29,19 +22,27 @@ class Frames:
         Where objects are.
     """
 
-    def __init__(self, buckets: Mapping[Place, Bucket]) -> None:
+    def __init__(self, buckets: Mapping[Place, Source]) -> None:
         self._buckets = buckets
         # A span is two numbers: what is kept of a long cine is small.
         self._layouts: Kept[Layout] = Kept(_LAYOUTS, lambda layout: 1 + len(layout.spans) // 10)
 
-    def of(self, held: Held) -> "ObjectFrames":
-        """Return the frames of an object.
+    def of(self, held: Held, numbers: Sequence[int]) -> ObjectFrames:
+        """Return the frames of an object that has those asked for; 1 is the first.
 
         Raises
         ------
+        MissingError
+            If one of them is not there.
         CannotRenderError
             If it has none that can be told apart.
         """
+        found = self._of(held)
+        if not found.has(numbers):
+            raise MissingError("no such frame")
+        return found
+
+    def _of(self, held: Held) -> ObjectFrames:
         bucket = self._buckets[held.place]
         layout = self._layouts.get(held.key)
         if layout is not None:
@@ -52,100 +53,3 @@ class Frames:
         if header.syntax == header.stored_syntax:  # offsets in a deflated object mean nothing in S3
             self._layouts.put(held.key, layout)
         return ObjectFrames(layout, header.read)
-
-
-class ObjectFrames:
-    """The frames of one object; 1 is the first."""
-
-    def __init__(self, layout: Layout, read: Read) -> None:
-        self.layout = layout
-        self._read = read
-
-    @property
-    def stored_syntax(self) -> str:
-        """Return the UID of the transfer syntax that the object is stored in."""
-        return self.layout.stored_syntax
-
-    def check(self, numbers: Sequence[int]) -> None:
-        """Refuse numbers of frames that are not there.
-
-        Raises
-        ------
-        MissingError
-            If one of them is not.
-        """
-        if not all(1 <= number <= self.layout.frames for number in numbers):
-            raise MissingError("no such frame")
-
-    def stored(self, number: int) -> bytes:
-        """Return an encapsulated frame as it is stored."""
-        start, stop = self.layout.spans[number - 1]
-        return value_of(self._read(start, stop - start))
-
-    def native(self, number: int) -> bytes:
-        """Return a frame as native pixel data in little endian; compressed colour becomes RGB, pixel by pixel.
-
-        Raises
-        ------
-        CannotRenderError
-            If it cannot be decoded.
-        """
-        layout = self.layout
-        if layout.spans:
-            return self._decoded(encapsulate([self.stored(number)]))
-        first_bit = (number - 1) * layout.frame_bits
-        last_bit = first_bit + layout.frame_bits
-        start, stop = first_bit // 8, -(-last_bit // 8)
-        data = self._read(layout.at + start, stop - start)
-        if len(data) < stop - start:
-            raise CannotRenderError("unreadable")
-        if layout.stored_syntax == ExplicitVRBigEndian:
-            return self._decoded(data + b"\0" * (len(data) % 2))
-        if (
-            first_bit % 8 or last_bit % 8
-        ):  # frames of single bits follow each other without a gap (PS3.5 8.1.1)
-            bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-            inside = bits[first_bit - 8 * start : last_bit - 8 * start]
-            return np.packbits(inside, bitorder="little").tobytes()
-        return data
-
-    def alone(self, number: int) -> Dataset:
-        """Return a dataset with one frame, which can be decoded without the others."""
-        data = encapsulate([self.stored(number)]) if self.layout.spans else self.native(number)
-        return self._dataset(data)
-
-    def _decoded(self, data: bytes) -> bytes:
-        dataset = self._dataset(data)
-        try:
-            decoder = get_decoder(UID(self.layout.stored_syntax))
-            found, _ = decoder.as_array(dataset, index=0)
-        except Exception:
-            # Codecs raise anything on hostile bytes, and their texts quote the dataset.
-            raise CannotRenderError("not_decoded") from None
-        return found.astype(found.dtype.newbyteorder("<"), copy=False).tobytes()
-
-    def _dataset(self, data: bytes) -> Dataset:
-        layout = self.layout
-        if int(layout.image.get("Rows", 0)) * int(layout.image.get("Columns", 0)) > MAX_FRAME_PIXELS:
-            raise CannotRenderError("too_large")
-        dataset = Dataset()
-        dataset.update(layout.image)
-        dataset.NumberOfFrames = 1
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = UID(layout.stored_syntax)
-        syntax = dataset.file_meta.TransferSyntaxUID
-        if layout.tag == 0x7FE00008:
-            dataset.FloatPixelData = data
-        elif layout.tag == 0x7FE00009:
-            dataset.DoubleFloatPixelData = data
-        else:
-            dataset.PixelData = data
-            dataset["PixelData"].VR = "OB" if syntax.is_encapsulated or layout.bits <= 8 else "OW"
-        dataset.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian)
-        return dataset
-
-
-def parts(frames: ObjectFrames, numbers: Sequence[int], *, native: bool) -> Iterator[bytes]:
-    """Yield frames, one after the other."""
-    for number in numbers:
-        yield frames.native(number) if native or not frames.layout.spans else frames.stored(number)

@@ -1,53 +1,22 @@
 """Which objects of a study a reader may have: its images, and the results on its current version."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import NamedTuple
 
-from firstread.gathering.summary import present
+from firstread.dicomweb.held import Held, Place, images_of
 from firstread.policy import Action, Actor, can
 from firstread.result import ObjectKind, ResultObject
-from firstread.study import InstanceFacts, InstanceState, Study
+from firstread.study import Study
 from portal.errors import MissingError
+from portal.logic.dicomweb.covered import is_whole
+from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.keeping import Renewed
 from portal.logic.records import Records, resource_for
 from portal.logic.review.overlay import OverlayPolicy, is_kept_back
 
 _SECONDS = 10.0
 _KEPT_OBJECTS = 50_000
-
-
-class Place(Enum):
-    """Which bucket an object is in."""
-
-    STUDIES = "studies"
-    RESULTS = "results"
-
-
-@dataclass(frozen=True)
-class Held:
-    """One DICOM object that a reader may have.
-
-    Parameters
-    ----------
-    key
-        In its bucket; names the content, so what is made of it can be kept.
-    facts
-        What is known of an image; None for an object of a result.
-    shows
-        What whoever has it looks at: images, what a model says, or a signed report.
-    """
-
-    study_uid: str
-    series_uid: str
-    sop_uid: str
-    sop_class_uid: str
-    place: Place
-    key: str
-    facts: InstanceFacts | None = None
-    shows: Action = Action.IMAGE_VIEW
 
 
 class _Rights(NamedTuple):
@@ -68,22 +37,41 @@ class _Rights(NamedTuple):
         return cls(images, reports, results and not is_kept_back(policy, study, actor, records.reviews))
 
 
-def _objects_of(records: Records, study: Study, rights: _Rights) -> list[Held]:
+def _objects_of(records: Records, study: Study, rights: _Rights, documents: Documents) -> list[Held]:
     """Return the objects of a study, images first, each series in the order of its instances.
 
-    Left out is what is held, withdrawn or discarded, what a model in shadow says, and what the reader may not have.
+    Left out is what is held, withdrawn or discarded, what a model in shadow says, what it drew on an image that was
+    withdrawn since, and what the reader may not have.
     """
-    found: list[Held] = []
-    if rights.images:
-        found += _images(records, study)
+    images = images_of(records.instances.of_study(study.study_uid))
+    found = list(images) if rights.images else []
     if rights.reports and study.signed_version > 0:
         for review in records.reviews.of_study(study.study_uid):
             found += _results(study, review.objects, Action.REPORT_VIEW)
     if rights.results and study.version > 0:
         for result in records.results.of_version(study.study_uid, study.version):
             if not result.shadow:
-                found += _results(study, result.objects, Action.OVERLAY_VIEW)
+                kept = _still_covered(study, result.objects, images, documents)
+                found += _results(study, kept, Action.OVERLAY_VIEW)
     return found
+
+
+def _still_covered(
+    study: Study, objects: Iterable[ResultObject], images: Iterable[Held], documents: Documents
+) -> Iterator[ResultObject]:
+    """Yield the objects of a result on the current version, less segmentations on images that are gone.
+
+    A rejection note counts at once, and the version without the image is closed some time later.
+    """
+    changed = study.gathering.fingerprint != study.version_fingerprint
+    here = {each.sop_uid for each in images}
+    for each in objects:
+        if changed and each.kind is ObjectKind.SEGMENTATION:
+            for held in _results(study, [each], Action.OVERLAY_VIEW):
+                if is_whole(documents.dataset([held], held), here):
+                    yield each
+        else:
+            yield each
 
 
 def segmentations_of(records: Records, study: Study, version: int, model_id: str = "") -> list[Held]:
@@ -120,15 +108,22 @@ class ObjectLists:
         Where the objects are named.
     policy
         When readers see what models say.
+    documents
+        The metadata of segmentations: which images they are drawn on.
     tick
         Seconds from anywhere.
     """
 
     def __init__(
-        self, records: Records, policy: OverlayPolicy, tick: Callable[[], float] = monotonic
+        self,
+        records: Records,
+        policy: OverlayPolicy,
+        documents: Documents,
+        tick: Callable[[], float] = monotonic,
     ) -> None:
         self._records = records
         self._policy = policy
+        self._documents = documents
         self._lists: Renewed[list[Held]] = Renewed(
             _KEPT_OBJECTS, lambda found: 1 + len(found), _SECONDS, tick
         )
@@ -146,7 +141,7 @@ class ObjectLists:
             study.signed_at,
             rights,
         )
-        return self._lists.get(key, lambda: _objects_of(self._records, study, rights))
+        return self._lists.get(key, lambda: _objects_of(self._records, study, rights, self._documents))
 
 
 def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:
@@ -161,38 +156,6 @@ def of_series(objects: Iterable[Held], series_uid: str) -> list[Held]:
     if not found:
         raise MissingError("no such series")
     return found
-
-
-def by_series(objects: Iterable[Held]) -> dict[str, list[Held]]:
-    """Return the objects by series, in the order in which the series come."""
-    found: dict[str, list[Held]] = {}
-    for each in objects:
-        found.setdefault(each.series_uid, []).append(each)
-    return found
-
-
-def _images(records: Records, study: Study) -> list[Held]:
-    found = [
-        Held(
-            study_uid=study.study_uid,
-            series_uid=each.facts.series_uid,
-            sop_uid=each.sop_uid,
-            sop_class_uid=each.facts.sop_class_uid,
-            place=Place.STUDIES,
-            key=each.studies_key,
-            facts=each.facts,
-        )
-        for each in present(records.instances.of_study(study.study_uid))
-        if each.state is InstanceState.STORED and each.studies_key
-    ]
-    return sorted(found, key=_order)
-
-
-def _order(held: Held) -> tuple[int, str, int, str]:
-    facts = held.facts
-    series = facts.series_number if facts else None
-    number = facts.instance_number if facts else None
-    return (series or 0, held.series_uid, number or 0, held.sop_uid)
 
 
 def _results(study: Study, objects: Iterable[ResultObject], shows: Action) -> list[Held]:

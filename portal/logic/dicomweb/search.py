@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from firstread.dicomweb.dicom_json import Json
+from firstread.dicomweb.held import Held, by_series
 from firstread.policy import Action, Actor, Resource, can
 from firstread.records.orders import OrderRepository
 from firstread.records.study_index import StudyIndex
@@ -17,10 +19,9 @@ from portal.logic.dicomweb.attributes import (
     series_row,
     study_row,
 )
-from portal.logic.dicomweb.dicom_json import Json
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.errors import BadQueryError
-from portal.logic.dicomweb.objects import Held, ObjectLists, by_series
+from portal.logic.dicomweb.objects import ObjectLists
 from portal.logic.dicomweb.query import DEFAULT_STUDIES, MAX_OFFSET, MAX_STUDIES, Query
 from portal.logic.records import Records, resources_for
 

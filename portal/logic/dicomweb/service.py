@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO
 
+from firstread.dicomweb.held import Held, Place
 from firstread.environment import ReferenceSettings
 from firstread.refs import References, open_references
 from firstread.storage import Bucket
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.frames import Frames
-from portal.logic.dicomweb.objects import Held, ObjectLists, Place
+from portal.logic.dicomweb.objects import ObjectLists
 from portal.logic.dicomweb.search import Search
 from portal.logic.pictures import Pictures
 from portal.logic.records import Records
@@ -56,7 +57,7 @@ class DicomWeb:
         """
         buckets = {Place.STUDIES: studies, Place.RESULTS: results}
         documents = Documents(buckets, results)
-        objects = ObjectLists(records, policy)
+        objects = ObjectLists(records, policy, documents)
 
         @lru_cache(maxsize=1)
         def references() -> References:

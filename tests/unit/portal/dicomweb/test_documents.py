@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
+from firstread.dicomweb.held import Held, Place
 from firstread.errors import NotFoundError
 from firstread.storage import Bucket, Piece
 from portal.logic.dicomweb.documents import Documents
-from portal.logic.dicomweb.objects import Held, Place
 from tests.browser.phantoms import ct
 
 COUNT = 9

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from pydicom.dataset import Dataset
 
+from firstread.dicomweb.errors import CannotRenderError
+from firstread.dicomweb.header import Header, unsigned
 from firstread.imaging.lookup import numbers
 from firstread.imaging.pixels import frame_count
-from portal.errors import CannotRenderError
-from portal.logic.dicomweb.header import Header, unsigned
 
 Read = Callable[[int, int], bytes]
 Span = tuple[int, int]

@@ -5,13 +5,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from firstread.dicomweb.dicom_json import Json
+from firstread.dicomweb.errors import CannotRenderError
+from firstread.dicomweb.frames import ObjectFrames
+from firstread.dicomweb.header import Header
+from firstread.dicomweb.layout import layout_of
 from firstread.imaging.pixels import PixelError
 from firstread.imaging.render import modality_values
-from portal.errors import CannotRenderError
-from portal.logic.dicomweb.dicom_json import Json
-from portal.logic.dicomweb.frames import ObjectFrames
-from portal.logic.dicomweb.header import Header
-from portal.logic.dicomweb.layout import layout_of
 
 _Member = TypeVar("_Member")
 _SOFT_TISSUE = (40.0, 400.0)  # Hounsfield units

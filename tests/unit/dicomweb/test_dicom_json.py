@@ -8,7 +8,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from portal.logic.dicomweb.dicom_json import INLINE_BYTES, to_json
+from firstread.dicomweb.dicom_json import INLINE_BYTES, to_json
 
 
 def uri(path: str) -> str:

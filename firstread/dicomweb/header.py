@@ -14,9 +14,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from firstread.dicom.guard import Limits
 from firstread.dicom.reader import inflate, read_meta, transfer_syntax_of
 from firstread.dicom.silence import quiet
+from firstread.dicomweb.dicom_json import PIXELS
+from firstread.dicomweb.errors import CannotRenderError
 from firstread.storage import Piece
-from portal.errors import CannotRenderError
-from portal.logic.dicomweb.dicom_json import PIXELS
 
 FIRST_BYTES = 64 * 1024
 _GROWTH = 8

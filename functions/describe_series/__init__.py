@@ -1,0 +1,1 @@
+"""Make the metadata of a study version's series before anybody asks for it."""
