@@ -11,11 +11,12 @@ from fastapi.responses import RedirectResponse, Response
 from pynamodb.exceptions import PynamoDBException
 from starlette.exceptions import HTTPException
 
+from firstread.dicomweb.errors import CannotRenderError
 from firstread.errors import NotFoundError, TransientError
 from portal.errors import MissingError, NotSignedInError, PortalError, ReauthenticationRequiredError
 from portal.identity.tokens import TokenError
 from portal.problems import problem
-from portal.security import takes_tokens
+from portal.security import is_for_programs
 from portal.services import templates
 
 REAUTHENTICATION_REQUIRED = "reauthentication-required"
@@ -25,16 +26,11 @@ def install(app: FastAPI) -> None:
     """Install the handlers of errors."""
     app.add_exception_handler(PortalError, _portal_error)
     app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(CannotRenderError, _cannot_render)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     for kind in (BotoCoreError, ClientError, PynamoDBException, TransientError):
         app.add_exception_handler(kind, _unreachable)
-
-
-def wants_page(request: Request) -> bool:
-    """Return whether a person asked, and not a program or an image element."""
-    path = request.url.path
-    return not (takes_tokens(path) or path.endswith(".png"))
 
 
 def answer(
@@ -54,7 +50,7 @@ def answer(
     kind
         What a program tells problems apart by (RFC 9457, 3.1.1).
     """
-    if wants_page(request):
+    if not is_for_programs(request.url.path):
         context = {"title": title, "detail": detail, "status": status}
         return templates.TemplateResponse(request, "error.html", context, status_code=status)
     return problem(status, title, detail, members, kind)
@@ -63,11 +59,11 @@ def answer(
 def _portal_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, PortalError):
         raise error
-    if isinstance(error, NotSignedInError) and wants_page(request):
+    if isinstance(error, NotSignedInError) and not is_for_programs(request.url.path):
         target = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/sign-in?" + urlencode({"next": target}), status_code=303)
     if isinstance(error, ReauthenticationRequiredError):
-        if wants_page(request):
+        if not is_for_programs(request.url.path):
             return RedirectResponse(error.sign_in, status_code=303)
         more = {"sign_in": error.sign_in}
         return answer(request, error.status, error.title, str(error), more, REAUTHENTICATION_REQUIRED)
@@ -79,6 +75,10 @@ def _portal_error(request: Request, error: Exception) -> Response:
 
 def _not_found(request: Request, error: Exception) -> Response:
     return answer(request, MissingError.status, MissingError.title, str(error))
+
+
+def _cannot_render(request: Request, error: Exception) -> Response:
+    return answer(request, 422, "The image cannot be shown", str(error))
 
 
 def _http_error(request: Request, error: Exception) -> Response:

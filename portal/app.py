@@ -25,6 +25,7 @@ from portal.api import worklist as worklist_api
 from portal.assets import Zipped
 from portal.described import operation_id
 from portal.errors import IssuerRefusedError
+from portal.faults import Faults, not_here
 from portal.identity.people import DEFAULT_GROUPS, Naming
 from portal.identity.provider import Provider, Registration
 from portal.identity.sign_in import Gate
@@ -104,7 +105,8 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(SameOriginWrites)
     if is_loopback_url(settings.oidc_issuer):
-        app.add_middleware(LoopbackOnly)
+        app.add_middleware(LoopbackOnly, refusal=not_here)
+    app.add_middleware(Faults)
     app.add_middleware(SecurityHeaders, secure=settings.portal_url.startswith("https:"))
     return app
 

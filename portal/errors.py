@@ -83,13 +83,6 @@ class NotUnderstoodError(PortalError):
     title = "Not understood"
 
 
-class CannotRenderError(PortalError):
-    """An image whose pixels cannot be shown."""
-
-    status = 422
-    title = "The image cannot be shown"
-
-
 class ConflictError(PortalError):
     """Somebody else was faster, or holds it; `reason` says which, the other members who and since when."""
 

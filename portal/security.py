@@ -107,6 +107,11 @@ def takes_tokens(path: str) -> bool:
     return path.startswith(("/api/", "/dicomweb/")) or path == "/dicomweb"
 
 
+def is_for_programs(path: str) -> bool:
+    """Return whether a program or an image element asks here, and not a person for a page."""
+    return takes_tokens(path) or path.endswith(".png")
+
+
 def bearer_of(headers: Headers) -> str | None:
     """Return the bearer token of a request (RFC 6750, section 2.1), or None.
 

@@ -27,11 +27,14 @@ _HERE = Path(__file__).parent
 
 
 def _session(request: Request) -> dict[str, object]:
-    return {"session": getattr(request.state, "session", None)}
+    known: dict[str, object] = {"session": getattr(request.state, "session", None)}
+    if hasattr(request.app.state, "local"):  # a folder of the user's own, with no account and no worklist
+        known["local"] = True
+    return known
 
 
 templates = Jinja2Templates(directory=_HERE / "templates", context_processors=[_session])
-"""The pages; Jinja2 escapes every value, and each page knows the session."""
+"""The pages; Jinja2 escapes every value, and each page knows the session, or that it is of a folder."""
 
 templates.env.globals.update(asset=asset, is_built=is_built)
 

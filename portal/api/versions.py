@@ -1,19 +1,23 @@
 """The versions of a study, and what models have drawn on one: to be looked at beside the current one."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
+from firstread.dicomweb.dicom_json import Json
+from firstread.dicomweb.held import Held, by_series
 from firstread.policy import Action
 from portal.access import Access, require
 from portal.described import sends
 from portal.errors import MissingError
-from portal.logic.dicomweb.dicom_json import Json
-from portal.logic.dicomweb.objects import Held, by_series, segmentations_of
+from portal.logic.dicomweb.covered import is_covered, without_gone
+from portal.logic.dicomweb.objects import segmentations_of
 from portal.logic.looks import looked
 from portal.logic.versions import (
+    Seen,
     VersionDetail,
     VersionView,
     find_version_overlay,
@@ -67,11 +71,13 @@ def get_version_overlay(access: _Overlays, version: _Number, digest: str) -> Res
 
 @router.get("/api/studies/{study_uid}/versions/{version}/segmentations")
 def get_version_segmentations(access: _Overlays, version: _Number, model: _Model = "") -> list[Json]:
-    """Return the attributes of the segmentations of this version (PS3.18 F), of one model or of all."""
-    documents = access.services.dicomweb.documents
-    found = _segmentations(access, version, model)
+    """Return the attributes of the segmentations of this version (PS3.18 F), of one model or of all.
+
+    Of images that were withdrawn since, nothing is said: the frames on them have empty functional groups.
+    """
+    seen, found = _segmentations(access, version, model)
     looked(access, Action.OVERLAY_VIEW, version=version)
-    return [each for members in by_series(found).values() for each in documents.datasets(members)]
+    return [each for members in by_series(found).values() for each in _shown(access, seen, members)]
 
 
 @router.get(
@@ -82,17 +88,31 @@ def get_version_segmentations(access: _Overlays, version: _Number, model: _Model
 def get_version_segmentation_frame(
     access: _Overlays, version: _Number, sop_uid: str, frame: Annotated[int, Path(ge=1)]
 ) -> Response:
-    """Return one frame, 1 first, of a segmentation of this version, without compression (PS3.5 8.2)."""
-    held = next((each for each in _segmentations(access, version) if each.sop_uid == sop_uid), None)
+    """Return one frame, 1 first, of a segmentation of this version, without compression (PS3.5 8.2).
+
+    A frame that was drawn on an image that was withdrawn since is not there any more.
+    """
+    seen, found = _segmentations(access, version)
+    held = next((each for each in found if each.sop_uid == sop_uid), None)
     if held is None:
         raise MissingError("no such segmentation")
-    frames = access.services.dicomweb.frames.of(held)
-    frames.check([frame])
+    frames = access.services.dicomweb.frames.of(held, [frame])
+    if seen.gone:
+        dataset = access.services.dicomweb.documents.dataset(by_series(found)[held.series_uid], held)
+        if not is_covered(dataset, frame, seen.images):
+            raise MissingError("no such frame")
     looked(access, Action.OVERLAY_VIEW, version=version)
     return Response(frames.native(frame), media_type="application/octet-stream")
 
 
-def _segmentations(access: Access, version: int, model: str = "") -> list[Held]:
+def _segmentations(access: Access, version: int, model: str = "") -> tuple[Seen, list[Held]]:
     records, study = access.services.records, access.study
-    see_version(records, study, version)
-    return [] if access.keeps_back else segmentations_of(records, study, version, model)
+    seen = see_version(records, study, version)
+    return seen, [] if access.keeps_back else segmentations_of(records, study, version, model)
+
+
+def _shown(access: Access, seen: Seen, members: Sequence[Held]) -> list[Json]:
+    found = access.services.dicomweb.documents.datasets(members)
+    if not seen.gone:
+        return found
+    return [shown for each in found if (shown := without_gone(each, seen.images)) is not None]

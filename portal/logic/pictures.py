@@ -10,9 +10,9 @@ from typing import IO, Literal, Protocol
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from firstread.dicomweb.errors import CannotRenderError
 from firstread.imaging.pixels import PixelError
 from firstread.imaging.render import Rendering, render
-from portal.errors import CannotRenderError
 
 _CACHED_BYTES = 512 * 1024 * 1024
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
-const ENTRIES = ["page", "study", "teaching", "worklist"];
+const ENTRIES = ["folder", "page", "study", "teaching", "worklist"];
 
 // vtk.js brings a second way to draw, which Cornerstone never asks for, and a reader of meshes in XML; half a megabyte.
 const UNUSED = /\/WebGPU\/(Profiles\/\w+|RenderWindow)\.js$|\/IO\/XML\/XMLPolyDataReader\.js$/;

@@ -3,6 +3,7 @@
 import type { StudyView } from "./shared/api.d.ts";
 import { $, announce, ask, onKeys, startPage } from "./shared/page.ts";
 import { watchSession } from "./shared/session.ts";
+import { showFirst } from "./viewer/fallback.ts";
 import { begin } from "./viewer/source.ts";
 import type { Viewer } from "./viewer/viewer.ts";
 
@@ -45,15 +46,7 @@ async function openViewer(root: HTMLElement): Promise<Viewer | null> {
     root.dispatchEvent(new Event("viewer-open"));
     return viewer;
   } catch (error) {
-    const words = error instanceof Error ? error.message : "The viewer cannot be opened.";
-    const note = $("#viewer-note");
-    note.textContent = `${words} Only the first image is shown, as the server draws it.`;
-    note.hidden = false;
-    const fallback = new Image();
-    fallback.className = "fallback";
-    fallback.src = root.dataset.fallback ?? "";
-    fallback.alt = "First image";
-    $("#panes").append(fallback);
+    showFirst(root, error);
     return null;
   }
 }

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from firstread.policy import Role
+from firstread.records.tables import TABLES
 from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
-from tests.functional.portal.seeding import URL, Hospital, account, open_session, settings
+from tests.functional.portal.seeding import RESULTS, STUDIES, URL, Hospital, account, open_session, settings
+from tests.support.snapshot import Snapshot
 
 SignIn = Callable[[Role], TestClient]
 
@@ -49,9 +51,20 @@ def hospital(clock: Clock, _credentials: None) -> Iterator[Hospital]:
         yield Hospital(clock())
 
 
+_mornings: dict[datetime, tuple[Snapshot, dict[str, object], dict[str, str]]] = {}
+
+
 @pytest.fixture
 def morning(hospital: Hospital) -> dict[str, str]:
-    return busy_morning(hospital)
+    """Give a morning's studies; made once in a process, then put back."""
+    if hospital.moment not in _mornings:
+        made = busy_morning(hospital)
+        _mornings[hospital.moment] = Snapshot.take(TABLES, (STUDIES, RESULTS)), dict(vars(hospital)), made
+    else:
+        snapshot, state, made = _mornings[hospital.moment]
+        snapshot.restore()
+        vars(hospital).update(state)
+    return dict(made)
 
 
 @pytest.fixture

@@ -7,15 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import boto3
-from botocore.loaders import JSONFileLoader
 from fastapi import FastAPI
-from moto import mock_aws
 from pydicom import Dataset
 
 from firstread import storage
@@ -25,6 +21,7 @@ from firstread.clock import to_text
 from firstread.gathering.step import frozen
 from firstread.gathering.summary import gathering
 from firstread.policy import Role, group_of
+from firstread.receipt import Outcome, Receipt
 from firstread.records.alerts import new_alert
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.models import ModelRepository
@@ -39,14 +36,13 @@ from firstread.study import (
     Instance,
     InstanceFacts,
     InstanceState,
-    Outcome,
-    Receipt,
     Risk,
     Study,
     StudyGathering,
     mark_of,
 )
 from portal.settings import PortalSettings
+from tests.support import aws
 
 MODEL = "chest_xray_opacity@0.1.0"
 URL = "http://127.0.0.1:8080"
@@ -54,36 +50,19 @@ STUDIES = "studies"
 RESULTS = "results"
 
 
-_load = JSONFileLoader.load_file
-
-
-@cache
-def _load_json(path: str) -> object:
-    return _load(JSONFileLoader(), path)
-
-
-def _load_file(_: JSONFileLoader, file_path: str) -> object:
-    return _load_json(file_path)
-
-
 @contextmanager
 def account() -> Iterator[None]:
     """An empty account in this process, with FirstRead's tables and the portal's buckets."""
-    kept = {name: os.environ.pop(name, None) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE")}
-    # botocore reads a megabyte of JSON for each of the dozens of clients that a test makes; once is enough.
-    with (
-        mock_aws(),
-        patch.object(JSONFileLoader, "load_file", _load_file),
-    ):
+    outer = {name: os.environ.pop(name, None) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE")}
+    with aws.account():
         storage.client.cache_clear()
         for bucket in (STUDIES, RESULTS):
             boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
         bind(type("Names", (), {name: name for name in TABLES})())
-        for table in TABLES.values():
-            table.create_table(billing_mode="PAY_PER_REQUEST")
+        aws.create_tables()
         yield
     storage.client.cache_clear()
-    os.environ.update({name: value for name, value in kept.items() if value is not None})
+    os.environ.update({name: value for name, value in outer.items() if value is not None})
 
 
 def settings(

@@ -152,7 +152,8 @@ def test_each_answer_is_one_of_the_document(portal: Portal, operation: str, mode
         answer = send(client, case)
         assert answer.status_code < 500, answer.text
         assert answer.status_code not in {401, 403}, answer.text
-        case.validate_response(answer, checks=checks)
+        # A body beyond the limit is refused unread (413), which schemathesis does not count as a refusal.
+        case.validate_response(answer, checks=CONFORMS if answer.status_code == 413 else checks)
 
     tried(operation, portal.known, mode, 20, check)
     tried(operation, {}, mode, 5, check)

@@ -249,3 +249,26 @@ def test_no_route_tells_before_the_reveal(
     # A case stays on the pages of teaching alone.
     assert told[f"/studies/{study_uid}"][0] == 404
     assert study_uid not in told["/api/worklist"][1]
+
+
+def test_versions_of_a_case_show_a_learner_nothing_before_the_reveal_and_its_overlays_after(
+    hospital: Hospital, radiologist: TestClient, student: TestClient
+) -> None:
+    study_uid = signed(hospital)
+    hospital.close(study_uid, 1, waits=5)
+    assert make(radiologist, study_uid).status_code == 201
+    versions = f"/api/studies/{study_uid}/versions"
+    (model,) = radiologist.get(f"{versions}/1").json()["results"]
+    overlay = model["findings"][0]["overlay_url"]
+    assert overlay.startswith(f"/studies/{study_uid}/versions/1/")
+    about, drawn = (versions, f"{versions}/1"), (overlay, f"{versions}/1/segmentations")
+
+    def statuses(paths: tuple[str, ...]) -> set[int]:
+        return {student.get(path).status_code for path in paths}
+
+    assert statuses(about + drawn) == {404}
+    student.post(f"{CASE}/start")
+    assert statuses(about + drawn) == {404}
+    student.post(f"{CASE}/submit", json={"findings": []})
+    assert statuses(about) == {404}  # a case stays on the pages of teaching alone
+    assert statuses(drawn) == {200}

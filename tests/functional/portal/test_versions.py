@@ -13,9 +13,10 @@ from starlette.testclient import TestClient
 
 from firstread import storage
 from firstread.policy import Role
+from firstread.receipt import Outcome, Receipt
 from firstread.records.audit import AuditTrail
 from firstread.records.instances import InstanceRepository, LedgerRepository
-from firstread.study import AnalysisStatus, InstanceState, Outcome, Receipt
+from firstread.study import AnalysisStatus, InstanceState
 from portal.app import create_app
 from portal.logic.review.overlay import OverlayPolicy
 from tests.functional.portal.conftest import Clock, SignIn

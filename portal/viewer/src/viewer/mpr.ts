@@ -2,15 +2,19 @@
 
 import { cache, Enums, type RenderingEngine, setVolumesForViewports, type Types, utilities, volumeLoader } from "@cornerstonejs/core";
 
-import { $ } from "../shared/page.ts";
-import type { Vector, Window } from "./dicom.ts";
+import { $, announce } from "../shared/page.ts";
+import { cutOf, middleOf, type Solid } from "./cuts.ts";
+import type { Frame, Vector, Window } from "./dicom.ts";
 import { along, cross, dot, letters, minus, opposite, volumeOf } from "./geometry.ts";
 import { fetchAll } from "./loader.ts";
+import { outlinesOf, pathOf } from "./outlines.ts";
 import type { Stack } from "./stack.ts";
 import { svg } from "./svg.ts";
 
 const PLANES = ["axial", "coronal", "sagittal"] as const;
 type Name = (typeof PLANES)[number];
+/** Of the points at which segments are looked up, in pixels of the screen. */
+const STEP = 2;
 
 interface Face {
   name: Name;
@@ -20,6 +24,11 @@ interface Face {
 
 export class Planes {
   readonly window: Window;
+  /** The slices of the volume, in its order. */
+  frames: Frame[] = [];
+  #solids: Solid[] = [];
+  #opacity = 1;
+  #turn = 0;
   #engine: RenderingEngine;
   #room: HTMLElement;
   #faces: Face[] = [];
@@ -43,6 +52,7 @@ export class Planes {
     if (!check.ok) throw new Error(`No other planes: ${check.why}.`);
     const planes = new Planes(engine, room, stack, window);
     await planes.#load(check.order.map((index) => stack.ids[index]!), progress);
+    planes.frames = (cache.getVolume(planes.#volumeId)?.imageIds ?? []).map((id) => stack.frames[stack.ids.indexOf(id)]!);
     return planes;
   }
 
@@ -130,8 +140,43 @@ ${["top", "right", "bottom", "left"].map((side) => `<span class="edge edge-${sid
     this.#reflect();
   }
 
+  /** Show where the planes cut through segments; the first time, go to where the first of them is. */
+  draw(solids: Promise<Solid[]>, opacity: number): void {
+    const turn = ++this.#turn;
+    this.#opacity = opacity;
+    solids.then(
+      (found) => {
+        if (turn !== this.#turn) return;
+        const middle = this.#solids.length || !found[0] ? null : middleOf(found[0]);
+        this.#solids = found;
+        const volume = this.#faces[0]?.viewport.getImageData();
+        if (middle && volume) this.#point = volume.imageData.indexToWorld(middle) as Vector;
+        this.#reflect();
+      },
+      (error: unknown) => announce(error instanceof Error ? error.message : "The overlay cannot be loaded"),
+    );
+  }
+
+  #cuts({ viewport, element }: Face): SVGElement[] {
+    const volume = viewport.getImageData();
+    if (!volume || !this.#solids.length) return [];
+    const place = (x: number, y: number): Vector =>
+      volume.imageData.worldToIndex(viewport.canvasToWorld([(x + 0.5) * STEP, (y + 0.5) * STEP])) as Vector;
+    const first = place(0, 0);
+    const cut = {
+      first, across: minus(place(1, 0), first), down: minus(place(0, 1), first),
+      columns: Math.ceil(element.clientWidth / STEP), rows: Math.ceil(element.clientHeight / STEP),
+    };
+    return this.#solids.flatMap((solid) => {
+      const d = outlinesOf(cutOf(solid, cut)).map(pathOf).join("");
+      return d ? [svg("path", {
+        d, class: "layer-line", stroke: solid.colour, opacity: this.#opacity, transform: `scale(${STEP})`, "data-label": solid.label,
+      })] : [];
+    });
+  }
+
   #reflect(): void {
-    for (const { viewport, element } of this.#faces) {
+    for (const { name, viewport, element } of this.#faces) {
       const { focalPoint, position, viewPlaneNormal, viewUp } = viewport.getCamera();
       const [normal, up] = [viewPlaneNormal as Vector, viewUp as Vector];
       const by = along(normal, dot(minus(this.#point, focalPoint as Vector), normal));
@@ -143,6 +188,7 @@ ${["top", "right", "bottom", "left"].map((side) => `<span class="edge edge-${sid
       for (const [side, words] of Object.entries(sides)) $(`[data-edge="${side}"]`, element).textContent = words;
       const [x, y] = viewport.worldToCanvas(this.#point);
       element.querySelector(".marks g")?.replaceChildren(
+        ...this.#cuts({ name, viewport, element }),
         svg("line", { x1: x, y1: 0, x2: x, y2: element.clientHeight, class: "cross" }),
         svg("line", { x1: 0, y1: y, x2: element.clientWidth, y2: y, class: "cross" }),
       );
@@ -151,6 +197,7 @@ ${["top", "right", "bottom", "left"].map((side) => `<span class="edge edge-${sid
   }
 
   close(): void {
+    this.#turn += 1;
     this.#resized.disconnect();
     for (const { viewport, element } of this.#faces) {
       this.#engine.disableElement(viewport.id);

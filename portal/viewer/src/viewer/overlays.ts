@@ -8,6 +8,8 @@ import type { Finding } from "./source.ts";
 /** What the switch needs of the viewer. */
 interface Stage {
   readonly main: Pane;
+  /** Whether planes are open: they show segments where they are, and no single image. */
+  readonly hasPlanes: boolean;
   show: (sop: string, frame: number) => Promise<boolean>;
   reflect: () => void;
   draw: () => void;
@@ -21,6 +23,8 @@ export class Overlays {
   #listeners: Listener[] = [];
   /** Counts what was asked for: what takes its time gives way to what was asked later. */
   #turn = 0;
+  /** What the page calls all of it. */
+  #name = $("#overlay-tools").dataset.name ?? "";
 
   constructor(layers: Layers, stage: Stage) {
     this.layers = layers;
@@ -46,7 +50,7 @@ export class Overlays {
     this.layers.isShown = true;
     const shown = this.#stage.main.frame;
     if (finding && (shown?.sop !== finding.sop_uid || shown.frame !== finding.frame)) await this.#stage.show(finding.sop_uid, finding.frame);
-    announce(finding ? `Overlay of ${finding.label} shown` : "AI overlay shown");
+    announce(finding ? `Overlay of ${finding.label} shown` : `${this.#name} shown`);
     for (const listener of this.#listeners) listener(true, finding);
     this.#stage.reflect();
   }
@@ -72,16 +76,17 @@ export class Overlays {
       return;
     }
     const turn = (this.#turn += 1);
-    const first = await layers.first().catch(() => null);
+    const first = await layers.first(this.#stage.main.stack?.frames).catch(() => null);
     if (turn !== this.#turn) return;
     if (!first) {
-      announce("There is no AI overlay.");
+      announce($("#overlay-tools").dataset.none ?? "");
       return;
     }
     const here = this.#stage.main.frame;
-    if (!here || !(await layers.has(here))) await this.#stage.show(first.sop, first.frame);
+    const inPlanes = this.#stage.hasPlanes;
+    if (!inPlanes && (!here || !(await layers.has(here)))) await this.#stage.show(first.sop, first.frame);
     if (turn !== this.#turn) return;
-    await this.show(layers.findings.length === 1 ? layers.findings[0]! : null);
+    await this.show(!inPlanes && layers.findings.length === 1 ? layers.findings[0]! : null);
   }
 
   setOpacity(by: number): void {

@@ -8,8 +8,8 @@ import { onlyPart } from "./multipart.ts";
 
 export type Finding = FindingView;
 
-/** A series, and its study where that is not the one of the page. */
-export type SeriesEntry = SeriesView & { study_uid?: string };
+/** A series, its study where that is not the one of the page, and why it has no other planes where somebody knows. */
+export type SeriesEntry = SeriesView & { study_uid?: string; no_planes?: string };
 
 /** A study of the same patient. */
 export interface Prior {

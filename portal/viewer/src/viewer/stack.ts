@@ -1,6 +1,7 @@
 // The frames of a series in the order in which they are scrolled.
 
 import type { Dataset, Frame } from "./dicom.ts";
+import { kept } from "./kept.ts";
 import { know } from "./loader.ts";
 import { readInstance, readSeries, type SeriesEntry } from "./source.ts";
 
@@ -16,21 +17,15 @@ export interface Stack {
 }
 
 const WHOLE_MAY_TAKE_MS = 100;
-const kept = new Map<string, Promise<Stack>>();
+const stacks = new Map<string, Promise<Stack>>();
 
 export const titleOf = (entry: SeriesEntry): string =>
   [entry.modality, entry.view, entry.description].filter(Boolean).join(" · ");
 
 /** Return the stack of a series; its images in the order of the portal where that is known. */
 export function stackOf(study: string, entry: SeriesEntry): Promise<Stack> {
-  const key = `${study}/${entry.series_uid}`;
-  let stack = kept.get(key);
-  if (!stack) {
-    stack = readSeries(study, entry.series_uid).then((instances) => make(study, entry, instances));
-    stack.catch(() => kept.delete(key));
-    kept.set(key, stack);
-  }
-  return stack;
+  return kept(stacks, `${study}/${entry.series_uid}`, () =>
+    readSeries(study, entry.series_uid).then((instances) => make(study, entry, instances)));
 }
 
 /**

@@ -9,14 +9,14 @@ import type { DrawnRegion, RegionKind } from "./draw.ts";
 import type { Frame } from "./dicom.ts";
 import { type Hand, type Tool, wire } from "./input.ts";
 import { bindKeys } from "./keys.ts";
-import { Layers } from "./layers.ts";
+import { type Known, Layers } from "./layers.ts";
 import { makeEngine, start } from "./loader.ts";
 import { Marking } from "./marking.ts";
 import { Planes } from "./mpr.ts";
 import { note } from "./note.ts";
 import { Overlays } from "./overlays.ts";
 import { Pane } from "./pane.ts";
-import { type Finding, type SeriesEntry, readStudy, segmentationsOf } from "./source.ts";
+import { type Segmentations, type SeriesEntry, readStudy, segmentationsOf } from "./source.ts";
 import { firstOf, stackOf } from "./stack.ts";
 import { Surface } from "./surface.ts";
 import { Toolbar } from "./toolbar.ts";
@@ -31,6 +31,14 @@ export interface Place {
   series: string;
   sop: string;
   frame: number;
+}
+
+/** What a page knows better than the portal's records. */
+export interface Setup {
+  /** The series to begin with. */
+  series?: string;
+  segmentations?: Segmentations;
+  known?: Known;
 }
 
 export class Viewer {
@@ -53,15 +61,18 @@ export class Viewer {
   #surfaces = new Map<Pane, Surface>();
 
   /** Open the viewer on a study. */
-  static async open(root: HTMLElement, study: string): Promise<Viewer> {
+  static async open(root: HTMLElement, study: string, setup: Setup = {}): Promise<Viewer> {
     const [entry] = await Promise.all([readStudy(study), start()]);
-    const viewer = new Viewer(root, study, entry.series, entry.models.flatMap((model) => model.findings));
-    const first = entry.series[0];
+    const layers = new Layers(
+      setup.segmentations ?? segmentationsOf(study), entry.models.flatMap((model) => model.findings), setup.known,
+    );
+    const viewer = new Viewer(root, study, entry.series, layers);
+    const first = entry.series.find((each) => each.series_uid === setup.series) ?? entry.series[0];
     if (first) await (viewer.#whole = viewer.#begin(first));
     return viewer;
   }
 
-  private constructor(root: HTMLElement, study: string, series: SeriesEntry[], findings: Finding[]) {
+  private constructor(root: HTMLElement, study: string, series: SeriesEntry[], layers: Layers) {
     this.study = study;
     this.#series = series;
     this.#panes = $("#panes", root);
@@ -71,7 +82,7 @@ export class Viewer {
     this.main = this.#pane("main", "Image");
     this.active = this.main;
     this.marking = new Marking(this);
-    this.overlays = new Overlays(new Layers(segmentationsOf(study), findings), this);
+    this.overlays = new Overlays(layers, this);
     this.#compare = new Compare(study, () => this.#pane("other", "Image to compare with"), (pane) => this.#closed(pane), () => this.draw());
     this.#wirePage(root);
     bindKeys(this);
@@ -186,6 +197,10 @@ export class Viewer {
     return stack && frame ? { study: stack.study, series: stack.series, sop: frame.sop, frame: frame.frame } : null;
   }
 
+  get hasPlanes(): boolean {
+    return this.#planes !== null;
+  }
+
   activate(pane: Pane): void {
     if (this.active === pane) return;
     this.active = pane;
@@ -256,6 +271,10 @@ export class Viewer {
     await this.#whole;
     const { stack, window } = this.main;
     if (!stack || !window) return;
+    if (this.#noPlanes) {
+      note(this.#noPlanes);
+      return;
+    }
     this.#cine.stop();
     this.#compare.close();
     this.#panes.classList.add("has-planes");
@@ -268,6 +287,11 @@ export class Viewer {
       note(error instanceof Error ? error.message : "The volume cannot be loaded");
     }
     this.reflect();
+  }
+
+  /** Why the series on the screen has no other planes; "" where it may have. */
+  get #noPlanes(): string {
+    return this.#series.find((each) => each.series_uid === this.main.stack?.series)?.no_planes ?? "";
   }
 
   #closePlanes(): void {
@@ -315,7 +339,8 @@ export class Viewer {
     this.#toolbar.mark(this.main.stack?.series ?? "");
     this.#toolbar.press('[data-act="layers"]', () => this.overlays.layers.isShown);
     this.#toolbar.press('[data-act="erase"]', () => this.marking.drawing?.isErasing ?? false);
-    this.#toolbar.press('[data-act="planes"]', () => this.#planes !== null);
+    this.#toolbar.press('[data-act="planes"]', () => this.hasPlanes);
+    $('[data-act="planes"]').toggleAttribute("disabled", this.#noPlanes !== "");
     this.#toolbar.press('[data-act="compare"]', () => this.#compare?.pane != null);
     const play = $('[data-act="play"]');
     play.setAttribute("aria-pressed", String(this.#cine.isPlaying));
@@ -342,6 +367,7 @@ export class Viewer {
         cursor: pane === this.active ? cursor : null,
       });
     }
+    this.#planes?.draw(layers.solids(this.#planes.frames), layers.opacity);
     $("#legend").hidden = !layers.isShown && !this.#compare?.layers?.isShown;
   }
 }
