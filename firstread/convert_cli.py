@@ -2,22 +2,23 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 from firstread.imaging.convert.options import Existing, Filter, Options, Target
 
 # What reads DICOM is imported where it is used: every `firstread` command loads this module.
 if TYPE_CHECKING:
     from firstread.imaging.convert.run import Summary
+    from firstread.imaging.prepare.pipeline import Pipeline
 
 _INTERRUPTED = 128 + signal.SIGINT
 console = Console(soft_wrap=True, highlight=False)
@@ -44,6 +45,12 @@ def convert(
     key: Annotated[
         Path | None, typer.Option(help="Key of the digests in names; default: in the output folder.")
     ] = None,
+    pipeline: Annotated[
+        Path | None, typer.Option(help="YAML of steps that each volume goes through; voxels then change.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="A volume that the pipeline names.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per processor.")] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Exit code 0 also where series failed.")
@@ -68,8 +75,10 @@ def convert(
             licence=licence,
             identifying=identifying,
             strict=strict,
+            pipeline=_pipeline(pipeline) if pipeline else None,
+            references=_references(reference or []),
         )
-        with _progress() as settled:
+        with terminal.progress("converting") as settled:
             summary = run(sources, out, options, jobs=jobs or _processors(), key=key, settled=settled)
     if as_json:
         console.print_json(data=summary.to_json())
@@ -81,6 +90,25 @@ def convert(
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _pipeline(path: Path) -> "Pipeline":
+    from firstread.imaging.prepare.pipeline import Pipeline
+
+    try:
+        return Pipeline.from_yaml(path)
+    except OSError as error:
+        told = os.strerror(error.errno or 0)
+    except ValueError as error:  # says where in the file; of the images there is nothing in it
+        told = str(error)
+    raise typer.BadParameter(told, param_hint="--pipeline")
+
+
+def _references(given: list[str]) -> dict[str, Path]:
+    parts = [each.partition("=") for each in given]
+    if not all(name and path for name, _, path in parts):
+        raise typer.BadParameter("NAME=PATH is wanted", param_hint="--reference")
+    return {name: Path(path) for name, _, path in parts}
 
 
 @contextmanager
@@ -100,22 +128,12 @@ def _told() -> Iterator[None]:
     raise typer.Exit(code)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], object]]:
-    if not errors.is_terminal:
-        yield lambda _done, _total: None
-        return
-    columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as progress:
-        task = progress.add_task("converting", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 def _print(summary: "Summary") -> None:
     table = Table("series", "outcome", "why", "files")
     for each in summary.outcomes:
         if each.reason:
-            table.add_row(each.series, each.status.value, each.reason, str(each.files))
+            why = f"{each.reason} ({each.step})" if each.step else each.reason
+            table.add_row(each.series, each.status.value, why, str(each.files))
     for digest in summary.broken_files:
         table.add_row(f"file with SHA-256 {digest}", "failed", "not_read", "1")
     if table.row_count:

@@ -248,6 +248,12 @@ class AnalyzeQueuesSettings(Environment):
     analyze_queue_url: str = Field(description="Queue of routine analyses.")
 
 
+class DescribeSeriesQueueSettings(Environment):
+    """Where the metadata of series is asked for."""
+
+    describe_series_queue_url: str = Field(description="Queue of study versions to be described.")
+
+
 class InferenceSettings(Environment):
     """How the model service computes; each has a default that fits most machines."""
 

@@ -1,13 +1,12 @@
 """`firstread index`: a folder of DICOM files in, Parquet tables out."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from firstread import terminal
@@ -22,6 +21,12 @@ def index(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the index; made where it is missing.")
     ] = Path("firstread-index"),
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality", help="Read the pixels of images too: noise, clipping, range, empty slices."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Index a folder of DICOM files into Parquet, or bring its index up to date.
@@ -30,8 +35,8 @@ def index(
     """
     from firstread.imaging.index import build
 
-    with _told(), _progress() as settled:
-        summary = build(path, out, settled=settled)
+    with _told(), terminal.progress("indexing") as settled:
+        summary = build(path, out, quality=quality, settled=settled)
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:
@@ -56,18 +61,6 @@ def _told() -> Iterator[None]:
     raise typer.Exit(1)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], object]]:
-    console = terminal.console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _done, _of: None
-        return
-    columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
-
-
 def _print(found: "Summary", out: Path) -> None:
     table = Table("", "count")
     for name in ("files", "read", "studies", "series", "volumes", "instances", "duplicates", "conflicting"):
@@ -76,6 +69,12 @@ def _print(found: "Summary", out: Path) -> None:
         table.add_row(f"left out: {reason}", str(count))
     for geometry, count in found.geometry.items():
         table.add_row(f"geometry: {geometry}", str(count))
+    if found.measured or found.not_measured:
+        table.add_row("images whose pixels were read", str(found.measured))
+    for reason, count in found.not_measured.items():
+        table.add_row(f"pixels not read: {reason}", str(count))
+    if found.derived:
+        table.add_row("images without UIDs, grouped by folder", str(found.derived))
     if found.unresolved:
         table.add_row("references to what is not here", str(found.unresolved))
     if found.unlisted_folders:

@@ -38,19 +38,29 @@ class LoopbackOnly:
 
     The Host header is checked as well as the peer: a page elsewhere can point its own name at 127.0.0.1 (DNS
     rebinding). A proxy in front would make everybody look local, so its headers are refused too.
+
+    Parameters
+    ----------
+    refusal
+        Answers whoever is refused; a line of text by default.
     """
 
-    def __init__(self, app: _App) -> None:
+    def __init__(self, app: _App, refusal: _App | None = None) -> None:
         self._app = app
+        self._refusal = refusal or _refused
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and not _is_local(scope.get("client"), scope["headers"]):
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": _REFUSAL})
+            await self._refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+async def _refused(_scope: _Scope, _receive: _Receive, send: _Send) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": _REFUSAL})
 
 
 def _is_local(client: Sequence[object] | None, headers: Iterable[tuple[bytes, bytes]]) -> bool:

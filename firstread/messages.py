@@ -85,6 +85,23 @@ class AnalyzeRequest(Message):
     source: str = ""
 
 
+class DescribeSeriesRequest(Message):
+    """Asks `describe_series` for the metadata of the series of a study version.
+
+    Parameters
+    ----------
+    completed_at
+        When the version was closed (`firstread.clock` text).
+    source
+        The sender, among whom the queue is fair (SQS fair queues).
+    """
+
+    study_uid: str
+    version: int = Field(ge=1)
+    completed_at: str
+    source: str = ""
+
+
 class ResultRecorded(Message):
     """Says that a model's result on a study version, or its failure, has been recorded."""
 

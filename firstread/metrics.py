@@ -11,7 +11,7 @@ from threading import Lock
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from firstread.clock import from_text
-from firstread.study import Outcome, Receipt
+from firstread.receipt import Outcome, Receipt
 
 NAMESPACE = "FirstRead"
 _MOST_VALUES = 100  # of one metric in one line (EMF specification)
@@ -25,6 +25,8 @@ class Metric(Enum):
     OBJECTS_DUPLICATE = "ObjectsDuplicate", "Count"
     OBJECTS_QUARANTINED = "ObjectsQuarantined", "Count"
     UNKNOWN_FACTS = "UnknownFacts", "Count"
+    SERIES_DESCRIBED = "SeriesDescribed", "Count"
+    SERIES_UNREADABLE = "SeriesUnreadable", "Count"
     RECORDS_FAILED = "RecordsFailed", "Count"
     OLDEST_MESSAGE = "OldestMessageSeconds", "Seconds"
     STAGE = "StageSeconds", "Seconds"
@@ -52,6 +54,7 @@ class Stage(StrEnum):
 
     ARRIVE_TO_SETTLE = "arrive_to_settle"
     SETTLE_TO_COMPLETE = "settle_to_complete"
+    COMPLETE_TO_DESCRIBED = "complete_to_described"
     COMPLETE_TO_RESULT = "complete_to_result"
     RESULT_TO_ALERT = "result_to_alert"
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from firstread.operations.place import As, Deployed, Json, StateDirectory, console, opened, prepared, told
+from firstread.local.place import StateDirectory, console
+from firstread.operations.place import As, Deployed, Json, opened, prepared, told
 from firstread.policy import Role
 from firstread.routing import ModelState
 

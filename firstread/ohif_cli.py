@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from firstread import terminal
-from firstread.local.home import Home
+from firstread.local.place import StateDirectory, home_of
 from firstread.ohif import PACKAGE, OhifError, fetch
 
 _MEGABYTE = 1_000_000
@@ -16,13 +16,10 @@ def ohif(
     to: Annotated[
         Path | None, typer.Option(help="Folder to put it in; default `ohif` in the state directory.")
     ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", help="State directory; default $FIRSTREAD_HOME, else .firstread here."),
-    ] = None,
+    home: StateDirectory = None,
 ) -> None:
     """Fetch OHIF, a second viewer, for the portal to serve at /ohif/."""
-    target = to or (Home(home.resolve()) if home else Home.default()).ohif
+    target = to or home_of(home).ohif
     try:
         size = fetch(target)
     except OhifError as error:

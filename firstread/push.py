@@ -15,8 +15,8 @@ from typing import TypeVar
 from firstread.clock import now, to_text
 from firstread.dicom.identify import Identifiers, identify
 from firstread.errors import QuarantineError
+from firstread.receipt import Receipt
 from firstread.sources import PUSH
-from firstread.study import Receipt
 from firstread.uploads.client import IngestClient, Upload, Uploaded
 from firstread.uploads.contents import Content, Contents, Refusal, RefusedError, ZipLimits, files
 from firstread.uploads.errors import BusyError, RefusedUploadError, UnreachableError, UploadError

@@ -12,60 +12,6 @@ from pydantic import Field
 from firstread.order import Priority
 from firstread.value import Value
 
-
-class Outcome(StrEnum):
-    """What became of an object that arrived. `received = stored + duplicate + quarantined + pending`."""
-
-    PENDING = "pending"
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    QUARANTINED = "quarantined"
-
-
-class Receipt(Value):
-    """The ledger row of one object that arrived.
-
-    Parameters
-    ----------
-    object_key, version_id
-        Identity in the incoming bucket.
-    source
-        The door and sender, such as ``push``; never free text from outside.
-    received_at
-        When the door took it (`firstread.clock` text).
-    sha256
-        Digest of the bytes, where the door knew it.
-    batch
-        The request, association or command it came with (`firstread.arrival`); the correlation id of its logs.
-    study_ref, sop_ref
-        References of the original UIDs (`firstread.refs`); "" where nobody could read them.
-    unknown_facts
-        How many of the facts that routing asks for the object did not tell (`InstanceFacts.unknown`).
-    discarded_at
-        When somebody gave a quarantined object up; its bytes are gone, its row stays.
-    inspected
-        Somebody has released it from quarantine, and vouches that the pixels carry no text.
-    """
-
-    object_key: str
-    version_id: str
-    source: str
-    received_at: str
-    size: int = 0
-    sha256: str = ""
-    batch: str = ""
-    study_ref: str = ""
-    sop_ref: str = ""
-    outcome: Outcome = Outcome.PENDING
-    reason: str = ""
-    settled_at: str = ""
-    study_uid: str = ""
-    sop_uid: str = ""
-    unknown_facts: int = 0
-    discarded_at: str = ""
-    inspected: bool = False
-
-
 # What routing asks for; without one of them a rule that names it does not match.
 _ROUTED_BY = ("modality", "body_part", "view_position", "age_years", "sex", "rows", "columns", "photometric")
 

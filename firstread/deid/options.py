@@ -28,7 +28,7 @@ class Profile(StrEnum):
     SAFE_HARBOR_STRICT = "safe-harbor-strict"
     """No date element but the year, no device identity: made for 45 CFR 164.514(b)(2)."""
     LONGITUDINAL = "longitudinal"
-    """Dates moved by one random number of days per patient; the pipeline's profile (design.md §2.3)."""
+    """Dates moved by one random number of days per patient; the profile of the pipeline."""
 
     @property
     def options(self) -> frozenset[Option]:

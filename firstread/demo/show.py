@@ -30,11 +30,12 @@ from firstread.errors import NotFoundError
 from firstread.local.home import Home, Ports, portal_url
 from firstread.local.run import users
 from firstread.push import Push
+from firstread.receipt import Outcome, Receipt
 from firstread.records import tables
 from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus, Outcome, Receipt, Risk, Study
+from firstread.study import AnalysisStatus, Risk, Study
 from firstread.uploads.client import open_client
 from firstread.uploads.journal import Journal
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstread.clock import from_text
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.result import Result
-from firstread.study import AnalysisStatus, Outcome, Receipt, Study
+from firstread.study import AnalysisStatus, Study
 
 _AT_REST = frozenset(
     {AnalysisStatus.ANALYSED, AnalysisStatus.NO_MODEL, AnalysisStatus.FAILED, AnalysisStatus.HELD}

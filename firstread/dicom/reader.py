@@ -91,7 +91,7 @@ class DicomFile:
             self.source.close()
 
     def digest(self) -> str:
-        """Return the SHA-256 of the dataset with its pixel data and without group 0002 (design.md §2.1)."""
+        """Return the SHA-256 of the dataset with its pixel data and without group 0002 (ADR 0012)."""
         digest = hashlib.sha256(self.transfer_syntax.encode())
         for chunk in chunks(self.source, self.dataset_start, self.pixels.stop):
             digest.update(chunk)

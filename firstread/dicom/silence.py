@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 
-from pydicom import config
-
 _NOWHERE = logging.NullHandler()
 _lock = Lock()
 _inside = 0
@@ -37,6 +35,8 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
+    from pydicom import config
+
     logger = logging.getLogger("pydicom")
     before = logger.disabled, logger.propagate
     # Its children hand their records up to it; with nowhere to go from there they would reach stderr.

@@ -22,8 +22,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from firstread.gateway.items import Commitment
 from firstread.gateway.settings import GatewaySettings, Source
-from firstread.gateway.spool import Commitment, Spool
+from firstread.gateway.spool import Spool
 from firstread.gateway.tls import client_context
 
 NO_SUCH_INSTANCE = 0x0112

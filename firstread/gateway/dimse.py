@@ -21,9 +21,10 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from firstread.errors import QuarantineError
 from firstread.gateway.commitment import Commitments
 from firstread.gateway.identifiers import read_identifiers
+from firstread.gateway.items import Identifiers, Kind
 from firstread.gateway.landing import Landing, Landings
 from firstread.gateway.settings import Dimse, GatewaySettings, Source
-from firstread.gateway.spool import Identifiers, Kind, Spool
+from firstread.gateway.spool import Spool
 from firstread.gateway.stack import MAXIMUM_PDU, Provider
 from firstread.gateway.tls import server_context
 

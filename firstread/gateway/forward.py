@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from firstread.gateway.spool import Item, Kind, Spool
+from firstread.gateway.items import Item, Kind
+from firstread.gateway.spool import Spool
 from firstread.uploads.client import Upload, Uploaded
 from firstread.uploads.errors import BusyError, RefusedUploadError, UnreachableError
 

@@ -13,7 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from firstread.dicom.guard import DEFER_BYTES, Guard, Limits
 from firstread.dicom.peek import peek
 from firstread.errors import QuarantineError, Reason
-from firstread.gateway.spool import Identifiers
+from firstread.gateway.items import Identifiers
 
 _STUDY_UID, _PRIORITY = 0x0020000D, 0x00401003
 _LIMITS = Limits(header_bytes=16 * 1024**2, elements=100_000)

@@ -12,9 +12,10 @@ from typing import Any
 import hl7
 
 from firstread.feeds import KINDS
+from firstread.gateway.items import Identifiers, Kind
 from firstread.gateway.landing import Landings
 from firstread.gateway.settings import Hl7, is_in
-from firstread.gateway.spool import Identifiers, Kind, Spool
+from firstread.gateway.spool import Spool
 from firstread.gateway.tls import server_context
 
 START, END, RETURN = b"\x0b", b"\x1c", b"\r"

@@ -12,9 +12,10 @@ from typing import Any
 import urllib3
 
 from firstread.errors import FirstReadError
+from firstread.gateway.items import Kind
 from firstread.gateway.landing import Watermark
 from firstread.gateway.settings import GatewaySettings, token_from
-from firstread.gateway.spool import Kind, SpoolError
+from firstread.gateway.spool import SpoolError
 from firstread.gateway.tls import server_context
 
 _LONG = 3600.0  # seconds; what waits longer is told as a problem

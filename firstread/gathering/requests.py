@@ -1,10 +1,32 @@
-"""Asking models for a study version."""
+"""What a study version asks for: its analyses, and the metadata of its series."""
 
 from collections.abc import Iterable
 
-from firstread.messages import AnalyzeRequest, Message
+from firstread.messages import AnalyzeRequest, DescribeSeriesRequest, Message
 from firstread.order import Priority
-from firstread.study import Study
+from firstread.study import AnalysisStatus, Study
+
+_NO_IMAGES = frozenset({AnalysisStatus.HELD, AnalysisStatus.WITHDRAWN})
+
+
+def follow_ups(study: Study) -> dict[str, Message]:
+    """Return all that follows from a version that was just closed, by outbox id."""
+    return descriptions(study) | requests(study, (*study.models, *study.beside))
+
+
+def descriptions(study: Study) -> dict[str, Message]:
+    """Return the request for the metadata of a study version, by outbox id; none where it has no image."""
+    if study.status in _NO_IMAGES:
+        return {}
+    seen = study.gathering
+    request = DescribeSeriesRequest(
+        study_uid=study.study_uid,
+        version=study.version,
+        completed_at=study.completed_at,
+        source=seen.sources[0] if seen.sources else "",
+        correlation_id=seen.correlation_id,
+    )
+    return {f"describe#{study.study_uid}#v{study.version:06d}": request}
 
 
 def requests(study: Study, models: Iterable[str]) -> dict[str, Message]:

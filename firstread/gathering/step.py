@@ -13,11 +13,12 @@ from math import ceil
 from firstread.alert import closing_of
 from firstread.clock import from_text, now, to_text
 from firstread.gathering.completeness import Batch, Closing, CompletenessPolicy, Look, Seen, decide
-from firstread.gathering.requests import requests
+from firstread.gathering.requests import follow_ups
 from firstread.gathering.summary import gathering, present, single_image
 from firstread.messages import AlertLook, QuietTimer
 from firstread.order import Order, Priority
 from firstread.queues import MAX_DELAY_SECONDS, Queue
+from firstread.receipt import Outcome
 from firstread.records.batches import BatchRepository, EndedBatch
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.models import ModelRepository
@@ -25,16 +26,7 @@ from firstread.records.orders import OrderRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.transactions import Addition
 from firstread.routing import Route, route
-from firstread.study import (
-    AnalysisStatus,
-    Instance,
-    Outcome,
-    ReviewStatus,
-    Risk,
-    Study,
-    StudyGathering,
-    StudyVersion,
-)
+from firstread.study import AnalysisStatus, Instance, ReviewStatus, Risk, Study, StudyGathering, StudyVersion
 
 _NOTHING = Look(None, None)
 
@@ -94,11 +86,7 @@ class GatherStudy:
             return None if head == study else head
 
         def version(study: Study) -> list[Addition]:
-            return (
-                [new_version(frozen(study), requests(study, (*study.models, *study.beside)))]
-                if look.close is not None
-                else []
-            )
+            return [new_version(frozen(study), follow_ups(study))] if look.close is not None else []
 
         written = self.studies.change(study_uid, changed, also=version)
         if written is not None and look.close is not None:

@@ -1,11 +1,15 @@
-"""Another object with the UID of an instance that is recorded: what it is (design.md §2.1)."""
+"""Another object with the UID of an instance that is recorded: what it is (ADR 0012)."""
 
 from enum import StrEnum
 
 from firstread.deid import IdentityVault
 from firstread.dicom.reader import DicomFile
+from firstread.errors import Reason
 from firstread.intake.core import core_of
-from firstread.study import Instance, InstanceState
+from firstread.study import Instance, InstanceFacts, InstanceState
+
+_REMEMBERED = 20
+"""Corrections of one instance that are remembered; a row has its limit."""
 
 
 class Copy(StrEnum):
@@ -61,3 +65,42 @@ def supersedes(new: Instance, existing: Instance) -> bool:
     if existing.object_key == new.object_key or existing.state is InstanceState.DISCARDED:
         return True
     return existing.state is InstanceState.HELD and new.state is InstanceState.STORED
+
+
+def correct(existing: Instance, new: Instance) -> Instance:
+    """Return a recorded instance with whose it is now; its images stay as they are."""
+    return existing.model_copy(
+        update={
+            "digest": new.digest,
+            "superseded_digests": (*existing.superseded_digests, existing.digest)[-_REMEMBERED:],
+            "superseded_owners": (*existing.superseded_owners, _owner(existing))[-_REMEMBERED:],
+            "patient": new.patient,
+            "order_refs": new.order_refs,
+            "facts": _corrected(existing.facts, new.facts),
+        }
+    )
+
+
+def is_of_another(new: Instance, existing: Instance) -> bool:
+    """Tell whether a copy in another encoding was corrected on its way, too, and is not what was corrected."""
+    return _owner(new) not in {_owner(existing), *existing.superseded_owners}
+
+
+def reason_of(found: Copy, new: Instance | None) -> str:
+    """Return the reason of a second copy; what is wrong with it by itself says more than that it differs."""
+    if found is Copy.CONFLICT:
+        return new.reason if new is not None and new.reason else Reason.CONFLICT.value
+    return "" if found is Copy.DUPLICATE else found.value
+
+
+def _owner(instance: Instance) -> str:
+    return "\n".join((instance.patient, *instance.order_refs))
+
+
+def _corrected(facts: InstanceFacts, new: InstanceFacts) -> InstanceFacts:
+    """Return what an image is, with what is said of the patient and the study as it was corrected.
+
+    Whether the study is recent stays: a correction that comes late must not silence an alert.
+    """
+    said = new.model_dump(include={"age_years", "sex", "study_description"})
+    return facts.model_copy(update=said)

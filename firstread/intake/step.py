@@ -21,16 +21,17 @@ from firstread.dicom.identify import identify
 from firstread.dicom.metadata import text
 from firstread.dicom.reader import UnusablePixelsError
 from firstread.errors import NotFoundError, QuarantineError, Reason, TransientError
-from firstread.intake.copies import Copy, compare, keyed_core, supersedes
+from firstread.intake.copies import Copy, compare, correct, is_of_another, keyed_core, reason_of, supersedes
 from firstread.intake.orders import order_refs
 from firstread.intake.rejection import rejected
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.refs import References
 from firstread.storage import Bucket, instance_key
-from firstread.study import Instance, InstanceFacts, InstanceState, Outcome, Receipt
+from firstread.study import Instance, InstanceFacts, InstanceState
 
-_REMEMBERED = 20
-"""Corrections of one instance that are remembered; a row has its limit."""
+_TRIES = 3
+"""Writes of one instance against others who write it too; each that fails means that another one was written."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,7 @@ class Intake:
             "study_ref": self.references.study(found.study_uid),
             "sop_ref": self.references.instance(found.sop_uid),
         }
-        settled = settled_as(
-            receipt.model_copy(update=known),
+        settled = receipt.model_copy(update=known).settled(
             Outcome.QUARANTINED,
             reason=reason,
             study_uid=study_uid,
@@ -195,7 +195,7 @@ class Intake:
             return self._quarantined(arrived.receipt, reason)
 
     def _quarantined(self, receipt: Receipt, reason: Reason) -> Receipt:
-        settled = settled_as(receipt, Outcome.QUARANTINED, reason=reason)
+        settled = receipt.settled(Outcome.QUARANTINED, reason=reason)
         self.ledger.settle(settled)
         return settled
 
@@ -311,20 +311,29 @@ class Intake:
 
     def _record(self, arrived: Arrived, new: Instance, existing: Instance | None) -> Receipt | None:
         outcome = Outcome.STORED if new.state is InstanceState.STORED else Outcome.QUARANTINED
-        settled = settled_as(
-            arrived.receipt, outcome, reason=new.reason, study_uid=new.study_uid, sop_uid=new.sop_uid
+        settled = arrived.receipt.settled(
+            outcome, reason=new.reason, study_uid=new.study_uid, sop_uid=new.sop_uid
         ).model_copy(update={"unknown_facts": len(new.facts.unknown)})
-        if existing is None:
-            if self.instances.add(new, settled):
+        for _ in range(_TRIES):
+            if existing is None:
+                written = self.instances.add(new, settled)
+            elif supersedes(new, existing):
+                # What was held may be passed on after all; what is asked for again is written again.
+                written = self.instances.replace(existing, new, settled)
+            else:
+                return self._second(arrived, existing, new)
+            if written:
                 return settled
-        elif supersedes(new, existing):
-            # What was held may be passed on after all; what is asked for again is written again.
-            if self.instances.replace(existing, new, settled):
-                return settled
-        existing = self.instances.get(new.study_uid, new.sop_uid)
-        if existing is None:
-            raise TransientError("the instance appeared and went")
-        return self._second(arrived, existing, new)
+            # Somebody was first: with this very object, or with another copy that this one may still supersede.
+            if known := self._known(arrived.receipt):
+                return known
+            existing = self.instances.get(new.study_uid, new.sop_uid)
+        raise TransientError("others write the same instance")
+
+    def _known(self, receipt: Receipt) -> Receipt | None:
+        """Return a receipt that another delivery of the same event has settled."""
+        known = self.ledger.get(receipt.object_key, receipt.version_id)
+        return known if known is not None and known.outcome is not Outcome.PENDING else None
 
     def _second(self, arrived: Arrived, existing: Instance, new: Instance | None) -> Receipt | None:
         """Settle an object whose instance is recorded already.
@@ -335,9 +344,8 @@ class Intake:
             The instance it would make; None where the header was not cleaned yet.
         """
         receipt = arrived.receipt
-        known = self.ledger.get(receipt.object_key, receipt.version_id)
-        if known is not None and known.outcome is not Outcome.PENDING:
-            return known  # by another delivery of the same event
+        if known := self._known(receipt):
+            return known
         found = compare(existing, arrived.digest, arrived.core, str(arrived.file.transfer_syntax))
         if found is Copy.RECODED:
             if self.same_pixels is None:
@@ -345,13 +353,12 @@ class Intake:
             found = Copy.RECODED if self._has_same_pixels(arrived.file, existing) else Copy.CONFLICT
         if found in (Copy.CORRECTION, Copy.RECODED):
             corrected = new or self._cleaned(arrived, Looked(checked=False))[0]
-            if found is Copy.CORRECTION or _is_of_another(corrected, existing):
+            if found is Copy.CORRECTION or is_of_another(corrected, existing):
                 return self._correct(arrived, existing, corrected)
         is_conflict = found is Copy.CONFLICT
-        settled = settled_as(
-            receipt,
+        settled = receipt.settled(
             Outcome.QUARANTINED if is_conflict else Outcome.DUPLICATE,
-            reason=_why(found, new),
+            reason=reason_of(found, new),
             study_uid=existing.study_uid,
             sop_uid=existing.sop_uid,
         )
@@ -360,18 +367,8 @@ class Intake:
 
     def _correct(self, arrived: Arrived, existing: Instance, new: Instance) -> Receipt | None:
         """Let the record say whose instance it is now; cleaning has told the vault, and the images stay as they are."""
-        corrected = existing.model_copy(
-            update={
-                "digest": new.digest,
-                "superseded_digests": (*existing.superseded_digests, existing.digest)[-_REMEMBERED:],
-                "superseded_owners": (*existing.superseded_owners, _owner(existing))[-_REMEMBERED:],
-                "patient": new.patient,
-                "order_refs": new.order_refs,
-                "facts": _corrected(existing.facts, new.facts),
-            }
-        )
-        settled = settled_as(
-            arrived.receipt,
+        corrected = correct(existing, new)
+        settled = arrived.receipt.settled(
             Outcome.DUPLICATE,
             reason=Copy.CORRECTION.value,
             study_uid=existing.study_uid,
@@ -404,52 +401,3 @@ class Intake:
             write(result, file, target, pixels)
             target.seek(0)
             self.studies.put(key, target, "application/dicom")
-
-
-def _corrected(facts: InstanceFacts, new: InstanceFacts) -> InstanceFacts:
-    """Return what an image is, with what is said of the patient and the study as it was corrected.
-
-    Whether the study is recent stays: a correction that comes late must not silence an alert.
-    """
-    said = new.model_dump(include={"age_years", "sex", "study_description"})
-    return facts.model_copy(update=said)
-
-
-def _why(found: Copy, new: Instance | None) -> str:
-    """Return the reason of a second copy; what is wrong with it by itself says more than that it differs."""
-    if found is Copy.CONFLICT:
-        return new.reason if new is not None and new.reason else Reason.CONFLICT.value
-    return "" if found is Copy.DUPLICATE else found.value
-
-
-def _is_of_another(new: Instance, existing: Instance) -> bool:
-    """Tell whether a copy in another encoding was corrected on its way, too, and is not what was corrected."""
-    return _owner(new) not in {_owner(existing), *existing.superseded_owners}
-
-
-def _owner(instance: Instance) -> str:
-    return "\n".join((instance.patient, *instance.order_refs))
-
-
-def settled_as(
-    receipt: Receipt, outcome: Outcome, *, reason: str = "", study_uid: str = "", sop_uid: str = ""
-) -> Receipt:
-    """Return a receipt with its outcome."""
-    return receipt.model_copy(
-        update={
-            "outcome": outcome,
-            "reason": str(reason),
-            "settled_at": to_text(now()),
-            "study_uid": study_uid,
-            "sop_uid": sop_uid,
-        }
-    )
-
-
-def described(receipt: Receipt) -> dict[str, object]:
-    """Return what a log may say of a settled receipt."""
-    return {
-        "outcome": receipt.outcome.value,
-        "reason": receipt.reason,
-        "unknown_facts": receipt.unknown_facts,
-    }

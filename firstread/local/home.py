@@ -64,7 +64,7 @@ class Home:
 
     @property
     def vault(self) -> Path:
-        """Return the identity vault, outside the engine on purpose (design.md §3)."""
+        """Return the identity vault, outside the engine on purpose (ADR 0004)."""
         return self.path / "vault.sqlite"
 
     @property

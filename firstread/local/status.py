@@ -11,9 +11,9 @@ from firstread.local import processes
 from firstread.local.home import Home, activate
 from firstread.local.run import COMPONENTS, ENGINE
 from firstread.operations.dead_letters import LINES
+from firstread.receipt import Outcome
 from firstread.records import tables
 from firstread.records.sweeping import Waiting
-from firstread.study import Outcome
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from firstread.arrival import PREFIX, Lane
 from firstread.environment import IngestQueuesSettings
 from firstread.messages import ObjectCreated, object_created
 from firstread.queues import Queue
+from firstread.receipt import Receipt
 from firstread.storage import FEED_PREFIX
-from firstread.study import Receipt
 
 PREFIXES = (PREFIX, FEED_PREFIX)
 """Below these lie the objects that the ledger knows."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from firstread.operations.place import As, Deployed, Json, StateDirectory, console, errors, opened, told
+from firstread.local.place import StateDirectory, console, errors
+from firstread.operations.place import As, Deployed, Json, opened, told
 from firstread.policy import Role
 
 if TYPE_CHECKING:

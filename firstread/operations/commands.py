@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from firstread.operations.place import As, Deployed, Json, StateDirectory, console, errors, opened, told
+from firstread.local.place import StateDirectory, console, errors
+from firstread.operations.place import As, Deployed, Json, opened, told
 from firstread.policy import Action, Role
-from firstread.study import Outcome
+from firstread.receipt import Outcome
 
 if TYPE_CHECKING:
     from firstread.operations.ledger import Count

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from firstread.operations.place import As, Deployed, Json, StateDirectory, console, opened, told
+from firstread.local.place import StateDirectory, console
+from firstread.operations.place import As, Deployed, Json, opened, told
 from firstread.policy import Role
 
 app = typer.Typer(

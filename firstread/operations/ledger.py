@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from firstread.operations.arrivals import PREFIXES
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.records.quarantine import DISCARDED
 from firstread.records.sweeping import Arrivals, Span, Waiting
 from firstread.storage import Inventory, Listed
-from firstread.study import Outcome, Receipt
 
 Page = list[tuple[Listed, Receipt | None]]
 """Object versions, each with its receipt, where it has one."""

@@ -11,21 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 from pynamodb.exceptions import PynamoDBException
 
-from firstread import terminal
 from firstread.errors import FirstReadError
-from firstread.local.home import Home, activate
+from firstread.local.home import activate
+from firstread.local.place import errors, home_of
 from firstread.policy import Actor, Role
 
 if TYPE_CHECKING:
     from firstread.operations.wiring import Operations
 
-console = terminal.console()
-errors = terminal.console(stderr=True)
-
-StateDirectory = Annotated[
-    Path | None,
-    typer.Option("--home", help="State directory; default $FIRSTREAD_HOME, else .firstread here."),
-]
 Deployed = Annotated[
     bool,
     typer.Option(
@@ -72,4 +65,4 @@ def opened(home: Path | None, actor: str, role: Role, *, deployed: bool) -> "Ope
 def prepared(home: Path | None, *, deployed: bool) -> None:
     """Let this process's environment name the pipeline that a command is about."""
     if not deployed:
-        activate(Home(home.resolve()) if home else Home.default())
+        activate(home_of(home))

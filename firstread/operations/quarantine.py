@@ -8,11 +8,11 @@ from firstread.errors import FirstReadError, NotFoundError
 from firstread.operations.arrivals import Arrived, Lanes
 from firstread.operations.operator import Operator
 from firstread.policy import Action
+from firstread.receipt import Outcome, Receipt
 from firstread.records.audit import AuditTrail, Detail, audited
 from firstread.records.quarantine import DISCARDED, QuarantineRepository
 from firstread.records.sweeping import Waiting
 from firstread.storage import Inventory
-from firstread.study import Outcome, Receipt
 
 
 class Because(StrEnum):

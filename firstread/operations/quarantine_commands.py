@@ -10,13 +10,14 @@ from rich.table import Column, Table
 
 from firstread.clock import from_text, now
 from firstread.errors import FirstReadError, Reason
-from firstread.operations.place import As, Deployed, Json, StateDirectory, console, errors, opened, told
+from firstread.local.place import StateDirectory, console, errors
+from firstread.operations.place import As, Deployed, Json, opened, told
 from firstread.operations.quarantine import Because
 from firstread.policy import Role
 
 if TYPE_CHECKING:
     from firstread.operations.quarantine import Quarantine
-    from firstread.study import Receipt
+    from firstread.receipt import Receipt
 
 app = typer.Typer(
     help="Look at what lies in quarantine, try it again or give it up. Every decision is written down.",

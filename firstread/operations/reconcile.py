@@ -23,12 +23,13 @@ from firstread.operations.operator import Operator
 from firstread.operations.quarantine import subject
 from firstread.policy import Action
 from firstread.queues import Queue
+from firstread.receipt import Outcome, Receipt
 from firstread.records.audit import AuditTrail, audited
 from firstread.records.instances import InstanceRepository
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.studies import StudyRepository
 from firstread.storage import STUDIES_PREFIX, Inventory, Listed
-from firstread.study import Instance, InstanceState, Outcome, Receipt, Study
+from firstread.study import Instance, InstanceState, Study
 
 _NAMED = 20
 _SETTLED = (Outcome.STORED, Outcome.DUPLICATE)

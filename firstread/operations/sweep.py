@@ -17,9 +17,9 @@ from firstread.delivery import Delivery
 from firstread.messages import AlertLook, QuietTimer
 from firstread.operations.arrivals import Arrived, Lanes
 from firstread.queues import Queue
+from firstread.receipt import Outcome
 from firstread.records.alerts import AlertRepository
 from firstread.records.sweeping import Span, Waiting
-from firstread.study import Outcome
 
 _PERIOD = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)

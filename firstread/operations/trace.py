@@ -8,6 +8,7 @@ from firstread.clock import from_text
 from firstread.errors import NotFoundError
 from firstread.operations.operator import Operator
 from firstread.policy import Action
+from firstread.receipt import Receipt
 from firstread.records.alerts import AlertRepository
 from firstread.records.audit import AuditTrail
 from firstread.records.batches import BatchRepository
@@ -16,7 +17,7 @@ from firstread.records.outbox import OutboxRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.result import result_id
-from firstread.study import Instance, Receipt, Study, StudyVersion
+from firstread.study import Instance, Study, StudyVersion
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,10 @@ class Tracer:
             yield Step(head.gathering.last_arrival, "waiting", _waiting(head))
 
     def _requests(self, version: StudyVersion) -> Iterator[Step]:
+        described = f"describe#{version.study_uid}#v{version.version:06d}"
+        for passage in self.outbox.passages([described]).values():
+            yield Step(passage.created_at, "metadata asked for", f"version {version.version}")
+            yield Step(passage.delivered_at, "metadata request delivered", f"version {version.version}")
         prefix = f"analyze#{version.study_uid}#v{version.version:06d}#"
         for message_id, passage in self.outbox.passages(prefix + each for each in version.models).items():
             model = f"version {version.version}: {message_id.removeprefix(prefix)}"

@@ -7,9 +7,10 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from firstread.receipt import Outcome, Receipt
 from firstread.records.tables import InstanceRow, LedgerRow
 from firstread.records.transactions import ConditionFailedError, commit, is_unmet_condition
-from firstread.study import Instance, Outcome, Receipt
+from firstread.study import Instance
 
 _ATTENTION = frozenset({Outcome.PENDING, Outcome.QUARANTINED})
 # What the door knows and what became of the object are written by different programs, so they are different
@@ -40,7 +41,7 @@ def _batch_object(receipt: Receipt) -> str:
 
 
 def _attention(outcome: Outcome) -> str | None:
-    # Sparse: only rows that somebody may have to act on are in the index (design.md §4: nothing scans).
+    # Sparse: only rows that somebody may have to act on are in the index (nothing scans a table).
     return outcome.value if outcome in _ATTENTION else None
 
 

@@ -8,14 +8,16 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from firstread.clock import now, to_text
-from firstread.messages import AnalyzeRequest, Message, ResultRecorded
+from firstread.messages import AnalyzeRequest, DescribeSeriesRequest, Message, ResultRecorded
 from firstread.records.tables import OutboxRow
 from firstread.records.transactions import Addition, is_unmet_condition
 
 _KEEP_SECONDS = 14 * 24 * 3600
 UNDELIVERED = "yes"
 """Where the index `undelivered` keeps rows until they leave."""
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (AnalyzeRequest, ResultRecorded)}
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind for kind in (AnalyzeRequest, DescribeSeriesRequest, ResultRecorded)
+}
 
 
 def put(transaction: TransactWrite, message_id: str, message: Message) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import receipt_of
 from firstread.records.tables import InstanceRow, LedgerRow
 from firstread.records.transactions import Addition, ConditionFailedError, commit
-from firstread.study import Instance, InstanceState, Outcome, Receipt
+from firstread.study import Instance, InstanceState
 
 DISCARDED = "discarded"
 """Where the index `by_attention` keeps objects that were given up: nobody has to act, but the ledger counts them."""

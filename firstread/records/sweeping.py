@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
 
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import receipt_of
 from firstread.records.outbox import UNDELIVERED
 from firstread.records.studies import SHARDS
 from firstread.records.tables import InstanceRow, LedgerRow, OutboxRow, StudyRow
-from firstread.study import Instance, Outcome, Receipt
+from firstread.study import Instance
 
 _PAGE = 100
 

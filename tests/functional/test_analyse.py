@@ -28,6 +28,8 @@ from tests.support.dicoms import encode, header
 from tests.support.emf import lines
 from tests.support.hospital import Hospital
 
+pytestmark = pytest.mark.usefixtures("inboxes_end")
+
 
 @pytest.fixture
 def hospital(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Hospital:

@@ -15,11 +15,11 @@ from firstread.deid.vault.aliases import Aliases, PatientKey
 from firstread.environment import ReferenceSettings, VaultSettings
 from firstread.messages import QuietTimer
 from firstread.order import Order, Priority
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.records.orders import OrderRepository
 from firstread.refs import open_references
 from firstread.storage import Bucket, feed_key
-from firstread.study import Outcome, Receipt
 from firstread.vaults import open_rows
 from functions.apply_feed import handler as apply_feed
 from tests.support import events

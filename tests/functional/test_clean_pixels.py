@@ -13,8 +13,9 @@ from pydicom.uid import JPEGBaseline8Bit
 from firstread.deid.burned_in import TextBox
 from firstread.handling import Event
 from firstread.messages import CleanPixelsRequest
+from firstread.receipt import Outcome
 from firstread.records.tables import InstanceRow
-from firstread.study import InstanceState, Outcome
+from firstread.study import InstanceState
 from functions.clean_pixels import handler as clean_pixels
 from functions.deidentify import handler as deidentify
 from tests.support import events

@@ -112,7 +112,8 @@ def test_the_stream_of_the_outbox(cloud: Cloud, monkeypatch: pytest.MonkeyPatch,
     hospital.streams = lambda: [each for each in streams() if each.step != "deliver"]  # type: ignore[method-assign]
     hospital.pump()
     letter(cloud, "deliver-dead", {"DDBStreamBatchInfo": {}})
-    assert list(office().replay("deliver")) == [Replayed("deliver", sent=1, left=0)]
+    # the request for the metadata and the one for the analysis
+    assert list(office().replay("deliver")) == [Replayed("deliver", sent=2, left=0)]
     hospital.pump()
     assert list(office().replay("deliver")) == [Replayed("deliver", sent=1, left=0)]  # the result of it
     hospital.pump()

@@ -6,12 +6,20 @@ from typing import Any
 import pytest
 
 from firstread.handling import Event
-from firstread.messages import AlertLook, AnalyzeRequest, CleanPixelsRequest, QuietTimer, ResultRecorded
+from firstread.messages import (
+    AlertLook,
+    AnalyzeRequest,
+    CleanPixelsRequest,
+    DescribeSeriesRequest,
+    QuietTimer,
+    ResultRecorded,
+)
 from functions.alert import handler as alert
 from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.describe_series import handler as describe_series
 from functions.escalate import handler as escalate
 from functions.gather import handler as gather
 from tests.support import events
@@ -116,10 +124,19 @@ def outbox_row(kind: str, body: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def test_outbox_rows_go_to_their_queue_or_bus_and_only_when_new(hospital: Hospital) -> None:
     request = AnalyzeRequest(study_uid=STUDY, version=1, model_id="m@1").model_dump_json()
     recorded = ResultRecorded(study_uid=STUDY, version=1, result_id="r").model_dump_json()
-    rows = outbox_row("AnalyzeRequest", request), outbox_row("ResultRecorded", recorded)
+    described = DescribeSeriesRequest(
+        study_uid=STUDY, version=1, completed_at=T1, source="ct1"
+    ).model_dump_json()
+    rows = (
+        outbox_row("AnalyzeRequest", request),
+        outbox_row("ResultRecorded", recorded),
+        outbox_row("DescribeSeriesRequest", described),
+    )
     assert failed(deliver.handle(events.stream(*rows), CONTEXT)) == []
     assert failed(deliver.handle(events.stream(*rows, name="MODIFY"), CONTEXT)) == []
     assert hospital.cloud.waiting("analyze") == [request]
+    assert hospital.cloud.waiting("describe-series") == [described]
+    assert [each.get("MessageGroupId") for each in hospital.cloud.wire.sent("SendMessage")] == [None, "ct1"]
     assert len(hospital.cloud.wire.sent("PutEvents")) == 1
 
 
@@ -132,7 +149,7 @@ def test_an_outbox_row_that_nobody_wrote_fails_alone(hospital: Hospital) -> None
 
 
 @pytest.mark.parametrize(
-    "module", [deidentify, clean_pixels, gather, complete_study, deliver, alert, escalate]
+    "module", [deidentify, clean_pixels, gather, complete_study, deliver, describe_series, alert, escalate]
 )
 def test_a_missing_setting_fails_the_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
     for name in list(module.Settings.model_fields):

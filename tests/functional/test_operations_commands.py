@@ -111,7 +111,7 @@ def test_dead_letters(cloud: Cloud) -> None:
     done = firstread("dlq", "replay", "--queue", "nobody")
     assert done.exit_code == 1 and "no such queue" in done.stderr
     results = [json.loads(line) for line in firstread("dlq", "replay", "--all", "--json").stdout.splitlines()]
-    assert len(results) == 13
+    assert len(results) == 14
 
 
 def test_reconcile(hospital: Hospital) -> None:
@@ -145,6 +145,8 @@ def test_trace_tells_the_whole_way_in_order(hospital: Hospital, tmp_path: Path) 
         "recorded",
         "batch ended",
         "complete",
+        "metadata asked for",
+        "metadata request delivered",
         "analysis asked for",
         "analysis request delivered",
         "analysis started",

@@ -7,9 +7,11 @@ import pytest
 from firstread.errors import NotAllowedError, NotFoundError
 from firstread.operations.quarantine import Because, CannotError, subject
 from firstread.policy import Actor, Role
+from firstread.receipt import Outcome, Receipt
 from firstread.records.audit import AuditTrail
+from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.quarantine import QuarantineRepository
-from firstread.study import AnalysisStatus, InstanceState, Outcome, Receipt
+from firstread.study import AnalysisStatus, Instance, InstanceState
 from tests.support.cloud import Cloud
 from tests.support.hospital import Hospital
 from tests.support.operations import (
@@ -126,6 +128,36 @@ def test_the_instance_of_another_object_outlives_a_conflict(hospital: Hospital, 
     operations().quarantine.discard(conflict.object_key, Because.NOT_FOR_US)
     (instance,) = hospital.instances.of_study(conflict.study_uid)
     assert instance.state is InstanceState.STORED
+
+
+def test_an_image_that_comes_at_once_with_a_broken_copy_is_stored(
+    hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = InstanceRepository.add
+    rivals: list[bool] = []
+
+    def after_a_rival(self: InstanceRepository, new: Instance, settled: Receipt) -> bool:
+        if not rivals:
+            # Another process has recorded the broken copy between the look and the write.
+            broken = {"object_key": "in/routine/rival", "object_version": "1"}
+            opened = LedgerRepository().open(
+                Receipt(
+                    object_key="in/routine/rival", version_id="1", source="test", received_at=new.stored_at
+                )
+            )
+            held_copy = new.model_copy(
+                update={**broken, "state": InstanceState.HELD, "reason": "unreadable", "studies_key": ""}
+            )
+            rivals.append(add(self, held_copy, opened.settled(Outcome.QUARANTINED, reason="unreadable")))
+        return add(self, new, settled)
+
+    monkeypatch.setattr(InstanceRepository, "add", after_a_rival)
+    (sent,) = hospital.push(file(tmp_path))
+    hospital.pump()
+    assert rivals == [True]
+    assert receipt(sent.object_key).outcome is Outcome.STORED
+    (instance,) = InstanceRepository().of_study(receipt(sent.object_key).study_uid)
+    assert (instance.state, instance.object_key) == (InstanceState.STORED, sent.object_key)
 
 
 def test_what_was_given_up_comes_no_more(hospital: Hospital, tmp_path: Path) -> None:

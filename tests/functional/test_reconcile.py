@@ -12,10 +12,11 @@ from firstread.operations.operator import Operator
 from firstread.operations.reconcile import Trouble
 from firstread.operations.wiring import open_operations
 from firstread.policy import Actor, Role
+from firstread.receipt import Outcome
 from firstread.records.audit import AuditTrail
 from firstread.records.quarantine import QuarantineRepository
 from firstread.records.tables import InstanceRow, LedgerRow
-from firstread.study import AnalysisStatus, InstanceState, Outcome
+from firstread.study import AnalysisStatus, InstanceState
 from tests.support.cloud import Cloud
 from tests.support.hospital import Hospital
 from tests.support.operations import (

@@ -13,6 +13,7 @@ from firstread.alert import AlertState, Call, Closing
 from firstread.errors import NotFoundError, TransientError
 from firstread.messages import AnalyzeRequest, QuietTimer
 from firstread.policy import Actor, Role
+from firstread.receipt import Outcome, Receipt
 from firstread.records import outbox
 from firstread.records.alerts import AlertRepository, new_alert
 from firstread.records.audit import AuditTrail
@@ -22,7 +23,7 @@ from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository, new_version
 from firstread.records.tables import LedgerRow, OutboxRow
 from firstread.records.transactions import ConditionFailedError, commit
-from firstread.study import InstanceState, Outcome, Receipt, Risk, Study, StudyVersion
+from firstread.study import InstanceState, Risk, Study, StudyVersion
 from tests.support.cloud import Cloud
 from tests.support.records import (
     MODEL,

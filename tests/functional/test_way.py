@@ -1,5 +1,6 @@
 """The way of a study through the real handlers, whatever the order and however often events come."""
 
+import gzip
 import io
 import json
 import logging
@@ -12,7 +13,9 @@ from pydicom.uid import JPEGBaseline8Bit
 from firstread import handling
 from firstread.alert import AlertState
 from firstread.deid.burned_in import TextBox
-from firstread.study import AnalysisStatus, InstanceState, Outcome, Risk
+from firstread.receipt import Outcome
+from firstread.storage import METADATA_PREFIX
+from firstread.study import AnalysisStatus, InstanceState, Risk
 from tests.support import events
 from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
@@ -36,6 +39,15 @@ def file(folder: Path, name: str = "a.dcm", **values: object) -> Path:
     return path
 
 
+def described(hospital: Hospital) -> list[list[str]]:
+    """Return the studies that each document of metadata is of, one entry per instance."""
+    objects = hospital.cloud.objects("results")
+    documents = [body for key, body in objects.items() if key.startswith(METADATA_PREFIX)]
+    return sorted(
+        [each["0020000D"]["Value"][0] for each in json.loads(gzip.decompress(body))] for body in documents
+    )
+
+
 def test_one_radiograph_becomes_one_alert_on_the_worklist(hospital: Hospital, tmp_path: Path) -> None:
     hospital.push(file(tmp_path))
     hospital.pump()
@@ -48,6 +60,7 @@ def test_one_radiograph_becomes_one_alert_on_the_worklist(hospital: Hospital, tm
     )
     (result,) = hospital.results.of_version(study.study_uid, 1)
     assert result.findings[0].overlay_key in hospital.cloud.objects("results")
+    assert described(hospital) == [[study.study_uid]]
     (notice,) = hospital.cloud.wire.sent("Publish")
     assert study.alert_id in notice["Message"] and "https://portal.example/alerts/" in notice["Message"]
     assert hospital.cloud.rows("alerts_table")[0]["state"]["S"] == AlertState.DELIVERED.value
@@ -112,6 +125,7 @@ def test_a_late_image_makes_a_version_and_no_second_alert(hospital: Hospital, tm
     (study,) = hospital.studies.worklist()
     assert (study.version, study.version_count, study.risk) == (2, 2, Risk.HIGH)
     assert hospital.model.seen == 3  # one image for version 1, both for version 2
+    assert sorted(len(each) for each in described(hospital)) == [1, 2]  # of the series, before and after
     assert len(hospital.cloud.rows("alerts_table")) == 1
 
 
@@ -189,10 +203,11 @@ def test_one_correlation_id_leads_from_the_door_to_the_alert(
     bodies = [each["MessageBody"] for each in hospital.cloud.wire.sent("SendMessage")]
     bodies += [json.loads(each["Message"])["default"] for each in hospital.cloud.wire.sent("Publish")]
     bodies += [entry["Detail"] for each in hospital.cloud.wire.sent("PutEvents") for entry in each["Entries"]]
-    assert len(bodies) == 5  # clean pixels, quiet timer, analyze, result, notice
+    assert len(bodies) == 6  # clean pixels, quiet timer, describe series, analyze, result, notice
     assert {json.loads(body)["correlation_id"] for body in bodies} == {"b7f3"}
     lines = [json.loads(line) for line in target.getvalue().splitlines()]
-    assert [line["message"] for line in lines] == ["object settled", "version closed", "alert published"]
+    told = ["object settled", "version closed", "series described", "alert published"]
+    assert [line["message"] for line in lines] == told
     assert {line["correlation_id"] for line in lines} == {"b7f3"}
 
 
@@ -221,7 +236,8 @@ def test_a_quiet_time_longer_than_a_message_can_wait_is_waited_for(
 ) -> None:
     hospital.push(file(tmp_path, Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
     hospital.pump()
-    delays = [each["DelaySeconds"] for each in hospital.cloud.wire.sent("SendMessage")]
+    sent = hospital.cloud.wire.sent("SendMessage")
+    delays = [each["DelaySeconds"] for each in sent if each["QueueUrl"].endswith("quiet-timers")]
     assert max(delays) == 900 and len(delays) == 3
     (study,) = hospital.studies.worklist()
     assert study.version == 1

@@ -30,7 +30,7 @@ from tests.support.cloud import Cloud
 from tests.support.dicoms import encode, header
 from tests.support.hospital import BUNDLE, Hospital, StubModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("inboxes_end")]
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import boto3
-from moto import mock_aws
 
 from firstread.records.tables import TABLES, bind
+from tests.support import aws
 from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results", "models", "audit")
@@ -21,6 +20,7 @@ QUEUES = (
     "hints",
     "clean-pixels",
     "quiet-timers",
+    "describe-series",
     "analyze-urgent",
     "analyze",
     "result-events",
@@ -35,6 +35,7 @@ SETTINGS = {
     "HINTS": "hints",
     "CLEAN_PIXELS": "clean-pixels",
     "QUIET_TIMER": "quiet-timers",
+    "DESCRIBE_SERIES": "describe-series",
     "ANALYZE_URGENT": "analyze-urgent",
     "ANALYZE": "analyze",
     "RESULTS": "result-events",
@@ -74,8 +75,7 @@ class Cloud:
             self.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=bucket == "audit")
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         bind(Names())
-        for table in TABLES.values():
-            table.create_table(billing_mode="PAY_PER_REQUEST", wait=False)
+        aws.create_tables()
         self.dynamodb.create_table(
             TableName="vault",
             KeySchema=[{"AttributeName": "lookup", "KeyType": "HASH"}],
@@ -162,24 +162,10 @@ class Cloud:
         return bodies
 
 
-_make_client = boto3.client
-_clients: dict[str, Any] = {}
-
-
-def _kept_client(service: str, **options: Any) -> Any:  # noqa: ANN401 - as boto3
-    """Return a client made once per process: making one costs more than most tests."""
-    name = f"{service} {options.get('config') and vars(options['config'])}"
-    if name not in _clients:
-        _clients[name] = _make_client(service, **options)  # type: ignore[call-overload]
-    return _clients[name]
-
-
 @contextmanager
 def account() -> Iterator[Cloud]:
     """Give an empty account."""
-    dynamodb = property(lambda _connection: _kept_client("dynamodb"))
-    kept = patch("boto3.client", _kept_client), patch("pynamodb.connection.base.Connection.client", dynamodb)
-    with kept[0], kept[1], mock_aws(), listening() as wire:
+    with aws.account(), listening() as wire:
         cloud = Cloud(wire)
         wire.calls.clear()
         yield cloud

@@ -25,6 +25,7 @@ from firstread.imaging.volume import Volume
 from firstread.intake import step as intake
 from firstread.messages import AnalyzeRequest, BatchEnded
 from firstread.queues import Queue
+from firstread.receipt import Receipt
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.models import ModelRepository
 from firstread.records.results import ResultRepository
@@ -32,7 +33,6 @@ from firstread.records.studies import StudyRepository
 from firstread.refs import References, open_references
 from firstread.routing import RegisteredModel, RoutingRule
 from firstread.storage import FEED_PREFIX, Bucket, feed_key
-from firstread.study import Receipt
 from firstread.uploads.contents import Content, Contents
 from functions.alert import handler as alert
 from functions.apply_feed import handler as apply_feed
@@ -40,6 +40,7 @@ from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.describe_series import handler as describe_series
 from functions.end_batch import handler as end_batch
 from functions.escalate import handler as escalate
 from functions.gather import handler as gather
@@ -62,6 +63,7 @@ _HANDLERS = {
     "complete_study": complete_study.handle,
     "end_batch": end_batch.handle,
     "deliver": deliver.handle,
+    "describe_series": describe_series.handle,
     "alert": alert.handle,
     "escalate": escalate.handle,
 }
@@ -73,6 +75,7 @@ _RECEIVERS = {
     "quiet-timers": "complete_study",
     "analyze": "analyse",
     "analyze-urgent": "analyse",
+    "describe-series": "describe_series",
     "hints": "end_batch",
     "escalations": "escalate",
 }

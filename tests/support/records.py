@@ -1,17 +1,9 @@
 """Records made for tests."""
 
 from firstread.alert import Alert, AlertState
+from firstread.receipt import Outcome, Receipt
 from firstread.result import Code, Finding, OperatingPoint, Result, ResultStatus, result_id
-from firstread.study import (
-    Instance,
-    InstanceFacts,
-    InstanceState,
-    Outcome,
-    Receipt,
-    Risk,
-    Study,
-    StudyGathering,
-)
+from firstread.study import Instance, InstanceFacts, InstanceState, Risk, Study, StudyGathering
 
 STUDY = "2.25.1"
 MODEL = "cxr_opacity@0.1.0"

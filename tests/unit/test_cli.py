@@ -1,6 +1,8 @@
 """The command as a user types it; what needs a running engine is in tests/e2e."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,9 @@ def test_logs_without_a_run_say_what_to_do() -> None:
 
 def test_down_without_a_run_is_fine() -> None:
     assert runner.invoke(app, ["down"]).exit_code == 0
+
+
+def test_a_command_imports_nothing_of_the_others() -> None:
+    code = "import sys; from firstread.cli import app; app(['version'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"boto3", "botocore", "pydicom", "numpy"} & set(done.stdout.split())

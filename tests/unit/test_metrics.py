@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from firstread.metrics import NAMESPACE, Meter, Metric, Stage
-from firstread.study import Outcome
+from firstread.receipt import Outcome
 from tests.support.emf import Line, lines
 from tests.support.records import T0, T2, receipt, settled
 

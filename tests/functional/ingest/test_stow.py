@@ -19,9 +19,9 @@ from starlette.testclient import TestClient
 
 from firstread.errors import Reason
 from firstread.messages import BatchEnded
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.refs import References
-from firstread.study import Outcome, Receipt
 from ingest_service import door, hints
 from tests.support import ingest
 from tests.support.cloud import Cloud

@@ -1,5 +1,6 @@
 from firstread.demo.track import Way
-from firstread.study import AnalysisStatus, Outcome, Receipt, Study, StudyGathering
+from firstread.receipt import Outcome, Receipt
+from firstread.study import AnalysisStatus, Study, StudyGathering
 
 AT = "2026-11-21T03:00:00.000000Z"
 LATER = "2026-11-21T03:00:02.500000Z"

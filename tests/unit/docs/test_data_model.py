@@ -33,7 +33,7 @@ def test_a_table_has_its_keys_and_indexes(name: str) -> None:
 
 
 def test_the_ledger_equation_is_told_as_the_code_tells_it() -> None:
-    from firstread.study import Outcome
+    from firstread.receipt import Outcome
 
     assert Outcome.__doc__ is not None
     assert "received = stored + duplicate + quarantined + pending" in Outcome.__doc__

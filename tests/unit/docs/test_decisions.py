@@ -44,3 +44,17 @@ def test_every_direct_dependency_has_its_reason() -> None:
     table = pages.rows(pages.sections("docs/adr/0006-dependencies.md")["Decision"])
     told = {name for names, _, _ in table for name in names.split(", ")}
     assert told == wanted
+
+
+def test_the_lock_is_of_every_extra_but_one() -> None:
+    with (pages.REPOSITORY / "pyproject.toml").open("rb") as file:
+        extras: dict[str, list[str]] = tomllib.load(file)["project"]["optional-dependencies"]
+    held: set[str] = set()
+    wanted = {"dev"}
+    while wanted:
+        held |= wanted
+        named = (re.match(r"firstread\[(.*)\]", each) for extra in wanted for each in extras[extra])
+        wanted = {name for found in named if found for name in found[1].split(",")} - held
+    assert held == set(extras) - {"tensorflow"}
+    lock = (pages.REPOSITORY / "requirements.lock").read_text()
+    assert "--extra dev" in lock and "\ntensorflow" not in lock

@@ -204,7 +204,8 @@ def test_metrics_and_stages_are_all_there() -> None:
 
 def commands() -> dict[str, Any]:
     def below(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - click by way of typer
-        for name, command in group.commands.items():
+        for name in group.list_commands(None):
+            command = group.get_command(None, name)
             if hasattr(command, "commands"):
                 yield from below(command, f"{prefix}{name} ")
             else:

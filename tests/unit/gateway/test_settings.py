@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from firstread.gateway.items import Identifiers, Kind
 from firstread.gateway.landing import Landing
 from firstread.gateway.settings import ConfigurationError, is_in, load, token_from
-from firstread.gateway.spool import Identifiers, Kind, Spool
+from firstread.gateway.spool import Spool
 from firstread.gateway_cli import app
 from tests.support import gateways
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from firstread.gateway import spool as spool_module
+from firstread.gateway.items import Identifiers, Item, Kind
 from firstread.gateway.landing import Landing
-from firstread.gateway.spool import Identifiers, Item, Kind, Spool, SpoolError
+from firstread.gateway.spool import Spool, SpoolError
 
 
 class Crash(BaseException):

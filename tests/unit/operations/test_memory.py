@@ -13,8 +13,8 @@ from firstread.operations.ledger import Ledger
 from firstread.operations.operator import Operator
 from firstread.operations.reconcile import Reconcile, Trouble
 from firstread.policy import Actor, Role
+from firstread.receipt import Outcome, Receipt
 from firstread.storage import Inventory, Listed
-from firstread.study import Outcome, Receipt
 
 _LATER = "2999-01-01T00:00:00.000000Z"
 _EARLIER = "2004-08-26T18:54:34.000000Z"

@@ -1,12 +1,7 @@
-"""S3: buckets, key layout, and the only code that knows them.
-
-Keys are generated and made of ``[A-Za-z0-9._/-]`` only: a file name may carry a patient's name, and some event
-paths decode ``+`` and ``%`` in keys while others do not.
-"""
+"""Objects in a bucket: whole, in pieces, in parts, and by who has no credentials."""
 
 import base64
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,27 +13,14 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from firstread.arrival import PREFIX, Lane
-from firstread.clock import to_text
 from firstread.errors import NotFoundError
 from firstread.region import making, region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
 _CHUNK = 1024 * 1024
 _IN_MEMORY_BYTES = 64 * 1024 * 1024
-FEED_PREFIX = "feed/"
-"""Below it, in the incoming bucket, are messages of the hospital's feeds."""
-STUDIES_PREFIX = "studies/"
-"""Below it, in the studies bucket, are de-identified instances, a folder per study."""
-METADATA_PREFIX = "metadata/"
-"""Below it, in the results bucket, is the metadata of series as DICOMweb serves it; it can be made anew."""
-AUDIT_PREFIX = "audit/"
-"""Below it, in the audit bucket, are the daily exports of the audit trail."""
-REVIEWS_PREFIX = "reviews/"
-"""Below it, in the results bucket, are the objects of signed reviews."""
 NO_VERSION = "null"
 """Version id of an object in a bucket without versions."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -51,41 +33,6 @@ def client() -> "S3Client":
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
     with making:
         return boto3.client("s3", region_name=region(), config=config)
-
-
-def incoming_key(lane: Lane = Lane.ROUTINE) -> str:
-    """Return a new key for an arriving object; the lane decides which queue its event waits in."""
-    return f"{PREFIX}{lane.value}/{uuid.uuid4().hex}"
-
-
-def feed_key() -> str:
-    """Return a new key for a message of a hospital's feed."""
-    return f"{FEED_PREFIX}{uuid.uuid4().hex}"
-
-
-def instance_key(study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
-    """Return the key of a de-identified instance; other content gets another key, so nothing is overwritten."""
-    return f"{STUDIES_PREFIX}{study_uid}/{series_uid}/{sop_uid}/{digest[:16]}.dcm"
-
-
-def result_key(study_uid: str, sha256: str, suffix: str) -> str:
-    """Return the content-addressed key of a part of a study's results, such as an overlay (suffix ``png``)."""
-    return f"results/{study_uid}/{sha256}.{suffix}"
-
-
-def review_key(study_uid: str, sha256: str) -> str:
-    """Return the content-addressed key of a DICOM object of a signed review."""
-    return f"{REVIEWS_PREFIX}{study_uid}/{sha256}.dcm"
-
-
-def metadata_key(study_uid: str, name: str) -> str:
-    """Return the key of a series' metadata in the results bucket; `name` says what it was made of."""
-    return f"{METADATA_PREFIX}{study_uid}/{name}.json.gz"
-
-
-def bundle_key(sha256: str) -> str:
-    """Return the key of a bundle's archive in the models bucket, by the digest of its files."""
-    return f"bundles/{sha256}.zip"
 
 
 @dataclass(frozen=True)
@@ -332,6 +279,16 @@ class Bucket:
         with self.open(key) as file:
             return file.read()
 
+    def has(self, key: str) -> bool:
+        """Tell whether an object is there."""
+        try:
+            client().head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return False
+            raise
+        return True
+
     def piece(self, key: str, start: int, length: int) -> Piece:
         """Return some bytes of an object that is not empty.
 
@@ -378,68 +335,3 @@ class Bucket:
                 raise
             file.seek(0)
             yield file
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An object version as a listing names it.
-
-    Parameters
-    ----------
-    version_id
-        "null" in a bucket without versions.
-    modified
-        When it was written (`firstread.clock` text).
-    latest
-        Whether it is what the key stands for now.
-    """
-
-    key: str
-    version_id: str
-    size: int
-    modified: str
-    latest: bool
-
-
-class Inventory:
-    """A bucket that is listed, never read: for commands of operators, whose roles need no key to the bytes.
-
-    Parameters
-    ----------
-    name
-        Bucket name.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def pages(self, prefix: str) -> Iterator[list[Listed]]:
-        """Yield all object versions below a prefix in the order of their keys, at most a thousand at a time."""
-        paginator = client().get_paginator("list_object_versions")
-        for page in paginator.paginate(Bucket=self.name, Prefix=prefix):
-            found = [_listed(each) for each in page.get("Versions", [])]
-            if found:
-                yield found
-
-    def has(self, key: str, version_id: str = "") -> bool:
-        """Tell whether an object is there, or one version of it, which may lie under a delete marker."""
-        found = client().list_object_versions(Bucket=self.name, Prefix=key, MaxKeys=10)
-        return any(
-            each["Key"] == key and (each["VersionId"] == version_id if version_id else each["IsLatest"])
-            for each in found.get("Versions", [])
-        )
-
-    def delete(self, key: str, version_id: str) -> None:
-        """Delete an object version for good; one that is gone already is fine."""
-        extra: dict[str, Any] = {} if version_id == NO_VERSION else {"VersionId": version_id}
-        client().delete_object(Bucket=self.name, Key=key, **extra)
-
-
-def _listed(entry: "ObjectVersionTypeDef") -> Listed:
-    return Listed(
-        key=entry["Key"],
-        version_id=entry["VersionId"],
-        size=entry["Size"],
-        modified=to_text(entry["LastModified"]),
-        latest=entry["IsLatest"],
-    )
