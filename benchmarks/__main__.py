@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks import burned_in, deid, imaging, inference, ingest, portal, stow, way, worker
-from benchmarks.imaging import convert
+from benchmarks.imaging import convert, patches
 from benchmarks.portal import viewer
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "imaging": imaging.run,
     "inference": inference.run,
     "ingest": ingest.run,
+    "patches": patches.run,
     "portal": portal.run,
     "stow": stow.run,
     "viewer": viewer.run,

@@ -18,6 +18,7 @@ from functions.clean_pixels import handler as clean_pixels
 from functions.complete_study import handler as complete_study
 from functions.deidentify import handler as deidentify
 from functions.deliver import handler as deliver
+from functions.describe_series import handler as describe_series
 from functions.end_batch import handler as end_batch
 from functions.escalate import handler as escalate
 from functions.export_audit import handler as export_audit
@@ -41,6 +42,7 @@ _KEPT_FOR_THE_PROCESS: tuple[Callable[[], None], ...] = (
             complete_study,
             deidentify,
             deliver,
+            describe_series,
             end_batch,
             escalate,
             export_audit,

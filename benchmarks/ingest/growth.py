@@ -25,9 +25,10 @@ from firstread.gathering.summary import gathering
 from firstread.gathering.wiring import GatheringSettings, open_gathering
 from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.queues import Queue
+from firstread.receipt import Outcome, Receipt
 from firstread.records.tables import InstanceRow, LedgerRow, StudyRow
 from firstread.storage import Bucket
-from firstread.study import Instance, InstanceFacts, InstanceState, Outcome, Receipt, Study
+from firstread.study import Instance, InstanceFacts, InstanceState, Study
 from functions.deidentify.logic import Deidentify
 
 TITLE = "What an instance costs as the store grows"

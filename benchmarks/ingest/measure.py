@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from benchmarks.ingest.load import SentStudy
 from firstread.clock import from_text
+from firstread.receipt import Outcome, Receipt
 from firstread.records.alerts import AlertRepository
 from firstread.records.batches import BatchRepository
 from firstread.records.instances import LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
 from firstread.refs import References
-from firstread.study import Outcome, Receipt
 
 _PAGE = 100
 

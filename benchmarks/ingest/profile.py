@@ -31,9 +31,9 @@ from firstread.environment import (
 from firstread.local import processes
 from firstread.local.home import Home, Ports, ingest_url
 from firstread.local.run import WORKER, down, up
+from firstread.receipt import Receipt
 from firstread.records import tables
 from firstread.refs import open_references
-from firstread.study import Receipt
 from firstread.uploads.client import IngestClient
 
 TITLE = "A hospital's stress hour at the way in"

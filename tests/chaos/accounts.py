@@ -12,12 +12,13 @@ from firstread.deid.vault.keys import master_key_from_file
 from firstread.deid.vault.sqlite import SqliteVaultStore
 from firstread.gathering.summary import gathering
 from firstread.local.home import Home
+from firstread.receipt import Outcome
 from firstread.records.alerts import AlertRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository, _rank
 from firstread.records.tables import InstanceRow, LedgerRow, ResultRow
 from firstread.result import ResultStatus
-from firstread.study import AnalysisStatus, Instance, Outcome, Study
+from firstread.study import AnalysisStatus, Instance, Study
 from tests.chaos.load import Kind, Plan, recognised
 
 _REST = frozenset({AnalysisStatus.ANALYSED, AnalysisStatus.NO_MODEL})

@@ -17,9 +17,10 @@ from pynamodb.exceptions import PynamoDBException
 
 from firstread.local.home import Home, activate
 from firstread.local.status import status
+from firstread.receipt import Outcome
 from firstread.records import tables
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus, Outcome
+from firstread.study import AnalysisStatus
 from tests.chaos.accounts import Account, account
 from tests.chaos.doors import Acknowledged, Door, bring, doors
 from tests.chaos.load import Kind, Plan, plans, unreadable
@@ -38,6 +39,7 @@ _QUEUES = (
     "FEEDS",
     "HINTS",
     "QUIET_TIMER",
+    "DESCRIBE_SERIES",
     "RESULTS",
 )
 _ENGINE_KILLS_PER_MINUTE = 0.8

@@ -26,11 +26,12 @@ REPOSITORY = Path(__file__).parent.parent.parent
 
 
 def unpack(program: str, folder: Path) -> list[str]:
-    """Copy what a program's Dockerfile copies, and return its command."""
+    """Copy what a program's Dockerfile copies, and return its command; none where each function has its own."""
     text = (REPOSITORY / program / "Dockerfile").read_text()
     for source in re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE):
         shutil.copytree(REPOSITORY / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
-    command: list[str] = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
+    commands = re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)
+    command: list[str] = json.loads(commands[-1]) if commands else []
     return command
 
 
@@ -169,7 +170,7 @@ import importlib, json, sys
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
-module = importlib.import_module(sys.argv[1])
+module = importlib.import_module("functions.clean_pixels.handler")
 canvas = Image.new("L", (640, 480))
 ImageDraw.Draw(canvas).text((40, 40), "QUIMBY THEODORA", fill=230, font=ImageFont.load_default(28))
 found = module.bootstrap().detector.find(numpy.asarray(canvas))
@@ -179,14 +180,13 @@ class Context:
     memory_limit_in_mb = 3008
     get_remaining_time_in_millis = staticmethod(lambda: 900_000)
 
-answer = getattr(module, sys.argv[2])(json.load(sys.stdin), Context)
+answer = module.handle(json.load(sys.stdin), Context)
 print(json.dumps([module.__file__, len(found), len(answer["batchItemFailures"])]))
 """
 
 
 def test_the_image_of_clean_pixels_finds_text_and_answers_events(tmp_path: Path) -> None:
-    (handler,) = unpack("functions/clean_pixels", tmp_path)
-    module, _, name = handler.rpartition(".")
+    unpack("functions", tmp_path)
     settings = {
         "FIRSTREAD_VAULT": "sqlite",
         "FIRSTREAD_VAULT_PATH": str(tmp_path / "vault.sqlite"),
@@ -194,7 +194,7 @@ def test_the_image_of_clean_pixels_finds_text_and_answers_events(tmp_path: Path)
         "FIRSTREAD_REFERENCE_KEY_FILE": str(tmp_path / "reference.key"),
     }
     done = subprocess.run(
-        [sys.executable, "-S", "-c", LAMBDA, module, name],
+        [sys.executable, "-S", "-c", LAMBDA],
         cwd=tmp_path,
         env=surroundings(tmp_path, settings),
         input=json.dumps(events.sqs("{")),

@@ -26,10 +26,11 @@ from firstread.demo.simulate import write_radiograph
 from firstread.gathering.completeness import Closing
 from firstread.messages import object_created
 from firstread.order import Priority
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus, Outcome, Receipt, Study
+from firstread.study import AnalysisStatus, Study
 from tests.support.dicoms import encode, header
 from tests.support.ingest import MULTIPART, body
 from tests.support.system import CALLER, STOW, TITLE, GatewayProcess, Run, wait_for

@@ -1,6 +1,8 @@
 """The whole way through the engine that runs the deployed template: good files, bad files, faults."""
 
+import gzip
 import io
+import json
 import os
 import signal
 import socket
@@ -22,15 +24,19 @@ from pydicom.data import get_testdata_file
 from firstread.alert import AlertState
 from firstread.demo.simulate import write_radiograph
 from firstread.demo.track import Tracker, Way
+from firstread.dicomweb.documents import key_of
+from firstread.dicomweb.held import by_series, images_of
 from firstread.environment import InstancesSettings, LedgerSettings, ResultsSettings, StudiesSettings
 from firstread.local.home import Home, activate
 from firstread.local.run import COMPONENTS
+from firstread.receipt import Outcome, Receipt
 from firstread.records import tables
 from firstread.records.alerts import AlertRepository
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.results import ResultRepository
 from firstread.records.studies import StudyRepository
-from firstread.study import AnalysisStatus, Outcome, Receipt, Risk
+from firstread.storage import Bucket
+from firstread.study import AnalysisStatus, Risk
 from tests.support.dicoms import encode, header
 from tests.support.system import FIRSTREAD, Run, wait_for
 
@@ -89,6 +95,11 @@ def test_the_same_radiograph_three_times_is_one_instance_one_result_and_one_aler
             ],
         )
         assert alert.simulated
+        (members,) = by_series(images_of(InstanceRepository().of_study(study_uid))).values()
+        shelf = Bucket(os.environ["FIRSTREAD_RESULTS_BUCKET"])
+        wait_for("the metadata of the series", lambda: shelf.has(key_of(members)), 60)
+        (described,) = json.loads(gzip.decompress(shelf.get(key_of(members))))
+        assert described["0020000D"]["Value"] == [study_uid]
 
 
 def test_bad_files_are_quarantined_with_their_reason_and_a_good_one_among_them_goes_on(
