@@ -86,9 +86,10 @@ pictures: setup  ## Take the pictures of the documentation anew.
 api: setup  ## Write the OpenAPI document of the portal.
 	$(BIN)/python -m portal.openapi docs/reference/openapi.json
 
+# `dev` holds every extra but `tensorflow`, which is too large for all and holds other packages back (ADR 0006).
 lock: setup  ## Compile requirements.lock anew from pyproject.toml.
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --no-emit-package torch \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-package torch \
 	  $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} --python-version 3.11 --output-file requirements.lock --quiet
 
 clean:  ## Remove the environment and the local state.

@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from firstread.arrival import Arrival, Lane
 from firstread.clock import to_text
+from firstread.receipt import Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.refs import References
 from firstread.storage import Bucket, checksum_of, feed_key, incoming_key
-from firstread.study import Receipt
 from ingest_service.parts import Part
 
 _LOOKED_UP = 1000

@@ -11,8 +11,8 @@ from firstread.arrival import Arrival, lane_of
 from firstread.dicom.identify import Identifiers, identify
 from firstread.errors import QuarantineError, Reason
 from firstread.handling import describe, logger
+from firstread.receipt import Receipt
 from firstread.sources import Source
-from firstread.study import Receipt
 from ingest_service.door import Door
 from ingest_service.parts import DICOM, Part
 

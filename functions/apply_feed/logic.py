@@ -32,11 +32,11 @@ from firstread.feeds.er7 import MAX_BYTES
 from firstread.messages import QuietTimer
 from firstread.order import Order
 from firstread.queues import Queue
+from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import LedgerRepository
 from firstread.records.orders import OrderRepository
 from firstread.refs import References
 from firstread.storage import Bucket
-from firstread.study import Outcome, Receipt
 
 ANY = "*"
 """Stands in `ApplyFeed.issuers` for every authority that is not named."""

@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from firstread.environment import CleanPixelsQueueSettings
 from firstread.handling import Event, batch, logger, meter
-from firstread.intake.step import described
 from firstread.intake.wiring import IntakeSettings, open_intake
 from firstread.messages import ObjectCreated
 from firstread.metrics import Metric
@@ -36,7 +35,7 @@ def handle_record(record: Event) -> None:
     )
     meter.add(Metric.OBJECTS_ARRIVED)
     if receipt is not None:
-        logger.info("object settled", extra=described(receipt))
+        logger.info("object settled", extra=receipt.to_log())
         meter.settled(receipt)
 
 

@@ -6,7 +6,7 @@ from firstread.deid.process import Looked, glance
 from firstread.intake.step import Arrived, Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.queues import Queue
-from firstread.study import Receipt
+from firstread.receipt import Receipt
 
 
 @dataclass(frozen=True)
