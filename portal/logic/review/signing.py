@@ -132,6 +132,7 @@ class SignOff:
             version=review.version,
             amends=review.amends,
             author=review.author,
+            measured=len(review.measurements),
             **{verdict.value: verdicts.count(verdict) for verdict in Verdict},
         )
         return Step(
@@ -164,6 +165,7 @@ class SignOff:
             for name, each in judged.items()
         }
         wanted = {region.sop_uid for each in review.findings for region in each.regions}
+        wanted |= {each.sop_uid for each in review.measurements}
         wanted |= {each.finding.sop_uid for each in judged.values()}
         wanted |= {
             frame.source.sop_uid
