@@ -67,7 +67,7 @@ def measured(reader: Reader, entry: Json) -> Json:
     return dict(found)
 
 
-def numbers(found: Json) -> list[tuple[str, float, str]]:
+def numbers(found: Json) -> list[tuple[str, object, str]]:
     return [(each["name"]["meaning"], each["value"], each["unit"]["value"]) for each in found["values"]]
 
 
@@ -219,6 +219,18 @@ def test_a_new_version_is_measured_anew(ann: Reader, hospital: Hospital) -> None
     assert ann.look()["draft"]["stale"] == "changed"
     after = ann.save(version=2, measurements=[entry])
     assert (after["measurements"], after["draft"]["version"]) == ([before], 2)
+
+
+def test_nobody_signs_what_lies_on_an_image_that_was_withdrawn(ann: Reader, hospital: Hospital) -> None:
+    image = ct()
+    ann.save(measurements=[measurement(image, (10, 20), (13, 24))])
+    hospital.withdraw(ann.study_uid, image.SOPInstanceUID, waits=4)
+    hospital.close(ann.study_uid, 2, waits=3)
+    ann.save(version=2, measurements=[measurement(image, (10, 20), (13, 24))])
+    refused = ann.act("sign", 409)
+    assert refused["detail"] == "an image that the review refers to was withdrawn"
+    ann.save(version=2, impression="One image is gone")
+    ann.act("sign")
 
 
 def test_a_draft_that_is_given_up_has_none(ann: Reader) -> None:

@@ -296,8 +296,8 @@ def test_what_was_measured_stands_in_groups_of_their_own() -> None:
     for each, kind in zip(told[:2], (Shape.LENGTH, Shape.ANGLE), strict=True):
         (line,) = found.content.get_image_measurement_groups(tracking_uid=each.measurement_id)
         (number,) = line.get_measurements()
-        (place,) = [one for one in number.ContentSequence if one.ValueType == "SCOORD"]
-        assert (place.GraphicType, number.ContentSequence[-1].RelationshipType) == (
+        (place,) = [one for one in number[0].ContentSequence if one.ValueType == "SCOORD"]
+        assert (place.GraphicType, place.RelationshipType) == (
             "POLYLINE",
             "INFERRED FROM",
         )

@@ -4,6 +4,7 @@ import { announce } from "../shared/page.ts";
 import type { Frame } from "../viewer/dicom.ts";
 import type { Point } from "../viewer/geometry.ts";
 import type { Keeper, Kept } from "../viewer/measure.ts";
+import { note } from "../viewer/note.ts";
 import type { Shape } from "../viewer/quantities.ts";
 import type { Viewer } from "../viewer/viewer.ts";
 import { button, h, replace } from "./dom.ts";
@@ -15,7 +16,7 @@ const MOST_LABEL = 64;
 const MOST = 100;
 const NAMES: Record<Shape, string> = { length: "Length", angle: "Angle", ellipse: "Ellipse", rectangle: "Rectangle" };
 
-const nameOf = (each: Measured): string => [NAMES[each.shape], each.words.join(", ") || "…"].join(" ");
+const nameOf = (each: Measured): string => `${NAMES[each.shape]}${each.words.length > 1 ? ":" : ""} ${each.words.join(", ") || "…"}`;
 
 /** Return a measurement in a line. */
 export const measuredLine = (each: Measured): string => (each.label ? `${each.label}: ${nameOf(each)}` : nameOf(each));
@@ -72,7 +73,7 @@ export class MeasuredList implements Keeper {
     const id = each.measurement_id;
     const name = nameOf(each);
     const item = h("li", { "data-measurement": id },
-      button(name, () => void this.#viewer()?.show(each.sop_uid, each.frame), { class: "place", "data-key": `${id}/place`, title: "Show on the image" }),
+      button(name, () => void this.#go(each), { class: "place", "data-key": `${id}/place`, title: "Show on the image" }),
       canWrite ? this.#label(each) : each.label && h("span", { class: "prose" }, each.label),
       canWrite && button("Remove", () => this.#take(id), { class: "quiet", "data-key": `${id}/remove`, "aria-label": `Remove ${name}`, "aria-keyshortcuts": "Delete" }));
     item.addEventListener("keydown", (event) => {
@@ -81,6 +82,11 @@ export class MeasuredList implements Keeper {
       this.#take(id);
     });
     return item;
+  }
+
+  async #go(each: Measured): Promise<void> {
+    document.querySelector(".stage")?.scrollIntoView({ block: "nearest" }); // on a phone it may be far up
+    if ((await this.#viewer()?.show(each.sop_uid, each.frame)) === false) note("The image that this was measured on is not shown any more");
   }
 
   #label(each: Measured): HTMLElement {
