@@ -350,6 +350,11 @@ export class Viewer {
     this.draw();
   }
 
+  /** Whether a pane shows images that a review is about: of this study, and not of an earlier version of it. */
+  isOwn(pane: Pane): boolean {
+    return pane.stack?.study === this.study && (pane === this.main || !this.#compare.layers);
+  }
+
   /** Draw the marks of all panes anew. */
   draw(): void {
     const { layers } = this.overlays;
@@ -357,11 +362,12 @@ export class Viewer {
     for (const [pane, surface] of this.#surfaces) {
       const frame: Frame | null = pane.frame;
       const other = pane === this.main ? null : this.#compare.layers;
-      const isOwn = pane.stack?.study === this.study && !other;
+      const isOwn = this.isOwn(pane);
       surface.draw({
         layers: frame && (isOwn || other) ? (other ?? layers).of(frame) : Promise.resolve([]),
         opacity: layers.opacity,
         measurements,
+        isOwn,
         own: isOwn && !drawing ? this.#own : [],
         drawing: pane === this.main ? drawing : null,
         cursor: pane === this.active ? cursor : null,
