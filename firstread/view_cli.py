@@ -10,7 +10,9 @@ import typer
 
 
 def view(
-    path: Annotated[Path, typer.Argument(help="Folder of DICOM files and volumes, or one; nothing in it is changed.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files and volumes, or one; nothing in it is changed.")
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Loopback port; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:

@@ -15,8 +15,8 @@ from firstread.errors import QuarantineError, Reason
 from firstread.imaging.index.identity import NAMES, identify
 from firstread.imaging.index.kinds import Level
 from firstread.imaging.index.record import FileReason, Outcome, Reader
-from firstread.imaging.index.tree import walk
 from firstread.imaging.index.volumes import volumes_of
+from firstread.imaging.tree import walk
 from portal.folder.colours import colours_of, palette
 from portal.folder.kinds import Drawn, Folder, Region, Row, Series, Study
 from portal.folder.volumes import Volumes
