@@ -1,7 +1,7 @@
 """The files of a tree by series, from one look at the header of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from firstread.imaging.convert.ids import Ids, read_file, read_ids
@@ -103,6 +103,8 @@ def grow(roots: Sequence[Path], leave: Path) -> Tree:
                 broken.append(path)
                 continue
             kept += header is not None
+            if ids is not None and ids.has_image and not (ids.series_uid and ids.sop_uid and ids.study_uid):
+                ids = _identified(ids, file)
             if ids is None:
                 others += 1
             elif not ids.series_uid:
@@ -112,6 +114,22 @@ def grow(roots: Sequence[Path], leave: Path) -> Tree:
                 series.files.append(Source(path, file.size, file.mtime_ns, ids.sop_uid, header))
                 series.has_images |= ids.has_image
     return Tree(found, others, tuple(broken), unlisted)
+
+
+def _identified(ids: Ids, file: Found) -> Ids:
+    """Return ids with the UIDs that the index gives images that came without."""
+    from firstread.imaging.index.identity import NAMES, identify  # with all of the index, which few need
+
+    number = ids.series_number
+    row = {
+        "path": file.path,
+        "patient_id": ids.patient_id or None,
+        "modality": ids.modality or None,
+        "series_number": int(number) if number.isascii() and number.isdigit() else None,
+        **{name: getattr(ids, name) or None for name in NAMES},
+    }
+    identify(row)
+    return replace(ids, **{name: row[name] for name in NAMES})
 
 
 _Files = tuple[list[tuple[Path, Found]], int]

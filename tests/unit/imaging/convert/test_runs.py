@@ -30,6 +30,8 @@ from firstread.imaging.convert import (
 from firstread.imaging.convert import series as series_module
 from firstread.imaging.convert import tree as convert_tree
 from firstread.imaging.convert.home import Home
+from firstread.imaging.convert.tree import grow
+from firstread.imaging.index import Index, build
 from tests.support.phantoms import series
 from tests.unit.imaging.convert.trees import PLANTED, files, write
 from tests.unit.imaging.test_geometry import two_times, with_localizer
@@ -390,3 +392,20 @@ def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(paths) > 2
     (one,), (other,) = (list((tmp_path / name).rglob("*.nii*")) for name in ("out", "other"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_images_without_uids_are_series_by_their_folders(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / "in" / name, series(), SOPInstanceUID="", SeriesInstanceUID="", StudyInstanceUID="")
+    summary = convert([tmp_path / "in"], tmp_path / "out", NIFTI)
+    assert [(each.status, each.files, each.geometry) for each in summary.outcomes] == [
+        ("made", 28, ("regular",))
+    ] * 2
+    assert not summary.failed
+    again = convert([tmp_path / "in"], tmp_path / "out", NIFTI)
+    assert again.totals["unchanged"] == 2
+    indexed = {
+        row["series_uid"]
+        for row in build(tmp_path / "in", tmp_path / "index") and Index(tmp_path / "index").series()
+    }
+    assert set(grow([tmp_path / "in"], tmp_path / "out").series) == indexed
