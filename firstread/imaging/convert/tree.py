@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from firstread.imaging.convert.ids import Ids, read_file, read_ids
 from firstread.imaging.plain import PlainHeader
@@ -121,7 +122,7 @@ def _identified(ids: Ids, file: Found) -> Ids:
     from firstread.imaging.index.identity import NAMES, identify  # with all of the index, which few need
 
     number = ids.series_number
-    row = {
+    row: dict[str, Any] = {
         "path": file.path,
         "patient_id": ids.patient_id or None,
         "modality": ids.modality or None,
@@ -129,7 +130,7 @@ def _identified(ids: Ids, file: Found) -> Ids:
         **{name: getattr(ids, name) or None for name in NAMES},
     }
     identify(row)
-    return replace(ids, **{name: row[name] for name in NAMES})
+    return replace(ids, study_uid=row["study_uid"], series_uid=row["series_uid"], sop_uid=row["sop_uid"])
 
 
 _Files = tuple[list[tuple[Path, Found]], int]
