@@ -133,5 +133,7 @@ def _print(summary: "Summary") -> None:
         table.add_row(f"file with SHA-256 {digest}", "failed", "not_read", "1")
     if table.row_count:
         console.print(table)
+    if summary.unlisted_folders:
+        console.print(f"folders that could not be listed: {summary.unlisted_folders}")
     told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.totals.items())
     console.print(f"{told}; {summary.other_files} other files")

@@ -1,4 +1,4 @@
-"""`firstread view`: a folder of DICOM files in the portal's viewer."""
+"""`firstread view`: a folder of DICOM files and volumes in the portal's viewer."""
 
 import signal
 import subprocess
@@ -10,7 +10,9 @@ import typer
 
 
 def view(
-    path: Annotated[Path, typer.Argument(help="Folder of DICOM files, or one; nothing in it is changed.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files and volumes, or one; nothing in it is changed.")
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Loopback port; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:

@@ -74,6 +74,7 @@ _KNOWN = {
     "InPlanePhaseEncodingDirection": (0x0018_1312, b"CS"),
     "InstanceNumber": (0x0020_0013, b"IS"),
     "InversionTime": (0x0018_0082, b"DS"),
+    "IssuerOfPatientID": (0x0010_0021, b"LO"),
     "KVP": (0x0018_0060, b"DS"),
     "Laterality": (0x0020_0060, b"CS"),
     "LossyImageCompression": (0x0028_2110, b"CS"),
@@ -88,6 +89,7 @@ _KNOWN = {
     "NominalScannedPixelSpacing": (0x0018_2010, b"DS"),
     "NumberOfAverages": (0x0018_0083, b"DS"),
     "NumberOfFrames": (0x0028_0008, b"IS"),
+    "PatientID": (0x0010_0020, b"LO"),
     "PatientPosition": (0x0018_5100, b"CS"),
     "PerFrameFunctionalGroupsSequence": (0x5200_9230, b"SQ"),
     "PhotometricInterpretation": (0x0028_0004, b"CS"),
@@ -115,7 +117,9 @@ _KNOWN = {
     "ScanningSequence": (0x0018_0020, b"CS"),
     "SequenceOfUltrasoundRegions": (0x0018_6011, b"SQ"),
     "SequenceVariant": (0x0018_0021, b"CS"),
+    "SeriesDescription": (0x0008_103E, b"LO"),
     "SeriesInstanceUID": (0x0020_000E, b"UI"),
+    "SeriesNumber": (0x0020_0011, b"IS"),
     "SharedFunctionalGroupsSequence": (0x5200_9229, b"SQ"),
     "SingleCollimationWidth": (0x0018_9306, b"FD"),
     "SliceThickness": (0x0018_0050, b"DS"),
@@ -123,6 +127,9 @@ _KNOWN = {
     "SpacingBetweenSlices": (0x0018_0088, b"DS"),
     "SpiralPitchFactor": (0x0018_9311, b"FD"),
     "StackID": (0x0020_9056, b"SH"),
+    "StudyDate": (0x0008_0020, b"DA"),
+    "StudyDescription": (0x0008_1030, b"LO"),
+    "StudyInstanceUID": (0x0020_000D, b"UI"),
     "TemporalPositionIdentifier": (0x0020_0100, b"IS"),
     "TemporalPositionIndex": (0x0020_9128, b"UL"),
     "TotalCollimationWidth": (0x0018_9307, b"FD"),
@@ -223,6 +230,11 @@ class PlainHeader:
         if keyword in _REFERENCES:
             return self._items(place)
         raise NotPlainError
+
+    def text(self, keyword: str) -> str | None:
+        """Return the value of an element as it is written, whatever characters it has; None where there is none."""
+        place = self._places.get(_KNOWN[keyword][0])
+        return None if place is None else self._value(place).decode("latin-1").strip(" \0")
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """Return the finite numbers of an element; () where it is absent or empty, or one is not finite.

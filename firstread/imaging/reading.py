@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import BufferedReader
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -63,6 +64,8 @@ class PlainFiles:
     ----------
     paths
         DICOM files.
+    headers
+        Theirs, where they were read already.
 
     Raises
     ------
@@ -70,12 +73,11 @@ class PlainFiles:
         If pydicom should read one of them: here, and wherever a header or a frame is asked for.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], headers: Sequence[PlainHeader | None] = ()) -> None:
         self._paths = paths
-        self._plain: list[PlainHeader] = []
-        for path in paths:
-            with path.open("rb", buffering=0) as file:
-                self._plain.append(plain_header(file.read(HEAD)))
+        self._plain = [
+            header or _plain_header(path) for path, header in zip_longest(paths, headers[: len(paths)])
+        ]
 
     @property
     def headers(self) -> Sequence["Dataset"]:
@@ -88,6 +90,11 @@ class PlainFiles:
         if found is None:
             raise NotPlainError
         return found
+
+
+def _plain_header(path: Path) -> PlainHeader:
+    with path.open("rb", buffering=0) as file:
+        return plain_header(file.read(HEAD))
 
 
 class OnDisk:

@@ -15,7 +15,7 @@ from firstread.dicom.silence import quiet
 from firstread.imaging.lookup import value_units
 from firstread.imaging.mosaics import is_mosaic, tiles
 from firstread.imaging.pixels import PixelError, PixelReason, frame_count
-from firstread.imaging.plain import NotPlainError
+from firstread.imaging.plain import NotPlainError, PlainHeader
 from firstread.imaging.planar import planar
 from firstread.imaging.reading import Images, InMemory, OnDisk, PlainFiles
 from firstread.imaging.regrid import regrid
@@ -83,14 +83,36 @@ def load_all(source: Source, repairs: Repairs = MEND) -> tuple[Volume, ...]:
     """
     given = _given(source)
     if (paths := _paths(given)) is not None:
-        try:
-            return _volumes(PlainFiles(paths), repairs)
-        except NotPlainError:
-            pass  # pydicom reads what is written in another way
+        return load_files(paths, repairs)
     with quiet():
-        return _volumes(
-            OnDisk(paths) if paths is not None else InMemory(cast("list[Dataset]", given)), repairs
-        )
+        return _volumes(InMemory(cast("list[Dataset]", given)), repairs)
+
+
+def load_files(
+    paths: Sequence[Path], repairs: Repairs = MEND, headers: Sequence[PlainHeader | None] = ()
+) -> tuple[Volume, ...]:
+    """Load all volumes of a series in files, of which some headers may have been read already.
+
+    Parameters
+    ----------
+    paths
+        Its files.
+    repairs
+        As for `load`.
+    headers
+        Those of the files, None of one that is still to be read; () where none was.
+
+    Raises
+    ------
+    VolumeError, PixelError, pydicom.errors.InvalidDicomError
+        As `load`.
+    """
+    try:
+        return _volumes(PlainFiles(paths, headers), repairs)
+    except NotPlainError:
+        pass  # pydicom reads what is written in another way
+    with quiet():
+        return _volumes(OnDisk(paths), repairs)
 
 
 def load_volume(images: Sequence["Dataset"], min_slices: int = 2) -> Volume:

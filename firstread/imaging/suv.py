@@ -16,6 +16,7 @@ from pydicom.multival import MultiValue
 from firstread.dicom.silence import quiet
 from firstread.imaging.body import Suv, SuvError, SuvReason, body_size
 from firstread.imaging.lookup import numbers
+from firstread.imaging.suv_enhanced import ACTIVITY, is_corrected, is_enhanced, real_world
 from firstread.imaging.volume import Volume
 
 _PHILIPS = "Philips PET Private Group"
@@ -36,7 +37,8 @@ class SuvScale:
     factor
         By which values, after their own rescale, are multiplied.
     rule
-        Which rule was taken: ``stored``, ``philips_suv``, ``philips_activity`` or ``activity``.
+        Which rule was taken: ``stored``, ``philips_suv``, ``philips_activity``, ``activity``, ``real_world_suv`` or
+        ``enhanced_activity``.
     formula
         The rule, written out in the names of `inputs`, and that of the size of the patient.
     inputs
@@ -113,6 +115,8 @@ def suv_scale(headers: Sequence[Dataset], kind: Suv = Suv.BODY_WEIGHT) -> SuvSca
     with quiet():
         if not headers or any(_word(each, "Modality") != "PT" for each in headers):
             raise SuvError(SuvReason.NOT_PET)
+        if is_enhanced(headers):
+            return _of_enhanced(headers, kind)
         units = _common(headers, "Units")
         if not units:
             raise SuvError(SuvReason.NO_UNITS)
@@ -156,33 +160,53 @@ def _converted(
     return SuvScale(kind, factor * size / before, rule, formula, inputs | told | told_before)
 
 
+def _of_enhanced(headers: Sequence[Dataset], kind: Suv) -> SuvScale:
+    """Return the scale of Enhanced PET; decay is counted to the moment that it says it was corrected to."""
+    units, factor = real_world(headers)
+    if units != ACTIVITY:
+        return _converted(headers, Suv(units), kind, factor, "real_world_suv", {"real_world_factor": factor})
+    if not is_corrected(headers):
+        raise SuvError(SuvReason.NOT_CORRECTED)
+    moment = _common(headers, "DecayCorrectionDateTime")
+    if not moment:
+        raise SuvError(SuvReason.NO_TIMES)
+    scan = _parsed(moment, _word(headers[0], "TimezoneOffsetFromUTC")), "DecayCorrectionDateTime"
+    return _of_corrected(headers, kind, factor, scan, "enhanced_activity")
+
+
 def _of_activity(headers: Sequence[Dataset], kind: Suv, to_bqml: float) -> SuvScale:
-    first = headers[0]
     corrected = set(_common(headers, "CorrectedImage").split("\\"))
     mode = _common(headers, "DecayCorrection")
     if not {"ATTN", "DECY"} <= corrected or mode not in ("START", "ADMIN"):
         raise SuvError(SuvReason.NOT_CORRECTED)
+    rule = "activity" if to_bqml == 1.0 else "philips_activity"
+    return _of_corrected(headers, kind, to_bqml, _scan_time(headers) if mode == "START" else None, rule)
+
+
+def _of_corrected(
+    headers: Sequence[Dataset], kind: Suv, to_bqml: float, scan: tuple[datetime, str] | None, rule: str
+) -> SuvScale:
+    """Return the scale of activity; `scan` is when decay was corrected to, and None where that was the injection."""
     size, inputs = _size(headers, kind)
     tracer = _tracer(headers)
     dose = _number(tracer, "RadionuclideTotalDose", SuvReason.NO_DOSE)
     if not _DOSE_BQ[0] <= dose <= _DOSE_BQ[1]:
         raise SuvError(SuvReason.IMPLAUSIBLE_DOSE)
-    inputs |= {"dose_bq": dose, "decay_correction": mode}
+    inputs |= {"dose_bq": dose, "decay_correction": "ADMIN" if scan is None else "START"}
     formula = "size / dose_bq"
     factor = to_bqml * size / dose
     if to_bqml != 1.0:
         inputs["activity_factor"] = to_bqml
         formula = f"activity_factor * {formula}"
-    if mode == "START":
+    if scan is not None:
         half_life = _number(tracer, "RadionuclideHalfLife", SuvReason.NO_HALF_LIFE)
-        scan, source = _scan_time(headers)
-        decay = (scan - _injection(first, tracer, scan)).total_seconds()
+        moment, source = scan
+        decay = (moment - _injection(headers[0], tracer, moment)).total_seconds()
         if not 0.0 <= decay <= _HALF_LIVES * half_life:
             raise SuvError(SuvReason.IMPLAUSIBLE_TIMES)
         inputs |= {"half_life_s": half_life, "decay_s": decay, "scan_time": source}
         formula = formula.replace("dose_bq", "(dose_bq * 2^(-decay_s / half_life_s))")
         factor *= 2.0 ** (decay / half_life)
-    rule = "activity" if to_bqml == 1.0 else "philips_activity"
     return SuvScale(kind, factor, rule, f"{formula}; size: {kind.formula}", inputs)
 
 

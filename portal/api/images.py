@@ -4,16 +4,18 @@ import re
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from firstread.policy import Action
 from portal.access import UID, Access, require
 from portal.described import sends
+from portal.dicomweb.asked import UNREADABLE, Images, one_series
 from portal.errors import MissingError
 from portal.logic.looks import looked
 from portal.logic.models import find_object, find_overlay
 from portal.logic.study import is_image
+from portal.logic.uptake import ScaleView, uptake_scale
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PNG = "image/png"
@@ -66,6 +68,16 @@ def get_frame(
     looked(access, Action.IMAGE_VIEW)
     png = services.pictures.frame(instance.studies_key, frame, query.side, query.window)
     return Response(png, media_type=_PNG)
+
+
+@router.get(
+    "/api/studies/{study_uid}/series/{series_uid}/scale",
+    response_class=JSONResponse,
+    responses=UNREADABLE,
+)
+def get_scale(access: Images, series_uid: str) -> ScaleView:
+    """Return what makes standardised uptake of the values of a PET series, or why nothing does."""
+    return uptake_scale(access.services.dicomweb.documents.datasets(one_series(access, series_uid)))
 
 
 @router.get("/studies/{study_uid}/overlays/{digest}.png", responses=sends(_PNG))

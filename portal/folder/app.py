@@ -7,8 +7,8 @@ from portal import answers
 from portal.assets import Zipped
 from portal.faults import Faults, not_here
 from portal.folder import pages, routes
-from portal.folder.found import Folder
 from portal.folder.guard import TokenOnly
+from portal.folder.kinds import Folder
 from portal.folder.local import Local
 from portal.security import SecurityHeaders
 from portal.services import STATIC

@@ -1,7 +1,7 @@
 """Files of the user, and objects made of them in memory, where the portal else has buckets."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +10,9 @@ from typing import IO
 from firstread.errors import NotFoundError
 from firstread.storage import Piece
 
+Make = Callable[[], bytes]
+"""Makes an object when it is asked for."""
+
 
 class Files:
     """Files by key; read-only.
@@ -17,10 +20,10 @@ class Files:
     Parameters
     ----------
     paths
-        Key -> file.
+        Key -> file, or what makes it.
     """
 
-    def __init__(self, paths: Mapping[str, Path]) -> None:
+    def __init__(self, paths: Mapping[str, Path | Make]) -> None:
         self._paths = paths
 
     @contextmanager
@@ -32,9 +35,15 @@ class Files:
         NotFoundError
             If it is not there, or not any more.
         """
+        found = self._paths.get(key)
+        if callable(found):
+            yield BytesIO(found())
+            return
+        if found is None:
+            raise NotFoundError("no such file")
         try:
-            file = self._paths[key].open("rb")
-        except (KeyError, OSError):
+            file = found.open("rb")
+        except OSError:
             raise NotFoundError("no such file") from None
         with file:
             yield file
@@ -48,8 +57,9 @@ class Files:
             As `open`.
         """
         with self.open(key) as file:
+            size = file.seek(0, os.SEEK_END)
             file.seek(start)
-            return Piece(file.read(length), os.fstat(file.fileno()).st_size)
+            return Piece(file.read(length), size)
 
 
 class Made:

@@ -2,10 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -17,11 +15,11 @@ from firstread.errors import QuarantineError, Reason
 from firstread.imaging.index.identity import NAMES, identify
 from firstread.imaging.index.kinds import Level
 from firstread.imaging.index.record import FileReason, Outcome, Reader
-from firstread.imaging.index.tree import walk
 from firstread.imaging.index.volumes import volumes_of
+from firstread.imaging.tree import walk
 from portal.folder.colours import colours_of, palette
-
-Row = dict[str, Any]
+from portal.folder.kinds import Drawn, Folder, Region, Row, Series, Study
+from portal.folder.volumes import Volumes
 
 _UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _OTHER = frozenset({Reason.EMPTY, Reason.NOT_DICOM})
@@ -36,109 +34,6 @@ _DRAWN = frozenset(
 _DOSE = "1.2.840.10008.5.1.4.1.1.481.2"  # no image to the index, and one to a viewer
 DUPLICATE = "duplicate"
 """Of a file whose SOP Instance UID is that of a file before it, by path."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """A ROI of a structure set, or a segment.
-
-    Parameters
-    ----------
-    number, name
-        In its object.
-    colour
-        As ``#rrggbb``: that of the object, or one of ours.
-    """
-
-    number: int
-    name: str
-    colour: str
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """An object that draws regions on images.
-
-    Parameters
-    ----------
-    row
-        What the index knows of it.
-    regions
-        In its order.
-    targets
-        Series Instance UIDs of the series of its study that it is about.
-    """
-
-    row: Row = field(repr=False)
-    regions: tuple[Region, ...]
-    targets: tuple[str, ...]
-
-    def key_of(self, region: Region) -> str:
-        """Return what names one of its regions on the page."""
-        return f"{self.row['sop_uid']}#{region.number}"
-
-
-@dataclass(frozen=True)
-class Series:
-    """The images of one series.
-
-    Parameters
-    ----------
-    images
-        What the index knows of each, in the order in which they are scrolled.
-    volumes
-        What geometry they have, as `firstread.imaging.index` says it.
-    """
-
-    images: tuple[Row, ...] = field(repr=False)
-    volumes: tuple[Row, ...] = field(repr=False)
-
-    @property
-    def uid(self) -> str:
-        """Return the Series Instance UID."""
-        return str(self.images[0]["series_uid"])
-
-
-@dataclass(frozen=True)
-class Study:
-    """What there is of one study."""
-
-    uid: str
-    series: tuple[Series, ...]
-    drawn: tuple[Drawn, ...]
-
-    @property
-    def first(self) -> Row:
-        """Return what the index knows of one of its objects."""
-        return self.series[0].images[0] if self.series else self.drawn[0].row
-
-
-@dataclass(frozen=True)
-class Folder:
-    """What was found.
-
-    Parameters
-    ----------
-    root
-        The folder; of a single file, the one that it is in.
-    studies
-        By Study Instance UID.
-    left_out
-        Path below the root and typed reason of what could not be read.
-    other_files
-        How many files are no DICOM objects.
-    without_image
-        How many objects are neither images nor draw on them: reports, plans.
-    unlisted
-        How many folders could not be listed.
-    """
-
-    root: Path = field(repr=False)
-    studies: Mapping[str, Study]
-    left_out: tuple[tuple[str, str], ...] = ()
-    other_files: int = 0
-    without_image: int = 0
-    unlisted: int = 0
 
 
 def look(path: Path, limits: Limits | None = None) -> Folder:
@@ -156,15 +51,19 @@ def look(path: Path, limits: Limits | None = None) -> Folder:
     OSError
         If there is no such path.
     """
-    if path.is_dir():
+    if path.is_dir() and path.suffix == ".zarr":
+        root, names, unlisted = path.parent, [(f"{path.name}/zarr.json", 0)], 0
+    elif path.is_dir():
         files, unlisted = walk(path, leave_out=path)
         root, names = path, [(each.path, each.size) for each in files]
     else:
         root, names, unlisted = path.parent, [(path.name, path.stat().st_size)], 0
+    volumes = Volumes(root, (name for name, _ in names))
     looker = _Looker(root, limits or Limits())
     for name, size in names:
-        looker.take(name, size)
-    return looker.folder(unlisted)
+        if not volumes.has(name):
+            looker.take(name, size)
+    return looker.folder(unlisted, volumes)
 
 
 class _Looker:
@@ -214,7 +113,7 @@ class _Looker:
             _identified(row, name) | {"colours": colours} if row["outcome"] == Outcome.INSTANCE.value else row
         )
 
-    def folder(self, unlisted: int) -> Folder:
+    def folder(self, unlisted: int, volumes: Volumes) -> Folder:
         """Return what was found."""
         images: dict[tuple[str, str], list[Row]] = defaultdict(list)
         drawn: list[Row] = []
@@ -238,7 +137,15 @@ class _Looker:
                 {*series, *objects}, key=lambda uid: _study_order(series[uid], objects[uid], uid)
             )
         }
-        return Folder(self._root, studies, tuple(self._left_out), self._others, without, unlisted)
+        return Folder(
+            self._root,
+            {**studies, **volumes.studies()},
+            (*self._left_out, *volumes.left_out),
+            self._others,
+            without,
+            unlisted,
+            volumes.loaded,
+        )
 
     def _series(self, members: list[Row]) -> Series:
         judged = [each for each in members if each["is_image"]]

@@ -1,16 +1,19 @@
 """What the routes of a folder work with: the portal's own DICOMweb logic over files."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import Request
 
 from firstread.dicomweb.header import Source
 from firstread.dicomweb.held import Held, Place
 from portal.errors import MissingError
-from portal.folder.files import Files, Made, NoShelf
-from portal.folder.found import Folder, Series, Study, held_of
+from portal.folder.files import Files, Made, Make, NoShelf
+from portal.folder.found import held_of
+from portal.folder.kinds import Folder, Series, Study
 from portal.folder.masks import Masks
-from portal.folder.words import no_planes, verdict_words
+from portal.folder.slices import files_of
+from portal.folder.words import before_words, no_planes, verdict_words
 from portal.logic.dicomweb.documents import Documents
 from portal.logic.dicomweb.frames import Frames
 from portal.logic.pictures import Pictures
@@ -46,15 +49,19 @@ class Local:
     @classmethod
     def of(cls, folder: Folder) -> "Local":
         """Put the parts together."""
-        rows = [
-            row
-            for study in folder.studies.values()
-            for row in (
-                *(image for series in study.series for image in series.images),
-                *(each.row for each in study.drawn),
-            )
-        ]
-        files, made = Files({row["path"]: folder.root / row["path"] for row in rows}), Made()
+        found: dict[str, Path | Make] = {}
+        for study in folder.studies.values():
+            for series in study.series:
+                if series.voxels is not None:
+                    found |= files_of(series.voxels, folder.loaded)
+                else:
+                    found |= {row["path"]: folder.root / row["path"] for row in series.images}
+            found |= {
+                each.row["path"]: folder.root / each.row["path"]
+                for each in study.drawn
+                if each.labels is None
+            }
+        files, made = Files(found), Made()
         sources: dict[Place, Source] = {Place.STUDIES: files, Place.RESULTS: made}
         documents, frames = Documents(sources, NoShelf()), Frames(sources)
         return cls(folder, sources, documents, frames, Pictures(files), Masks(folder, made))
@@ -135,6 +142,6 @@ def _view(series: Series) -> FolderSeries:
             )
             for each in series.images
         ),
-        verdict=verdict_words(series.volumes),
+        verdict=verdict_words(series.volumes) + before_words(series.voxels),
         no_planes=no_planes(series.volumes),
     )

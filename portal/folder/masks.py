@@ -7,7 +7,6 @@ as it is; contours, and segments on another grid, are put onto the grid of the s
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -25,7 +24,7 @@ from firstread.imaging.masks.structures import Structures, read_structures, stru
 from firstread.imaging.masks.written import to_segmentation
 from firstread.imaging.mosaics import is_mosaic
 from firstread.imaging.pixels import frame_count
-from firstread.imaging.reading import OnDisk
+from firstread.imaging.reading import Images, OnDisk
 from firstread.imaging.series import Looks
 from firstread.imaging.slices import slices_of
 from firstread.imaging.stacks import arrange
@@ -33,10 +32,43 @@ from firstread.imaging.verdict import MEND, VolumeError, VolumeReason
 from firstread.imaging.volume import SourceFrame, Volume
 from firstread.objects.identity import named
 from portal.folder.files import Made
-from portal.folder.found import Drawn, Folder, Region, Row, Series, Study, held_of
+from portal.folder.found import held_of
+from portal.folder.kinds import Drawn, Folder, Region, Series, Study
+from portal.folder.labels import Labels
+from portal.folder.slices import Images as Slices
+from portal.folder.voxels import Array, Loaded, Voxels
 from portal.logic.display import reason_words
 
-Part = Structures | Segmented
+
+@dataclass(frozen=True)
+class Label:
+    """One number of a label map on the images of a volume.
+
+    Parameters
+    ----------
+    voxels
+        The label map.
+    number
+        Of the region.
+    loaded
+        Has its values.
+    slices
+        SOP Instance UIDs of the images, in the order of its slices; the slices of each time follow those before.
+    """
+
+    voxels: Voxels
+    number: int
+    loaded: Loaded = field(repr=False)
+    slices: tuple[str, ...] = field(repr=False)
+
+    def on(self, volume: Volume) -> Array:
+        """Return its voxels on a volume of these images."""
+        places = {uid: number % self.voxels.shape[0] for number, uid in enumerate(self.slices)}
+        planes = [self.loaded.plane(self.voxels, places[each.sop_uid]) for each in volume.frames]
+        return np.stack([each == self.number for each in planes])
+
+
+Part = Structures | Segmented | Label
 Parts = dict[int, Part]
 """Regions by number, each in an object of its own."""
 
@@ -111,6 +143,9 @@ class Masks:
         if not drawn.targets:
             yield from _refused(drawn, NOT_HERE)
             return
+        if drawn.labels is not None:
+            yield from self._label_map(study, drawn, drawn.labels)
+            return
         try:
             dataset = dcmread(self._folder.root / drawn.row["path"])
             if _lies_on_images(dataset, study):
@@ -127,9 +162,23 @@ class Masks:
             if series.uid in drawn.targets:
                 yield from self._on(drawn, parts, series)
 
+    def _label_map(self, study: Study, drawn: Drawn, labels: Labels) -> Iterator[Shown]:
+        for series in study.series:
+            if series.uid not in drawn.targets or series.voxels is None:
+                continue
+            if not labels.voxels.is_on(series.voxels):
+                yield from _refused(drawn, reason_words(MaskReason.OTHER_GRID.value))
+                continue
+            slices = tuple(each["sop_uid"] for each in series.images)
+            loaded = self._folder.loaded
+            parts: Parts = {
+                each.number: Label(labels.voxels, each.number, loaded, slices) for each in drawn.regions
+            }
+            yield from self._on(drawn, parts, series)
+
     def _on(self, drawn: Drawn, parts: Parts, series: Series) -> Iterator[Shown]:
         try:
-            grids = _grids(series.images, self._folder.root)
+            grids = _grids(self._images(series))
         except FirstReadError as error:
             yield from _refused(drawn, reason_words(str(error)))
             return
@@ -143,6 +192,11 @@ class Masks:
             part = parts.get(region.number)
             for grid in grids:
                 yield self._region(drawn, region, part, grid)
+
+    def _images(self, series: Series) -> Images:
+        if series.voxels is not None:
+            return Slices(series.voxels, self._folder.loaded)
+        return OnDisk([self._folder.root / each["path"] for each in series.images])
 
     def _region(self, drawn: Drawn, region: Region, part: Part | None, grid: _Grid) -> Shown:
         key = drawn.key_of(region)
@@ -193,7 +247,7 @@ def _sources(group: Dataset) -> Iterator[str]:
             yield str(source.get("ReferencedSOPInstanceUID", ""))
 
 
-def _grids(images: Sequence[Row], root: Path) -> list[_Grid]:
+def _grids(opened: Images) -> list[_Grid]:
     """Return the volumes of a series whose slices are its images as they are.
 
     Raises
@@ -201,10 +255,10 @@ def _grids(images: Sequence[Row], root: Path) -> list[_Grid]:
     VolumeError
         If it has none, mended or not.
     """
-    opened = OnDisk([root / each["path"] for each in images])
+    headers = opened.headers
     planes = [
         plane
-        for number, header in enumerate(opened.headers)
+        for number, header in enumerate(headers)
         if not is_mosaic(header)
         for plane in slices_of(header, number, frame_count(header))
     ]
@@ -221,7 +275,7 @@ def _grids(images: Sequence[Row], root: Path) -> list[_Grid]:
                 frame_of_reference=time[0].frame_of_reference,
             )
             sources = dict.fromkeys(each.source for each in time)
-            found.append(_Grid([opened.headers[each] for each in sources], volume))
+            found.append(_Grid([headers[each] for each in sources], volume))
     return found
 
 
@@ -235,6 +289,11 @@ def _parts(dataset: Dataset) -> Parts:
 
 
 def _mask(part: Part, volume: Volume) -> Mask:
+    if isinstance(part, Label):
+        values = part.on(volume)
+        if not values.any():
+            raise MaskError(MaskReason.NO_VOXELS)
+        return Mask("Region", values)
     found = segment_masks(part, volume) if isinstance(part, Segmented) else structure_masks(part, volume)
     for reason in found.refused.values():
         raise MaskError(reason)

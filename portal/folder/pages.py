@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from portal.folder.found import Drawn, Study
+from portal.folder.kinds import Drawn, Study
 from portal.folder.local import FolderSeries, Local, series_views
 from portal.folder.routes import FolderStudy, Shown
 from portal.logic.display import reason_words

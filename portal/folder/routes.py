@@ -11,11 +11,13 @@ from portal.dicomweb.asked import accepted, only
 from portal.dicomweb.metadata import answer_zipped
 from portal.dicomweb.pixels import answer_bulk, answer_frames, frame_numbers
 from portal.errors import MissingError
-from portal.folder.found import Study
+from portal.folder.kinds import Study
 from portal.folder.local import FolderSeries, Local, local_of, series_views
+from portal.folder.words import converted_scale
 from portal.logic.dicomweb.bulk import read_bulk
 from portal.logic.dicomweb.media import JSON, PNG, check_json
 from portal.logic.dicomweb.query import STUDY_KEYS, parse_query
+from portal.logic.uptake import ScaleView, uptake_scale
 from portal.logic.worklist import View
 
 Shown = Annotated[Local, Depends(local_of)]
@@ -63,6 +65,15 @@ def get_versions(local: Shown, study_uid: str) -> list[str]:
     """Return no versions: a folder is as it is."""
     local.study(study_uid)
     return []
+
+
+@router.get("/api/studies/{study_uid}/series/{series_uid}/scale")
+def get_scale(local: Shown, study_uid: str, series_uid: str) -> ScaleView:
+    """Return what makes standardised uptake of the values of a PET series, or why nothing does."""
+    series = next((each for each in local.study(study_uid).series if each.uid == series_uid), None)
+    if series is not None and series.voxels is not None:
+        return converted_scale(series.voxels)
+    return uptake_scale(local.documents.datasets(local.series(study_uid, series_uid)))
 
 
 @router.get("/api/studies/{study_uid}/masks")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from portal.folder.found import Folder, Study
+from portal.folder.kinds import Folder, Study
 from portal.folder.local import series_views
 from portal.folder.pages import title_of
 from portal.folder.words import printable

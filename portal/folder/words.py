@@ -1,10 +1,13 @@
 """Verdicts on geometry in words, for the page and the terminal."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portal.folder.voxels import Voxels
 from portal.logic.display import reason_words
+from portal.logic.uptake import ScaleView
 
 _GEOMETRY = {
     "regular": "regular",
@@ -41,9 +44,27 @@ def no_planes(volumes: Sequence[dict[str, Any]]) -> str:
     return f"No other planes: {words}."
 
 
+def before_words(voxels: Voxels | None) -> str:
+    """Return what was mended before a volume was written, as its sidecar says; "" where that says nothing."""
+    acts = _done(voxels.said.get("verdict") or {}) if voxels is not None else []
+    return f"; mended before it was written: {', '.join(acts)}" if acts else ""
+
+
+def converted_scale(voxels: Voxels) -> ScaleView:
+    """Return the unit of a PET volume that was converted: without headers, only its sidecar can say it."""
+    uptake = re.match(r"\{(SUV\w+)", voxels.said.get("units", ""))
+    return ScaleView(unit=uptake[1]) if uptake else ScaleView(reason="a volume without headers")
+
+
 def _acts(volume: dict[str, Any]) -> list[str]:
-    done = json.loads(volume["verdict"])["done"]
-    return [f"{reason_words(each['act'])} ({each['count']})" for each in done]
+    return _done(json.loads(volume["verdict"]))
+
+
+def _done(verdict: Mapping[str, Any]) -> list[str]:
+    try:
+        return [f"{reason_words(str(each['act']))} ({int(each['count'])})" for each in verdict["done"]]
+    except (KeyError, TypeError, ValueError):  # of a sidecar that somebody has changed
+        return []
 
 
 def printable(text: str) -> str:

@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from portal.folder.app import create_app
 from portal.folder.found import look
 from tests.browser.conftest import Reader, _port, _serving
 from tests.browser.test_accessibility import violations
 from tests.browser.test_viewer import shown
-from tests.support.folders import CT, STUDY, TILTED, TWICE, write_folder
+from tests.support.folders import CT, STUDY, TILTED, TWICE, save, write_folder
+from tests.unit.imaging.test_dose import rt_dose
+from tests.unit.imaging.test_suv import pet, sets
+from tests.unit.portal.folder.test_volumes import write_nifti
 
 pytestmark = pytest.mark.browser
 
@@ -185,3 +190,97 @@ def test_the_pages_are_accessible(reader: Reader, width: int) -> None:
     expect(page.locator("#help")).to_contain_text("back to the folder")
     assert violations(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+@contextmanager
+def opened(chromium: Browser, path: Path) -> Iterator[Reader]:
+    """Open the first series of a folder."""
+    app = create_app(look(path), _TOKEN)
+    with _port() as (listener, url), _serving(app, listener):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        reader = Reader(context.new_page(), url, app)
+        reader.watch()
+        reader.page.goto(f"{url}/open/{_TOKEN}")
+        reader.page.locator("a[href*='series=']").first.click()
+        expect(reader.page.locator("[data-zoom]")).to_contain_text("%")
+        yield reader
+        context.close()
+
+
+def measured(page: Page) -> Locator:
+    """Measure a rectangle from the middle of the image on; return what is said of it."""
+    page.keyboard.press("b")
+    page.keyboard.press("Space")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+    return page.locator(".pane").first
+
+
+def test_a_volume_and_its_label_map_are_a_series_and_masks(chromium: Browser, tmp_path: Path) -> None:
+    values = np.full((64, 48, 28), 0.25, np.float32)
+    values[24:44, 18:30, 10:16] = 1.5
+    affine = np.diag(
+        [1.5, 2.0, 3.0, 1.0]
+    )  # RAS: it is turned, so that left is at the right and the back below
+    write_nifti(tmp_path / "patient" / "scan.nii.gz", values, affine)
+    write_nifti(tmp_path / "patient" / "scan_seg.nii.gz", (values > 1).astype(np.uint8), affine)
+    with opened(chromium, tmp_path / "patient") as reader:
+        page = reader.page
+        expect(page.locator("#position")).to_have_text("1 / 28")
+        expect(page.locator("[data-edge='right']").first).to_have_text("L")
+        expect(page.locator("[data-edge='bottom']").first).to_have_text("P")
+        for _ in range(12):
+            page.keyboard.press("ArrowDown")
+        expect(page.locator("[data-place]")).to_have_text("13 / 28")
+        expect(page.locator("[data-window]")).to_contain_text("W 1.25 L 0.875")
+        page.wait_for_timeout(300)
+        # Columns 24 to 43 from the right are 20 to 39 from the left; rows 18 to 29 of 48 the same both ways.
+        assert shown(page, (30.5, 24.5), (2.5, 40.5)) == [255, 0]
+        page.keyboard.press("o")
+        lines = page.locator(".layers path")
+        expect(lines).to_have_count(1)
+        box = lines.evaluate("each => { const b = each.getBBox(); return [b.x, b.y, b.width, b.height]; }")
+        assert box == [20, 18, 20, 12]
+        picture(page, "nifti")
+        page.keyboard.press("p")
+        expect(page.locator(".pane-plane")).to_have_count(3)
+        expect(page.locator(".pane-plane .layer-line")).to_have_count(3)
+        picture(page, "nifti-planes")
+        reader.assert_quiet()
+
+
+def test_uptake_is_shown_as_suv_and_dose_in_gray(chromium: Browser, tmp_path: Path) -> None:
+    for number, image in enumerate(pet()):
+        stored = np.full((image.Rows, image.Columns), 15000 - 5 * number, "<u2")  # half of SUV 8
+        image.PixelData, image.SOPInstanceUID = stored.tobytes(), f"2.25.{7600 + number}"
+        save(image, tmp_path / "pet" / f"{number}.dcm")
+    with opened(chromium, tmp_path / "pet") as reader:
+        page = reader.page
+        expect(page.locator("[data-title]")).to_contain_text("SUVbw")
+        expect(page.locator("[data-window]")).to_have_text("W 5 L 2.5 SUVbw SUV 0 to 5")
+        expect(page.locator("#preset option").first).to_have_text("1 SUV 0 to 5")
+        expect(measured(page)).to_contain_text("Mean 4.00 SUVbw")
+        picture(page, "suv")
+        reader.assert_quiet()
+    dose = rt_dose()
+    dose.SOPInstanceUID, dose.StudyInstanceUID, dose.SeriesInstanceUID = "2.25.71", "2.25.72", "2.25.73"
+    save(dose, tmp_path / "dose" / "dose.dcm")
+    with opened(chromium, tmp_path / "dose") as reader:
+        page = reader.page
+        expect(page.locator("[data-title]")).to_contain_text("Gy")
+        expect(page.locator("[data-window]")).to_have_text("W 20 L 10 Gy 0 to 20 Gy")
+        expect(measured(page)).to_contain_text("Gy")
+        reader.assert_quiet()
+
+
+def test_uptake_that_cannot_be_told_stays_stored_and_says_why(chromium: Browser, tmp_path: Path) -> None:
+    for number, image in enumerate(pet(sets(PatientWeight=None))):
+        image.SOPInstanceUID = f"2.25.{7600 + number}"
+        save(image, tmp_path / f"{number}.dcm")
+    with opened(chromium, tmp_path) as reader:
+        expect(reader.page.locator("[data-title]")).to_contain_text("stored values: no weight")
+        expect(reader.page.locator("#preset option").first).to_have_text("1 As stored")
+        reader.assert_quiet()

@@ -152,12 +152,14 @@ def axes(volume: Volume) -> list[str]:
 
 
 def geometry(volume: Volume, header: "Dataset | None") -> dict[str, object]:
-    """Return spacing and size as the affine has them; None for what a planar image does not say."""
+    """Return spacing and size as the affine has them; None for what a planar image or a single slice does not say."""
     spacing: list[float | None] = list(volume.spacing_mm)
     if volume.verdict.geometry is Geometry.PLANAR:
         told = header is not None and spacing_mm(header) is not None
         spacing = [None, *(spacing[1:] if told else [None, None])]
     shape = volume.values.shape[volume.is_in_time :][:3]
+    if shape[0] == 1:
+        spacing[0] = None  # the affine has 1 mm, as it must have something; nobody measured it
     size = [each * count if each is not None else None for each, count in zip(spacing, shape, strict=True)]
     return {"spacing_mm": spacing, "size_mm": size, "affine_lps": volume.affine.tolist()}
 

@@ -20,6 +20,7 @@ from firstread.imaging.elements import (
     elements,
     turned,
 )
+from firstread.imaging.plain import HEAD, NotPlainError, PlainHeader, plain_header
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -86,6 +87,16 @@ def read_ids(path: Path) -> Ids | None:
         except (OddError, TruncatedError):
             return _slowly(path)
     return None if found is None else _ids(found)
+
+
+def read_file(path: Path) -> tuple[Ids | None, PlainHeader | None]:
+    """Return what a file belongs to, and its header where that is a plain one; errors and ids as of `read_ids`."""
+    with path.open("rb", buffering=0) as file:
+        try:
+            header = plain_header(file.read(HEAD))
+        except NotPlainError:
+            return read_ids(path), None
+    return _ids({name: text for name in _WANTED.values() if (text := header.text(name)) is not None}), header
 
 
 def _text(value: bytes) -> str:

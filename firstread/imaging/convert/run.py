@@ -35,16 +35,20 @@ class Summary:
         How many files were no DICOM instances.
     broken_files
         SHA-256 of files that begin as DICOM and cannot be read; "" where not even that.
+    unlisted_folders
+        How many folders could not be listed.
     """
 
     outcomes: tuple[Outcome, ...]
     other_files: int
     broken_files: tuple[str, ...]
+    unlisted_folders: int = 0
 
     @property
     def failed(self) -> int:
-        """Return how many series and files failed."""
-        return sum(each.status is Status.FAILED for each in self.outcomes) + len(self.broken_files)
+        """Return how many series, files and folders failed."""
+        series = sum(each.status is Status.FAILED for each in self.outcomes)
+        return series + len(self.broken_files) + self.unlisted_folders
 
     @property
     def totals(self) -> dict[str, int]:
@@ -106,7 +110,7 @@ def convert(
             nnunet.describe(out, options.licence)
         broken = tuple(_digest(each) for each in tree.broken)
         ordered = tuple(sorted(outcomes, key=lambda each: each.series))
-        summary = Summary(ordered, tree.others, broken)
+        summary = Summary(ordered, tree.others, broken, tree.unlisted)
         write_json(out / REPORT, summary.to_json())
     return summary
 

@@ -21,7 +21,7 @@ from firstread.imaging.pixels import PixelError
 from firstread.imaging.plain import NotPlainError
 from firstread.imaging.prepare.subject import PrepareError
 from firstread.imaging.reading import PlainFiles
-from firstread.imaging.series import load_all
+from firstread.imaging.series import load_files
 from firstread.imaging.verdict import MEND, STRICT, Geometry, VolumeError
 from firstread.imaging.volume import Volume
 
@@ -158,7 +158,8 @@ def _make(task: Task, parts: Path) -> Outcome:
     paths = [each.path for each in task.files]
     with ThreadPoolExecutor(1) as beside:
         digests = beside.submit(_digests, paths)
-        volumes = load_all(paths, STRICT if task.options.strict else MEND)
+        repairs = STRICT if task.options.strict else MEND
+        volumes = load_files(paths, repairs, [each.header for each in task.files])
         inputs = digests.result()
     if any(_is_other(each) for each in task.files):
         raise ConvertError(ConvertReason.INPUT_CHANGED)
@@ -262,15 +263,15 @@ def _is_for_nnunet(volume: Volume) -> bool:
 
 def _header(task: Task, volume: Volume, *, alone: bool) -> "Dataset | None":
     """Return the header of the first image of a volume; None where it cannot be told which images those were."""
-    places = {each.sop_uid: each.path for each in task.files}
-    path = places.get(volume.frames[0].sop_uid) if volume.frames else None
-    if path is None and alone:
-        path = task.files[0].path
-    if path is None:
+    sources = {each.sop_uid: each for each in task.files}
+    source = sources.get(volume.frames[0].sop_uid) if volume.frames else None
+    if source is None and alone:
+        source = task.files[0]
+    if source is None:
         return None
     if not task.options.identifying and volume.verdict.geometry is not Geometry.PLANAR:
         try:
-            (plain,) = PlainFiles([path]).headers
+            (plain,) = PlainFiles([source.path], [source.header]).headers
             # Whatever is asked of it later is asked here first.
             facts.dicom_facts(plain), facts.references(plain, volume, Pseudonyms(task.key))
         except NotPlainError:
@@ -280,7 +281,7 @@ def _header(task: Task, volume: Volume, *, alone: bool) -> "Dataset | None":
     import pydicom
 
     with quiet():
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        return pydicom.dcmread(source.path, stop_before_pixels=True)
 
 
 def _place(task: Task, parts: Path, outputs: Sequence[str]) -> None:

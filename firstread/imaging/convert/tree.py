@@ -1,11 +1,16 @@
-"""The files of a tree by series, from the first kilobytes of each."""
+"""The files of a tree by series, from one look at the header of each."""
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from firstread.imaging.convert.ids import Ids, read_ids
+from firstread.imaging.convert.ids import Ids, read_file, read_ids
+from firstread.imaging.plain import PlainHeader
+from firstread.imaging.tree import Found, walk
+
+_MOST_HEADERS = 5000
+"""Kept until their series are loaded, some 15 KB each; of more files, those of the others are read again then."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,15 @@ class Source:
         Bytes, and time of the last change in nanoseconds.
     sop_uid
         SOP Instance UID (0008,0018).
+    header
+        As it was read; None where it is to be read again.
     """
 
     path: Path
     size: int
     mtime_ns: int
     sop_uid: str
+    header: PlainHeader | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass
@@ -58,12 +66,15 @@ class Tree:
     others
         How many files are no DICOM instances of a series: other files, DICOMDIR.
     broken
-        Files that begin as DICOM and cannot be read.
+        Files that begin as DICOM and cannot be read, or cannot be opened.
+    unlisted
+        How many folders could not be listed.
     """
 
     series: dict[str, Series]
     others: int
     broken: tuple[Path, ...]
+    unlisted: int = 0
 
 
 def grow(roots: Sequence[Path], leave: Path) -> Tree:
@@ -77,39 +88,69 @@ def grow(roots: Sequence[Path], leave: Path) -> Tree:
         A folder that is not looked into: that of the output.
     """
     found: dict[str, Series] = {}
-    others = 0
+    others = kept = unlisted = 0
     broken: list[Path] = []
-    for path in _files(roots, leave.resolve()):
-        try:
-            ids = read_ids(path)
-            state = path.stat()
-        except OSError:
-            broken.append(path)
-            continue
-        if ids is None:
-            others += 1
-        elif not ids.series_uid:
-            broken.append(path)
-        else:
-            series = found.setdefault(ids.series_uid, Series(ids))
-            series.files.append(Source(path, state.st_size, state.st_mtime_ns, ids.sop_uid))
-            series.has_images |= ids.has_image
-    return Tree(found, others, tuple(broken))
-
-
-def _files(roots: Sequence[Path], leave: Path) -> Iterator[Path]:
     seen: set[Path] = set()
-    for root in roots:
-        for path in _below(root, leave):
-            if (real := path.resolve()) not in seen and real.is_file():
-                seen.add(real)
-                yield path
+    below = [_below(root, leave.resolve()) for root in roots]
+    may_repeat = _may_repeat(below)
+    for files, missed in below:
+        unlisted += missed
+        for path, file in files:
+            if may_repeat and _is_known(path, seen):
+                continue
+            try:
+                ids, header = read_file(path) if kept < _MOST_HEADERS else (read_ids(path), None)
+            except OSError:
+                broken.append(path)
+                continue
+            kept += header is not None
+            if ids is not None and ids.has_image and not (ids.series_uid and ids.sop_uid and ids.study_uid):
+                ids = _identified(ids, file)
+            if ids is None:
+                others += 1
+            elif not ids.series_uid:
+                broken.append(path)
+            else:
+                series = found.setdefault(ids.series_uid, Series(ids))
+                series.files.append(Source(path, file.size, file.mtime_ns, ids.sop_uid, header))
+                series.has_images |= ids.has_image
+    return Tree(found, others, tuple(broken), unlisted)
 
 
-def _below(root: Path, leave: Path) -> Iterator[Path]:
+def _identified(ids: Ids, file: Found) -> Ids:
+    """Return ids with the UIDs that the index gives images that came without."""
+    from firstread.imaging.index.identity import NAMES, identify  # with all of the index, which few need
+
+    number = ids.series_number
+    row: dict[str, Any] = {
+        "path": file.path,
+        "patient_id": ids.patient_id or None,
+        "modality": ids.modality or None,
+        "series_number": int(number) if number.isascii() and number.isdigit() else None,
+        **{name: getattr(ids, name) or None for name in NAMES},
+    }
+    identify(row)
+    return replace(ids, study_uid=row["study_uid"], series_uid=row["series_uid"], sop_uid=row["sop_uid"])
+
+
+_Files = tuple[list[tuple[Path, Found]], int]
+
+
+def _below(root: Path, leave: Path) -> _Files:
     if not root.is_dir():
-        yield root
-        return
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if (Path(folder) / name).resolve() != leave)
-        yield from (Path(folder) / name for name in sorted(files))
+        state = root.stat()
+        return [(root, Found(root.name, state.st_size, state.st_mtime_ns, name=root.name))], 0
+    files, unlisted = walk(root.resolve(), leave)
+    return [(root / each.name, each) for each in files], unlisted
+
+
+def _may_repeat(below: Sequence[_Files]) -> bool:
+    """Return whether a file may come twice: by two roots, or by a link."""
+    return len(below) > 1 or any(file.is_link for files, _ in below for _, file in files)
+
+
+def _is_known(path: Path, seen: set[Path]) -> bool:
+    real = path.resolve()
+    is_known = real in seen
+    seen.add(real)
+    return is_known

@@ -12,7 +12,7 @@ from firstread.imaging.index.identity import identify
 from firstread.imaging.index.quality import quality as quality_of
 from firstread.imaging.index.record import FileReason, Outcome, Reader
 from firstread.imaging.index.store import IndexingError, Store
-from firstread.imaging.index.tree import Found, walk
+from firstread.imaging.tree import Found, walk
 
 Row = dict[str, Any]
 PathLike = str | os.PathLike[str]

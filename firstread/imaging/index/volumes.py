@@ -106,6 +106,8 @@ def _volume(stack: Stack, aside: tuple[Done, ...]) -> Row:
     done = (*aside, *stack.done)
     grid = stack.grid
     spacing = np.linalg.norm(grid.affine[:3, :3], axis=0).tolist()
+    if grid.shape[0] == 1:
+        spacing[0] = None  # the affine has 1 mm, as it must have something; nobody measured it
     missing = sum(each.count for each in done if each.act is Act.MISSING_INTERPOLATED)
     return {
         **_judged(Verdict(Geometry.MENDED if done else Geometry.REGULAR, done)),

@@ -250,6 +250,8 @@ def _frame(segmented: Segmented, segment: Segment, frame: int) -> npt.NDArray[An
     most = numbers(segmented.dataset, "MaximumFractionalValue")
     if len(most) != 1 or most[0] <= 0:
         raise MaskError(MaskReason.BAD_SEGMENTS)
+    if stored.max(initial=0) > most[0]:
+        raise MaskError(MaskReason.BAD_SEGMENTS)  # more than the whole (PS3.3 C.8.20.2.3)
     return (stored / most[0]).astype(np.float32)
 
 

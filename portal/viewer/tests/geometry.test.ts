@@ -8,7 +8,7 @@ const frame = (changes: Partial<Frame> = {}): Frame => ({
   series: "1", sop: "2", frame: 1, rows: 4, columns: 4, modality: "CT",
   spacing: { row: 1, column: 1, kind: "patient" },
   plane: { across: [1, 0, 0], down: [0, 1, 0], position: [0, 0, 0] },
-  patientOrientation: null, frameOfReference: "3", window: null, voiFunction: "LINEAR", isColour: false, unit: "HU",
+  patientOrientation: null, frameOfReference: "3", window: null, voiFunction: "LINEAR", isColour: false, unit: "HU", factor: 1, isFine: false,
   ...changes,
 });
 const upright = { a: 1, b: 0, c: 0, d: 1, e: 0, f: 0 };

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { Dataset, Frame } from "../src/viewer/dicom.ts";
+import { type Dataset, type Frame, frameOf } from "../src/viewer/dicom.ts";
 import { lutOf, pixelsOf } from "../src/viewer/pixels.ts";
 import { autoWindow, measure } from "../src/viewer/quantities.ts";
 import { onlyPart } from "../src/viewer/multipart.ts";
+import { ends } from "../src/viewer/windows.ts";
 import { placed, unpack } from "../src/viewer/segments.ts";
 
 const of = (...values: unknown[]): { vr: string; Value: unknown[] } => ({ vr: "US", Value: values });
@@ -21,6 +22,45 @@ test("values are rescaled, signed and cleared of old overlays", () => {
   assert.deepEqual(values(image({ "00281052": of(-1024), "00281053": of(1) }), 0, 0, 0, 4), [-1024, 0]);
   assert.deepEqual(values(image({ "00281053": of(0.5) }), 3, 0, 4, 0), [1.5, 2]);
   assert.throws(() => values(image(), 1, 0), /incomplete/);
+});
+
+test("floating point numbers are values as they are, and windows of them may be narrow", () => {
+  const bytes = new Uint8Array(Float32Array.from([-0.25, 1.5]).buffer);
+  const set = image({ "7FE00008": { vr: "OF" }, "00280100": of(32), "00281050": of(0.5), "00281051": of(0.5) });
+  const { samples, lowest, highest } = pixelsOf(set, 1, bytes, null);
+  assert.deepEqual([...samples, lowest, highest], [-0.25, 1.5, -0.25, 1.5]);
+  const doubles = new Uint8Array(Float64Array.from([0.5, 2]).buffer);
+  assert.deepEqual([...pixelsOf(image({ "7FE00009": { vr: "OD" } }), 1, doubles, null).samples], [0.5, 2]);
+  assert.throws(() => pixelsOf(set, 1, bytes.slice(4), null), /incomplete/);
+  const { isFine, voiFunction, window } = frameOf(set, 1);
+  assert.deepEqual({ isFine, voiFunction, window }, { isFine: true, voiFunction: "LINEAR_EXACT", window: { center: 0.5, width: 0.5 } });
+  assert.deepEqual(ends(window!, isFine), { lower: 0.25, upper: 0.75 });
+  assert.deepEqual(ends({ center: 40, width: 400 }, false), { lower: -160, upper: 239 });
+  assert.deepEqual(autoWindow([Number.NaN, 0, 0.5], 1e-6), { center: 0.25, width: 0.5 });
+});
+
+test("a dose is in gray, uptake in SUV: values, windows and what is measured", () => {
+  const dose = image({ "00080060": of("RTDOSE"), "30040002": of("GY"), "3004000E": of(0.5) });
+  const shown = frameOf(dose, 1);
+  assert.deepEqual([shown.unit, shown.factor, shown.isFine], ["Gy", 0.5, true]);
+  assert.deepEqual([...pixelsOf(dose, 1, Uint8Array.from([4, 0, 5, 0]), null, shown.factor).samples], [2, 2.5]);
+  const relative = frameOf(image({ "00080060": of("RTDOSE"), "30040002": of("RELATIVE"), "3004000E": of(0.5) }), 1);
+  assert.deepEqual([relative.unit, relative.factor, relative.isFine], ["", 1, false]);
+  const pet = image({ "00080060": of("PT"), "00281053": of(2), "00281050": of(101), "00281051": of(201) });
+  const scale = { factor: 0.25, unit: "SUVbw", reason: "" };
+  const uptake = frameOf(pet, 1, scale);
+  assert.deepEqual([uptake.unit, uptake.voiFunction, uptake.window], ["SUVbw", "LINEAR_EXACT", { center: 25.125, width: 50 }]);
+  assert.deepEqual(ends(uptake.window!, true), { lower: 0.125, upper: 50.125 }); // a quarter of 0.5 and 200.5
+  assert.deepEqual([...pixelsOf(pet, 1, Uint8Array.from([4, 0, 5, 0]), null, 0.25).samples], [2, 2.5]);
+  const corners = [{ x: 0, y: 0 }, { x: 2, y: 1 }];
+  assert.deepEqual(measure("rectangle", corners, { ...uptake, spacing: { row: 1, column: 1, kind: "patient" } }, [2, 2.5]).slice(1),
+    ["Mean 2.25 SUVbw", "SD 0.25 SUVbw", "Max 2.50 SUVbw"]);
+});
+
+test("units are those that are said", () => {
+  const unit = (modality: string, type: string): string => frameOf(image({ "00080060": of(modality), ...(type && { "00281054": of(type) }) }), 1).unit;
+  assert.deepEqual([unit("CT", ""), unit("CT", "HU"), unit("CT", "US"), unit("MR", "US"), unit("MR", ""), unit("PT", "{SUVbw}g/ml")],
+    ["HU", "HU", "", "", "", "SUVbw"]);
 });
 
 test("colour comes as red, green and blue of each pixel", () => {
@@ -41,7 +81,7 @@ test("a palette colours what is stored", () => {
 
 const frame = (kind: Frame["spacing"]["kind"]): Frame => ({
   series: "1", sop: "2", frame: 1, rows: 4, columns: 4, modality: "CT", spacing: { row: 2, column: 1, kind }, plane: null,
-  patientOrientation: null, frameOfReference: "", window: null, voiFunction: "LINEAR", isColour: false, unit: "HU",
+  patientOrientation: null, frameOfReference: "", window: null, voiFunction: "LINEAR", isColour: false, unit: "HU", factor: 1, isFine: false,
 });
 
 test("lengths, angles and areas are physical where the image tells its spacing", () => {

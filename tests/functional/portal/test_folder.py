@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from starlette.testclient import TestClient
 
 from portal.folder.app import create_app
 from portal.folder.found import look
 from portal.security import CONTENT_SECURITY_POLICY
-from tests.support.folders import BOX, CT, PRIOR, STUDY, TWICE, Written, write_folder, write_series
+from tests.support.folders import BOX, CT, PRIOR, STUDY, TWICE, Written, save, write_folder, write_series
 from tests.support.phantoms import planes
+from tests.unit.imaging.test_suv import ACTIVITY, Change, pet, sets
+from tests.unit.portal.folder.test_volumes import write_nifti
 
 TOKEN = "0123456789abcdef"
 ROOT = f"/dicomweb/studies/{STUDY}/series"
@@ -239,3 +242,85 @@ def test_names_of_files_and_series_are_escaped(tmp_path: Path) -> None:
         page = client.get(path).text
         assert "<script>alert" not in page
         assert "<img src=x>" not in page
+
+
+def test_a_volume_is_asked_for_as_images_are(tmp_path: Path) -> None:
+    values = (np.arange(4 * 5 * 6, dtype=np.float32) / 7).reshape(4, 5, 6)
+    write_nifti(tmp_path / "scan.nii.gz", values, np.diag([-2.0, -2.0, 3.0, 1.0]))
+    write_nifti(tmp_path / "scan_seg.nii.gz", (values > 9).astype(np.uint8), np.diag([-2.0, -2.0, 3.0, 1.0]))
+    client = client_of(tmp_path)
+    page = client.get(f"/open/{TOKEN}").text
+    assert "scan.nii.gz" in page
+    (study,) = client.get("/dicomweb/studies").json()
+    uid = study["0020000D"]["Value"][0]
+    (series,) = client.get(f"/api/studies/{uid}").json()["series"]
+    root = f"/dicomweb/studies/{uid}/series/{series['series_uid']}"
+    metadata = client.get(f"{root}/metadata").json()
+    assert [each["00200032"]["Value"][2] for each in metadata] == [0, 3, 6, 9, 12, 15]
+    for number, image in enumerate(metadata):
+        frame = client.get(f"{root}/instances/{image['00080018']['Value'][0]}/frames/1", headers=NATIVE)
+        assert values[:, :, number].T.tobytes() in frame.content
+    sop = series["images"][2]["sop_uid"]
+    assert client.get(f"/studies/{uid}/instances/{sop}/frames/1.png").content.startswith(b"\x89PNG")
+    (mask,) = client.get(f"/api/studies/{uid}/masks").json()
+    assert (mask["reason"], mask["segment"]) == ("", 1)
+    (made,) = client.get(f"/dicomweb/studies/{uid}/series/{mask['series_uid']}/metadata").json()
+    assert made["00620002"]["Value"][0]["00620005"]["Value"] == ["Region"]
+    assert client.get(f"/studies/{uid}").status_code == 200
+    (tmp_path / "scan.nii.gz").unlink()
+    fresh = client.get(f"{root}/instances/{sop}/frames/1", headers=NATIVE)
+    assert values[:, :, 2].T.tobytes() in fresh.content  # it was read once
+
+
+def test_a_volume_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "scan.nii", np.ones((4, 5, 6), np.int16))
+    path.write_bytes(path.read_bytes()[:-2])
+    client = client_of(tmp_path)
+    client.get(f"/open/{TOKEN}")
+    uid = client.get("/dicomweb/studies").json()[0]["0020000D"]["Value"][0]
+    (series,) = client.get(f"/api/studies/{uid}").json()["series"]
+    answer = client.get(f"/dicomweb/studies/{uid}/series/{series['series_uid']}/metadata")
+    assert answer.status_code == 422
+    assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("change", "unit", "reason"),
+    [
+        (lambda _: None, "SUVbw", ""),
+        (sets(PatientWeight=None), "", "no weight"),
+        (sets(Units="CNTS"), "", "no private factor"),
+    ],
+)
+def test_uptake_is_scaled_by_the_rules_or_left_as_it_is_stored(
+    tmp_path: Path, change: Change, unit: str, reason: str
+) -> None:
+    for number, image in enumerate(pet(change)):
+        image.SOPInstanceUID = f"2.25.{7600 + number}"
+        save(image, tmp_path / f"{number}.dcm")
+    client = client_of(tmp_path)
+    client.get(f"/open/{TOKEN}")
+    (study,) = client.get("/dicomweb/studies").json()
+    uid = study["0020000D"]["Value"][0]
+    (series,) = client.get(f"/api/studies/{uid}").json()["series"]
+    scale = client.get(f"/api/studies/{uid}/series/{series['series_uid']}/scale").json()
+    assert (scale["unit"], scale["reason"]) == (unit, reason)
+    assert scale["factor"] == pytest.approx(8.0 / ACTIVITY if unit else 1.0, rel=1e-9)
+    assert client.get(f"/api/studies/{uid}/series/2.25.404/scale").status_code == 404
+
+
+def test_private_factors_of_vendors_reach_the_scale(tmp_path: Path) -> None:
+    def philips(one: Dataset) -> None:
+        one.Units = "CNTS"
+        block = one.private_block(0x7053, "Philips PET Private Group", create=True)
+        block.add_new(0x00, "DS", "0.25")
+
+    for number, image in enumerate(pet(philips)):
+        image.SOPInstanceUID = f"2.25.{7600 + number}"
+        save(image, tmp_path / f"{number}.dcm")
+    client = client_of(tmp_path)
+    client.get(f"/open/{TOKEN}")
+    uid = client.get("/dicomweb/studies").json()[0]["0020000D"]["Value"][0]
+    (series,) = client.get(f"/api/studies/{uid}").json()["series"]
+    scale = client.get(f"/api/studies/{uid}/series/{series['series_uid']}/scale").json()
+    assert (scale["unit"], scale["factor"], scale["rule"]) == ("SUVbw", 0.25, "philips_suv")

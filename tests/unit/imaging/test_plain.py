@@ -171,7 +171,7 @@ def test_volumes_are_the_same_as_through_pydicom(
     paths = write(tmp_path, CASES[case]())
     found = load_all(paths)
 
-    def never(_: object) -> None:
+    def never(*_: object) -> None:
         raise NotPlainError
 
     monkeypatch.setattr(module, "PlainFiles", never)

@@ -169,6 +169,10 @@ def _all(file: IO[bytes], piece: bytes | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
+_SCALES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+"""Millimetres of the units of space: not said, metres, millimetres, micrometres."""
+
+
 def _understood(head: bytes, raw: Array) -> tuple[Array, Matrix | None, None]:
     found = _HEADER.unpack(head[:348])
     sides, intent, code = found[8:15][: found[7]], found[18], found[19]
@@ -183,8 +187,13 @@ def _understood(head: bytes, raw: Array) -> tuple[Array, Matrix | None, None]:
         raise ConvertError(ConvertReason.NOT_OURS)
     if intent == _VECTOR:
         values = np.moveaxis(values[:, 0], 0, -1)
+    slope, zero = found[31], found[32]
+    is_scaled = np.isfinite([slope, zero]).all() and slope and (slope, zero) != (1.0, 0.0)  # nifti1.h
+    if is_scaled and code != _RGB24:
+        values = (values * np.float64(slope) + zero).astype(np.float32)
     placed = found[-21]
     affine = None
     if placed:
-        affine = to_ras(np.vstack([np.reshape(found[-14:-2], (3, 4)), [0.0, 0.0, 0.0, 1.0]]))
+        rows = np.reshape(found[-14:-2], (3, 4)) * _SCALES.get(found[35] & 7, 1.0)
+        affine = to_ras(np.vstack([rows, [0.0, 0.0, 0.0, 1.0]]))
     return values, affine, None

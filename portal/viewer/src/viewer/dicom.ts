@@ -52,6 +52,18 @@ export interface Frame {
   isColour: boolean;
   /** Of a pixel value, such as HU; "" where it has none. */
   unit: string;
+  /** By which rescaled values are multiplied to have that unit. */
+  factor: number;
+  /** Whether values have fractions that matter, so that windows narrower than 1 have a meaning. */
+  isFine: boolean;
+}
+
+/** What makes values of the unit that readers expect of the values of a series; "" of both where there is no other. */
+export interface Scale {
+  factor: number;
+  unit: string;
+  /** Why values are shown as they are stored. */
+  reason: string;
 }
 
 export const text = (set: Dataset, tag: string): string => {
@@ -74,14 +86,23 @@ export function levels(instance: Dataset, frame: number): Dataset[] {
   return [...inner, instance];
 }
 
+/** Return the scale of a dose (PS3.3 C.8.8.3): it is in the object itself. */
+export function doseScale(instance: Dataset): Scale {
+  const factor = number(instance, "3004000E", 0);
+  if (text(instance, "30040002") !== "GY") return { factor: 1, unit: "", reason: "not in gray" };
+  return factor > 0 ? { factor, unit: "Gy", reason: "" } : { factor: 1, unit: "", reason: "no scaling" };
+}
+
 /** Return the facts of a frame, 1 first. */
-export function frameOf(instance: Dataset, frame: number): Frame {
+export function frameOf(instance: Dataset, frame: number, scale?: Scale): Frame {
   const sets = levels(instance, frame);
   const holder = (tag: string): Dataset => sets.find((set) => set[tag]?.Value?.length) ?? instance;
   const modality = text(instance, "00080060");
   const [center, width] = [numbers(holder("00281050"), "00281050")[0], numbers(holder("00281051"), "00281051")[0]];
+  const voiFunction = text(holder("00281056"), "00281056") || "LINEAR";
   const orientation = (instance["00200020"]?.Value ?? []) as string[];
-  const rescaled = text(holder("00281054"), "00281054");
+  const { factor = 1, unit = "" } = scale ?? (modality === "RTDOSE" ? doseScale(instance) : {});
+  const isFine = factor !== 1 || Boolean(instance["7FE00008"] ?? instance["7FE00009"]);
   return {
     series: text(instance, "0020000E"),
     sop: text(instance, "00080018"),
@@ -93,11 +114,27 @@ export function frameOf(instance: Dataset, frame: number): Frame {
     plane: planeOf(numbers(holder("00200037"), "00200037"), numbers(holder("00200032"), "00200032")),
     patientOrientation: orientation[0] && orientation[1] ? [orientation[0], orientation[1]] : null,
     frameOfReference: text(instance, "00200052"),
-    window: center !== undefined && width !== undefined && width > 0 ? { center, width } : null,
-    voiFunction: text(holder("00281056"), "00281056") || "LINEAR",
+    window: center !== undefined && width !== undefined && width > 0 ? scaled({ center, width }, factor, voiFunction) : null,
+    // A width of 1 means nothing where values have fractions (PS3.3 C.11.2.1.2 and .3).
+    voiFunction: isFine && voiFunction === "LINEAR" ? "LINEAR_EXACT" : voiFunction,
     isColour: number(instance, "00280002", 1) > 1 || text(instance, "00280004") === "PALETTE COLOR",
-    unit: modality === "CT" ? "HU" : rescaled === "US" || rescaled === "UNSPECIFIED" ? "" : rescaled,
+    unit: unit || unitOf(modality, text(holder("00281054"), "00281054")),
+    factor,
+    isFine,
   };
+}
+
+/** Return the unit that Rescale Type names; CT that names none is in Hounsfield units (PS3.3 C.11.1.1.2). */
+function unitOf(modality: string, rescaled: string): string {
+  if (modality === "CT" && !rescaled) return "HU";
+  return rescaled === "US" || rescaled === "UNSPECIFIED" ? "" : (/^\{(SUV\w+).*\}/.exec(rescaled)?.[1] ?? rescaled);
+}
+
+function scaled({ center, width }: Window, factor: number, voiFunction: string): Window {
+  if (factor === 1) return { center, width };
+  // The ends of a linear window are not at half its width (PS3.3 C.11.2.1.2).
+  return voiFunction === "LINEAR" ? { center: (center - 0.5) * factor, width: Math.max(width - 1, 1) * factor }
+    : { center: center * factor, width: width * factor };
 }
 
 function spacingOf(instance: Dataset, inPatient: number[]): Spacing {

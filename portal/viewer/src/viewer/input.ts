@@ -74,7 +74,7 @@ export function wire(pane: Pane, hand: Hand): void {
     } else if (pane.window) {
       // In proportion to the window itself, so that a narrow one can be set as finely as a wide one.
       const { center, width } = pane.window;
-      const step = Math.max(0.2, width / 300);
+      const step = pane.frame?.isFine ? width / 300 : Math.max(0.2, width / 300);
       pane.setWindow({ center: center + y * step, width: width + x * step });
     }
   }

@@ -66,7 +66,7 @@ function adjust(viewer: Viewer, x: number, y: number): boolean {
   if (tool === "pan") active.panBy(x * 20, y * 20);
   else if (tool === "zoom") active.zoomBy(y > 0 || x < 0 ? 0.9 : 1.1);
   else if (active.window) {
-    const step = Math.max(1, active.window.width / 20);
+    const step = active.frame?.isFine ? active.window.width / 20 : Math.max(1, active.window.width / 20);
     active.setWindow({ center: active.window.center + y * step, width: active.window.width + x * step });
   } else return false;
   return true;

@@ -2,7 +2,7 @@
 
 import { cache, getRenderingCapabilities, imageLoader, init, metaData, RenderingEngine, type Types, utilities } from "@cornerstonejs/core";
 
-import type { Dataset, Frame } from "./dicom.ts";
+import type { Dataset, Frame, Scale } from "./dicom.ts";
 import { frameOf, number, text } from "./dicom.ts";
 import { type Lut, lutOf, type Pixels, pixelsOf } from "./pixels.ts";
 import { frameUrl, readBulk, readFrame } from "./source.ts";
@@ -54,10 +54,10 @@ export function makeEngine(): RenderingEngine {
 }
 
 /** Make the frames of an instance known and return their ids, the first frame first. */
-export function know(study: string, instance: Dataset): { id: string; frame: Frame }[] {
+export function know(study: string, instance: Dataset, scale?: Scale): { id: string; frame: Frame }[] {
   const count = Math.max(1, number(instance, "00280008", 1));
   return Array.from({ length: count }, (_, index) => {
-    const frame = frameOf(instance, index + 1);
+    const frame = frameOf(instance, index + 1, scale);
     const id = `${SCHEME}:${frameUrl(study, frame.series, frame.sop, frame.frame)}`;
     known.set(id, { instance, frame });
     return { id, frame };
@@ -91,7 +91,8 @@ const PROVIDED: Record<string, (found: Known) => unknown> = {
     photometricInterpretation: frame.isColour ? "RGB" : text(instance, "00280004"),
     rows: frame.rows,
     columns: frame.columns,
-    bitsAllocated: frame.isColour ? 8 : Math.max(8, number(instance, "00280100", 16)),
+    // Values with fractions become floating point numbers in a volume.
+    bitsAllocated: frame.isColour ? 8 : frame.isFine ? 32 : Math.max(8, number(instance, "00280100", 16)),
     bitsStored: frame.isColour ? 8 : number(instance, "00280101", 16),
     highBit: frame.isColour ? 7 : number(instance, "00280102", 15),
     pixelRepresentation: frame.isColour ? 0 : number(instance, "00280103", 0),
@@ -114,7 +115,7 @@ function load(id: string): Types.IImageLoadObject {
 async function make(id: string, { instance, frame }: Known, signal: AbortSignal): Promise<Types.IImage> {
   const url = id.slice(SCHEME.length + 1);
   const [bytes, palette] = await Promise.all([readFrame(url, signal), paletteOf(instance, signal)]);
-  return imageOf(id, frame, text(instance, "00280004"), pixelsOf(instance, frame.frame, bytes, palette));
+  return imageOf(id, frame, text(instance, "00280004"), pixelsOf(instance, frame.frame, bytes, palette, frame.factor));
 }
 
 const CHANNELS = ["1", "2", "3"];

@@ -1,6 +1,6 @@
 // Three planes through a volume that has one geometry, with one point in common. Loaded only when asked for.
 
-import { cache, Enums, type RenderingEngine, setVolumesForViewports, type Types, utilities, volumeLoader } from "@cornerstonejs/core";
+import { cache, Enums, type RenderingEngine, setVolumesForViewports, type Types, volumeLoader } from "@cornerstonejs/core";
 
 import { $, announce } from "../shared/page.ts";
 import { cutOf, middleOf, type Solid } from "./cuts.ts";
@@ -10,6 +10,7 @@ import { fetchAll } from "./loader.ts";
 import { outlinesOf, pathOf } from "./outlines.ts";
 import type { Stack } from "./stack.ts";
 import { svg } from "./svg.ts";
+import { ends } from "./windows.ts";
 
 const PLANES = ["axial", "coronal", "sagittal"] as const;
 type Name = (typeof PLANES)[number];
@@ -34,6 +35,7 @@ export class Planes {
   #faces: Face[] = [];
   #point: Vector = [0, 0, 0];
   #volumeId: string;
+  #isFine: boolean;
   #resized = new ResizeObserver(() => {
     this.#engine.resize(true, true);
     this.#reflect();
@@ -43,6 +45,7 @@ export class Planes {
     this.#engine = engine;
     this.#room = room;
     this.#volumeId = `firstread-volume:${stack.series}`;
+    this.#isFine = stack.frames[0]?.isFine ?? false;
     this.window = { ...window };
   }
 
@@ -135,7 +138,7 @@ ${["top", "right", "bottom", "left"].map((side) => `<span class="edge edge-${sid
 
   setWindow(window: Window): void {
     Object.assign(this.window, window);
-    const voiRange = utilities.windowLevel.toLowHighRange(window.width, window.center);
+    const voiRange = ends(window, this.#isFine);
     for (const { viewport } of this.#faces) viewport.setProperties({ voiRange });
     this.#reflect();
   }

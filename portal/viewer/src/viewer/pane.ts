@@ -7,7 +7,7 @@ import type { Affine, Point } from "./geometry.ts";
 import { apply, edges, invert, scaleBar } from "./geometry.ts";
 import { Ahead, fetchImage } from "./loader.ts";
 import type { Stack } from "./stack.ts";
-import { type Preset, presetsOf } from "./windows.ts";
+import { narrowest, type Preset, presetsOf } from "./windows.ts";
 
 const SMALLEST_ZOOM = 0.2;
 const LARGEST_ZOOM = 40;
@@ -21,6 +21,8 @@ const MARKUP = `
 <span class="edge edge-bottom" data-edge="bottom"></span><span class="edge edge-left" data-edge="left"></span>
 <div class="ruler" data-ruler hidden><span></span></div>
 <p class="problem" role="alert" data-problem hidden></p>`;
+
+const STEP = 1e-3;
 
 export class Pane {
   readonly element: HTMLElement;
@@ -101,7 +103,7 @@ export class Pane {
   /** Show a stack from one of its frames on. */
   async open(stack: Stack, index = 0): Promise<void> {
     this.stack = stack;
-    this.preset = presetsOf(stack.modality)[0] ?? null;
+    this.preset = presetsOf(stack)[0] ?? null;
     this.window = null;
     this.isInverted = false;
     this.index = Math.min(Math.max(0, index), stack.ids.length - 1);
@@ -177,7 +179,7 @@ export class Pane {
   /** Set the window by hand. */
   setWindow(window: Window): void {
     this.preset = null;
-    this.window = { center: window.center, width: Math.max(1, window.width) };
+    this.window = { center: window.center, width: Math.max(this.#loaded ? narrowest(this.#loaded) : 1, window.width) };
     this.#applyWindow();
     this.#viewport.render();
     this.onChange();
@@ -194,6 +196,8 @@ export class Pane {
     const name = this.#loaded.voiFunction === "SIGMOID" ? "SAMPLED_SIGMOID" : this.#loaded.voiFunction;
     const kind = name === "SAMPLED_SIGMOID" || name === "LINEAR_EXACT" ? Enums.VOILUTFunctionType[name] : Enums.VOILUTFunctionType.LINEAR;
     const voiRange = utilities.windowLevel.toLowHighRange(this.window.width, this.window.center, kind);
+    // A width of 1 is a step (PS3.3 C.11.2.1.2), and the library draws none.
+    if (voiRange.upper <= voiRange.lower) voiRange.upper = voiRange.lower + STEP;
     const isLightOnDark = this.#image.photometricInterpretation === "MONOCHROME1";
     this.#viewport.setProperties({ voiRange, VOILUTFunction: kind, invert: isLightOnDark !== this.isInverted });
   }
@@ -242,7 +246,7 @@ export class Pane {
   /** Undo whatever was done to the view: zoom, turns, window, inversion. */
   reset(): void {
     this.isInverted = false;
-    this.preset = presetsOf(this.stack?.modality ?? "")[0] ?? null;
+    this.preset = presetsOf(this.stack)[0] ?? null;
     this.#viewport.setCamera({ flipHorizontal: false, flipVertical: false });
     this.#viewport.setViewPresentation({ rotation: 0 });
     this.fit();
@@ -292,7 +296,9 @@ export class Pane {
       this.#say(`[data-edge="${name}"]`, letter);
     }
     this.#reflectPlace();
-    const shown = this.window ? `W ${Math.round(this.window.width)} L ${Math.round(this.window.center)}` : "";
+    const words = (value: number): string => (this.#loaded?.isFine ? String(Number(value.toPrecision(3))) : String(Math.round(value)));
+    const unit = this.#loaded?.isFine && this.#loaded.unit ? ` ${this.#loaded.unit}` : "";
+    const shown = this.window ? `W ${words(this.window.width)} L ${words(this.window.center)}${unit}` : "";
     const name = this.preset && this.window ? ` ${this.preset.name}` : "";
     this.#say("[data-window]", shown + name);
     this.#say("[data-zoom]", `${Math.round(Math.hypot(a, b) * 100)} %`);

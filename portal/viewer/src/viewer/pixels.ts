@@ -21,12 +21,12 @@ export interface Lut {
 
 const ENCAPSULATED = /^1\.2\.840\.10008\.1\.2\.(4\.|5$)/;
 
-/** Return the values of a frame, 1 first, whose bytes came decoded. */
-export function pixelsOf(instance: Dataset, frame: number, bytes: Uint8Array<ArrayBuffer>, palette: Lut[] | null): Pixels {
+/** Return the values of a frame, 1 first, whose bytes came decoded; `factor` as of `Frame`. */
+export function pixelsOf(instance: Dataset, frame: number, bytes: Uint8Array<ArrayBuffer>, palette: Lut[] | null, factor = 1): Pixels {
   const count = number(instance, "00280010", 0) * number(instance, "00280011", 0);
   if (palette) return coloured(fromPalette(storedOf(instance, bytes, count), palette));
   if (number(instance, "00280002", 1) > 1) return coloured(rgbOf(instance, bytes, count));
-  const samples = rescaled(instance, frame, storedOf(instance, bytes, count));
+  const samples = times(factor, rescaled(instance, frame, storedOf(instance, bytes, count)));
   let [lowest, highest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of samples) {
     if (value < lowest) lowest = value;
@@ -37,7 +37,12 @@ export function pixelsOf(instance: Dataset, frame: number, bytes: Uint8Array<Arr
 
 const coloured = (samples: Uint8Array): Pixels => ({ samples, isColour: true, lowest: 0, highest: 255 });
 
+const times = (factor: number, samples: Samples): Samples =>
+  factor === 1 ? samples : Float32Array.from(samples, (value) => value * factor);
+
 function storedOf(instance: Dataset, bytes: Uint8Array<ArrayBuffer>, count: number): Samples {
+  if (instance["7FE00008"]) return new Float32Array(checked(bytes, count * 4).slice(0, count * 4).buffer);
+  if (instance["7FE00009"]) return Float32Array.from(new Float64Array(checked(bytes, count * 8).slice(0, count * 8).buffer));
   const [allocated, isSigned] = [number(instance, "00280100", 8), number(instance, "00280103", 0) === 1];
   const needed = Math.ceil((count * allocated) / 8);
   if (bytes.length < needed) throw new Error("The image came incomplete");
@@ -80,7 +85,7 @@ function rgbOf(instance: Dataset, bytes: Uint8Array, count: number): Uint8Array 
   return plain;
 }
 
-function checked(bytes: Uint8Array, needed: number): Uint8Array {
+function checked<B extends ArrayBufferLike>(bytes: Uint8Array<B>, needed: number): Uint8Array<B> {
   if (bytes.length < needed) throw new Error("The image came incomplete");
   return bytes;
 }

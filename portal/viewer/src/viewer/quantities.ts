@@ -65,16 +65,20 @@ function statistics(shape: Shape, a: Point, b: Point, frame: Frame, values: Valu
   const mean = found.reduce((sum, each) => sum + each, 0) / found.length;
   const deviation = Math.sqrt(found.reduce((sum, each) => sum + (each - mean) ** 2, 0) / found.length);
   const unit = frame.unit ? ` ${frame.unit}` : "";
-  return [`Mean ${round(mean)}${unit}`, `SD ${round(deviation)}${unit}`];
+  const highest = frame.factor === 1 ? [] : [`Max ${round(found.reduce((most, each) => Math.max(most, each), -Infinity))}${unit}`];
+  return [`Mean ${round(mean)}${unit}`, `SD ${round(deviation)}${unit}`, ...highest];
 }
 
-/** Return the window that shows all values but the outermost hundredths. */
-export function autoWindow(values: Values): { center: number; width: number } {
+/** Return the window that shows all values but the outermost hundredths; not narrower than `least`. */
+export function autoWindow(values: Values, least = 1): { center: number; width: number } {
   const step = Math.max(1, Math.floor(values.length / 20_000));
   const sample: number[] = [];
-  for (let index = 0; index < values.length; index += step) sample.push(values[index] ?? 0);
+  for (let index = 0; index < values.length; index += step) {
+    const value = values[index] ?? 0;
+    if (Number.isFinite(value)) sample.push(value);
+  }
   sample.sort((a, b) => a - b);
   const low = sample[Math.floor(sample.length * 0.01)] ?? 0;
   const high = sample[Math.floor(sample.length * 0.99)] ?? 1;
-  return { center: (low + high) / 2, width: Math.max(1, high - low) };
+  return { center: (low + high) / 2, width: Math.max(least, high - low) };
 }

@@ -2,7 +2,7 @@
 
 import type { FindingView, Problem, SeriesView, StudyView } from "../shared/api.d.ts";
 import { ask } from "../shared/page.ts";
-import type { Dataset, Element } from "./dicom.ts";
+import type { Dataset, Element, Scale } from "./dicom.ts";
 import { text } from "./dicom.ts";
 import { onlyPart } from "./multipart.ts";
 
@@ -68,6 +68,9 @@ export const readStudy = (study: string): Promise<StudyView> => json(`/api/studi
 
 export const readSeries = (study: string, series: string): Promise<Dataset[]> =>
   json(`${ROOT}/${study}/series/${series}/metadata`);
+
+/** Return what makes standardised uptake of the values of a PET series. */
+export const readScale = (study: string, series: string): Promise<Scale> => json(`/api/studies/${study}/series/${series}/scale`);
 
 const instanceUrl = (study: string, series: string, sop: string): string =>
   `${ROOT}/${study}/series/${series}/instances/${sop}/metadata`;

@@ -3,13 +3,13 @@
 import { $ } from "../shared/page.ts";
 import type { Tool } from "./input.ts";
 import type { Pane } from "./pane.ts";
-import { presetsOf } from "./windows.ts";
+import { type Preset, presetsOf } from "./windows.ts";
 
 const find = <E extends HTMLElement>(root: HTMLElement, selector: string): E[] => [...root.querySelectorAll<E>(selector)];
 
 export class Toolbar {
   #root: HTMLElement;
-  #modality = "";
+  #presets: Preset[] = [];
 
   constructor(root: HTMLElement, acts: Record<string, () => void>, choose: (tool: Tool) => void) {
     this.#root = root;
@@ -36,12 +36,11 @@ export class Toolbar {
   }
 
   #reflectPresets(pane: Pane): void {
-    const modality = pane.stack?.modality ?? "";
-    const presets = presetsOf(modality);
+    const presets = presetsOf(pane.stack);
     const select = $<HTMLSelectElement>("#preset");
     $("#presets").hidden = pane.frame?.isColour ?? false;
-    if (this.#modality !== modality || !select.options.length) {
-      this.#modality = modality;
+    if (this.#presets !== presets) {
+      this.#presets = presets;
       select.replaceChildren(...presets.map(({ name }, index) => new Option(`${index + 1} ${name}`, String(index))), new Option("By hand", "-1"));
     }
     select.value = String(pane.preset ? presets.indexOf(pane.preset) : -1);

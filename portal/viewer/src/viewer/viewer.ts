@@ -251,7 +251,7 @@ export class Viewer {
   }
 
   choosePreset(index: number): void {
-    const preset = presetsOf(this.active.stack?.modality ?? "")[index];
+    const preset = presetsOf(this.active.stack)[index];
     if (!preset || this.active.frame?.isColour) return;
     this.active.choosePreset(preset);
     if (this.#planes && this.active.window) this.#planes.setWindow(this.active.window);

@@ -8,6 +8,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRBigEndian
 from requests import HTTPError
 
+from firstread.policy import Role
 from tests.functional.portal.dicomweb.conftest import Served
 from tests.functional.portal.dicomweb.samples import MULTIPLE, SINGLE
 
@@ -200,3 +201,13 @@ def test_a_stored_object_is_a_whole_file(served: Served) -> None:
     answer = served.session().get(url, headers={"Accept": "application/dicom"})
     assert answer.headers["content-type"] == "application/dicom"
     assert dcmread(io.BytesIO(answer.content)).SOPInstanceUID == sop
+
+
+def test_the_scale_of_a_series_is_for_those_who_may_see_its_images(served: Served) -> None:
+    name = next(iter(served.samples.studies))
+    study, series, _ = uids(served, name)
+    path = f"{served.origin}/api/studies/{study}/series/{series}/scale"
+    answer = served.session().get(path)
+    assert answer.json() == {"unit": "", "factor": 1.0, "rule": "", "reason": "not pet"}
+    assert served.session().get(path.replace(series, "2.25.404")).status_code == 404
+    assert served.session(Role.AUDITOR).get(path).status_code == 404

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 import firstread.imaging.convert as conversion
+from firstread.imaging import reading
 from firstread.imaging import series as imaging_series
 from firstread.imaging.convert import (
     ConvertError,
@@ -27,7 +28,10 @@ from firstread.imaging.convert import (
     run,
 )
 from firstread.imaging.convert import series as series_module
+from firstread.imaging.convert import tree as convert_tree
 from firstread.imaging.convert.home import Home
+from firstread.imaging.convert.tree import grow
+from firstread.imaging.index import Index, build
 from tests.support.phantoms import series
 from tests.unit.imaging.convert.trees import PLANTED, files, write
 from tests.unit.imaging.test_geometry import two_times, with_localizer
@@ -229,14 +233,14 @@ def test_strict_refuses_what_would_be_mended(tmp_path: Path) -> None:
 def test_input_that_changes_meanwhile_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "in"
     paths = write(source, series())
-    load_all = imaging_series.load_all
+    load_files = imaging_series.load_files
 
     def meanwhile(*given: object) -> object:
-        found = load_all(*given)  # type: ignore[arg-type]
+        found = load_files(*given)  # type: ignore[arg-type]
         os.utime(paths[0], ns=(1, 1))
         return found
 
-    monkeypatch.setattr(series_module, "load_all", meanwhile)
+    monkeypatch.setattr(series_module, "load_files", meanwhile)
     assert convert([source], tmp_path / "out", NIFTI).outcomes[0].reason == "input_changed"
     assert not volumes(tmp_path / "out")
 
@@ -354,3 +358,52 @@ def test_no_input_and_no_key(tmp_path: Path) -> None:
     with pytest.raises(ConvertError) as caught:
         convert([tree(tmp_path)], tmp_path / "out", NIFTI, key=tmp_path / "key")
     assert caught.value.reason is ConvertReason.BAD_KEY
+
+
+def test_what_a_walk_cannot_reach_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "in"
+    paths = write(source, series())
+    (source / "closed").mkdir()
+    (source / "link.dcm").symlink_to(paths[0])
+    (source / "nowhere.dcm").symlink_to(tmp_path / "gone")
+    scandir = os.scandir
+
+    def closed(path: str | int) -> object:
+        if str(path).endswith("closed"):  # as for whoever may not read it; tests may run as root
+            raise PermissionError
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    summary = convert([source, source], tmp_path / "out", NIFTI)
+    (outcome,) = summary.outcomes
+    assert (outcome.status, outcome.files, outcome.geometry) == ("made", len(paths), ("regular",))
+    assert (summary.unlisted_folders, summary.broken_files, summary.failed) == (2, ("",), 3)
+
+
+def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write(tmp_path / "in", series())
+    opened: list[Path] = []
+    monkeypatch.setattr(reading, "_plain_header", opened.append)
+    convert([tmp_path / "in"], tmp_path / "out", NIFTI)
+    assert opened == []
+    monkeypatch.undo()
+    monkeypatch.setattr(convert_tree, "_MOST_HEADERS", 2)  # of more, they are read when they are needed
+    assert not convert([tmp_path / "in"], tmp_path / "other", NIFTI).failed
+    assert len(paths) > 2
+    (one,), (other,) = (list((tmp_path / name).rglob("*.nii*")) for name in ("out", "other"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_images_without_uids_are_series_by_their_folders(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / "in" / name, series(), SOPInstanceUID="", SeriesInstanceUID="", StudyInstanceUID="")
+    summary = convert([tmp_path / "in"], tmp_path / "out", NIFTI)
+    assert [(each.status, each.files, each.geometry) for each in summary.outcomes] == [
+        ("made", 28, ("regular",))
+    ] * 2
+    assert not summary.failed
+    again = convert([tmp_path / "in"], tmp_path / "out", NIFTI)
+    assert again.totals["unchanged"] == 2
+    build(tmp_path / "in", tmp_path / "index")
+    indexed = {row["series_uid"] for row in Index(tmp_path / "index").series()}
+    assert set(grow([tmp_path / "in"], tmp_path / "out").series) == indexed

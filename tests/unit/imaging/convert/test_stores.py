@@ -16,6 +16,8 @@ from firstread.imaging import STRICT, Volume, load
 from firstread.imaging.convert import ConvertError, ConvertReason, Filter, Options, Target, convert
 from firstread.imaging.convert.stores import store_for
 from firstread.imaging.even import even
+from firstread.imaging.index.record import Reader
+from firstread.imaging.index.volumes import volumes_of
 from firstread.imaging.slices import slices_of
 from firstread.imaging.verdict import Act, Done, Geometry, Repairs, Verdict
 from firstread.imaging.volume import SourceFrame
@@ -221,3 +223,32 @@ def test_a_verdict_survives() -> None:
     done = Done(Act.RESAMPLED, 3, {"smallest_mm": 1.5}, by="EchoTime", slices=(1, 2))
     assert _done(json.loads(json.dumps(done.to_json()))) == done
     assert Verdict(Geometry.MENDED, (done,)).to_json()["geometry"] == "mended"
+
+
+@pytest.mark.parametrize(
+    ("slope", "zero", "expected"),
+    [(None, None, [0, 7]), (1.0, 0.0, [0, 7]), (0.5, -3.0, [-3, 0.5]), (1.0, 2.0, [2, 9])],
+)
+def test_nifti_of_others_is_scaled_as_its_header_says(
+    tmp_path: Path, slope: float | None, zero: float | None, expected: list[float]
+) -> None:
+    image = nibabel.Nifti1Image(np.arange(8, dtype=np.int16).reshape(2, 2, 2), np.diag([2.0, 2.0, 3.0, 1.0]))
+    image.header.set_slope_inter(slope, zero)
+    for units, factor in (("mm", 1.0), ("meter", 1000.0), ("micron", 0.001)):
+        image.header.set_xyzt_units(units)
+        (tmp_path / "a.nii").write_bytes(image.to_bytes())
+        found = conversion.open(tmp_path / "a.nii")
+        assert [found.values.min(), found.values.max()] == expected
+        assert found.spacing_mm == pytest.approx([3 * factor, 2 * factor, 2 * factor])
+
+
+def test_nobody_measured_the_thickness_of_a_single_slice(tmp_path: Path) -> None:
+    write(tmp_path / "in", series(planes()[:1]))
+    conversion.convert([tmp_path / "in"], tmp_path / "out", conversion.Options(conversion.Target.NIFTI))
+    (sidecar,) = (tmp_path / "out").glob("[!.]*/*/*.json")
+    said = json.loads(sidecar.read_text())
+    assert (said["spacing_mm"], said["size_mm"][0]) == ([None, 2.0, 1.5], None)
+    (index,) = volumes_of(
+        [Reader().row(path, path.stat().st_size) for path in (tmp_path / "in").iterdir()], tmp_path
+    )
+    assert (index["slice_spacing_mm"], index["row_spacing_mm"]) == (None, 2.0)

@@ -103,6 +103,9 @@ def test_fractions() -> None:
     found = segment_masks(read_segmentation(dataset), reference)["half"]
     assert found.values.max() == pytest.approx(0.4, abs=1e-6)
     assert found.values == pytest.approx(half.values, abs=1 / 255)
+    dataset.MaximumFractionalValue = 101  # its voxels have 102 of 255
+    with pytest.raises(MaskError, match=MaskReason.BAD_SEGMENTS.value):
+        segment_masks(read_segmentation(dataset), reference)
 
 
 @pytest.mark.parametrize("kind", SegmentationType)

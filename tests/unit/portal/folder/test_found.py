@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedSRStorage
 
 from firstread.dicom.guard import Limits
-from portal.folder.found import Folder, look
+from portal.folder.found import look
+from portal.folder.kinds import Folder
 from portal.folder.said import said
 from portal.folder.words import no_planes, printable, verdict_words
 from tests.support.folders import (

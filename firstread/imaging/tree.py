@@ -17,12 +17,18 @@ class Found:
         In bytes; last change.
     is_named
         Whether `path` is its name.
+    name
+        Below the root, as the system has it.
+    is_link
+        Whether it is a link to the file.
     """
 
     path: str
     size: int
     mtime_ns: int
     is_named: bool = True
+    name: str = ""
+    is_link: bool = False
 
 
 def walk(root: Path, leave_out: Path) -> tuple[list[Found], int]:
@@ -58,12 +64,14 @@ def walk(root: Path, leave_out: Path) -> tuple[list[Found], int]:
 
 
 def _files(entry: "os.DirEntry[str]", base: int) -> list[Found]:
-    path = entry.path[base:].replace(os.sep, "/")
+    name = entry.path[base:]
+    path = name.replace(os.sep, "/")
     named = path.encode("utf-8", "backslashreplace").decode()
     try:
-        if entry.is_symlink() and not entry.is_file():
-            return [Found(named, -1, 0, is_named=False)] if not entry.is_dir() else []
+        is_link = entry.is_symlink()
+        if is_link and not entry.is_file():
+            return [Found(named, -1, 0, is_named=False, name=name)] if not entry.is_dir() else []
         stat = entry.stat()
     except OSError:
-        return [Found(named, -1, 0, is_named=False)]
-    return [Found(named, stat.st_size, stat.st_mtime_ns, is_named=named == path)]
+        return [Found(named, -1, 0, is_named=False, name=name)]
+    return [Found(named, stat.st_size, stat.st_mtime_ns, named == path, name, is_link)]
