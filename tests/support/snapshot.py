@@ -3,16 +3,16 @@
 import copyreg
 import pickle
 from threading import Condition
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from cryptography.hazmat.bindings._rust import openssl
 from moto.core.base_backend import BackendDict
 
 from tests.support.aws import rsa_key
 
 # A queue of moto's waits for its messages; a copy of it has a lock of its own to wait with.
 copyreg.pickle(Condition, lambda _condition: (Condition, ()))
-copyreg.pickle(openssl.rsa.RSAPrivateKey, lambda key: (rsa_key, (65537, key.key_size)))
+copyreg.pickle(type(rsa_key(65537, 2048)), lambda key: (rsa_key, (65537, key.key_size)))
+_SERVICES: Final[list[BackendDict[Any]]] = BackendDict._instances  # type: ignore[misc]
 
 
 class Snapshot:
@@ -32,7 +32,7 @@ class Snapshot:
     @classmethod
     def take(cls) -> Self:
         """Copy everything that there is."""
-        services = list(BackendDict._instances)
+        services = list(_SERVICES)
         return cls(services, pickle.dumps([(dict(each), vars(each)) for each in services]))
 
     def restore(self) -> None:
@@ -42,4 +42,4 @@ class Snapshot:
         for service, (accounts, beside) in zip(self._services, state, strict=True):
             service.update(accounts)
             vars(service).update(beside)
-            BackendDict._instances.append(service)
+            _SERVICES.append(service)
