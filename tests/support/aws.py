@@ -7,13 +7,16 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from botocore.client import BaseClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 from moto import mock_aws
 from pynamodb.models import Model
 
 from firstread.records.tables import TABLES
+from tests.support.unmeasured import unmeasured
 
 _make, _make_rsa = boto3.client, rsa.generate_private_key
+_call = unmeasured(BaseClient._make_api_call)  # type: ignore[attr-defined]
 _kept: dict[str, Any] = {}
 
 
@@ -26,7 +29,7 @@ def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - as boto3
 
 
 @cache
-def _rsa(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+def rsa_key(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
     return _make_rsa(public_exponent, key_size)
 
 
@@ -36,9 +39,10 @@ def account() -> Iterator[None]:
     dynamodb = property(lambda _connection: client("dynamodb"))
     with (
         patch("boto3.client", client),
+        patch.object(BaseClient, "_make_api_call", _call),
         patch("pynamodb.connection.base.Connection.client", dynamodb),
         # moto makes an RSA key for each KMS key, of whatever kind: a tenth of a second that nobody here needs.
-        patch("moto.kms.utils.rsa.generate_private_key", _rsa),
+        patch("moto.kms.utils.rsa.generate_private_key", rsa_key),
         mock_aws(),
     ):
         yield

@@ -1,14 +1,17 @@
 """An empty account in this process, with everything that the way of a study needs."""
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
 
 from firstread.records.tables import TABLES, bind
 from tests.support import aws
+from tests.support.snapshot import Snapshot
 from tests.support.wire import Wire, listening
 
 BUCKETS = ("incoming", "studies", "results", "models", "audit")
@@ -55,16 +58,17 @@ class Names:
 
 
 class Cloud:
-    """The account.
+    """The account, made anew.
 
-    Parameters
+    Attributes
     ----------
     wire
         What was sent to it.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    wire: Wire
+
+    def __init__(self) -> None:
         self.s3: Any = boto3.client("s3")
         self.dynamodb: Any = boto3.client("dynamodb")
         self.sqs: Any = boto3.client("sqs")
@@ -162,10 +166,20 @@ class Cloud:
         return bodies
 
 
+@cache
+def _empty() -> tuple[Cloud, Snapshot]:
+    """Make an account; once in a process, as it takes longer than most tests."""
+    return Cloud(), Snapshot.take()
+
+
 @contextmanager
 def account() -> Iterator[Cloud]:
     """Give an empty account."""
     with aws.account(), listening() as wire:
-        cloud = Cloud(wire)
+        made, snapshot = _empty()
+        snapshot.restore()
+        bind(Names())
         wire.calls.clear()
+        cloud = copy.copy(made)
+        cloud.wire = wire
         yield cloud

@@ -1,44 +1,45 @@
-"""What tables and buckets hold, taken once and put back often: cheaper than to make it anew for each test."""
+"""What the AWS account of this process holds, taken once and put back often: cheaper than to make it anew each time."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Self
+import copyreg
+import pickle
+from threading import Condition
+from typing import Any, Final, Self
 
-from tests.support.aws import client
+from moto.core.base_backend import BackendDict
 
-_BATCH = 25  # BatchWriteItem takes no more
+from tests.support.aws import rsa_key
+
+# A queue of moto's waits for its messages; a copy of it has a lock of its own to wait with.
+copyreg.pickle(Condition, lambda _condition: (Condition, ()))
+copyreg.pickle(type(rsa_key(65537, 2048)), lambda key: (rsa_key, (65537, key.key_size)))
+_SERVICES: Final[list[BackendDict[Any]]] = BackendDict._instances  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """Rows by table, and objects by bucket and key."""
+    """Everything in moto at one moment.
 
-    rows: dict[str, list[dict[str, Any]]]
-    objects: dict[tuple[str, str], tuple[bytes, str]]
+    Parameters
+    ----------
+    services
+        Those that were used.
+    state
+        Of each, pickled: its accounts, and what it has beside them.
+    """
+
+    def __init__(self, services: list[BackendDict[Any]], state: bytes) -> None:
+        self._services, self._state = services, state
 
     @classmethod
-    def take(cls, tables: Iterable[str], buckets: Iterable[str]) -> Self:
-        """Read everything that tables and buckets hold."""
-        dynamodb, s3 = client("dynamodb"), client("s3")
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for table in tables:
-            pages = dynamodb.get_paginator("scan").paginate(TableName=table)
-            rows[table] = [row for page in pages for row in page["Items"]]
-        objects: dict[tuple[str, str], tuple[bytes, str]] = {}
-        for bucket in buckets:
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                for entry in page.get("Contents", []):
-                    found = s3.get_object(Bucket=bucket, Key=entry["Key"])
-                    objects[bucket, entry["Key"]] = (found["Body"].read(), found["ContentType"])
-        return cls(rows, objects)
+    def take(cls) -> Self:
+        """Copy everything that there is."""
+        services = list(_SERVICES)
+        return cls(services, pickle.dumps([(dict(each), vars(each)) for each in services]))
 
     def restore(self) -> None:
-        """Write everything into tables and buckets that are there and empty."""
-        dynamodb, s3 = client("dynamodb"), client("s3")
-        for table, rows in self.rows.items():
-            for start in range(0, len(rows), _BATCH):
-                puts = [{"PutRequest": {"Item": row}} for row in rows[start : start + _BATCH]]
-                left = dynamodb.batch_write_item(RequestItems={table: puts})["UnprocessedItems"]
-                assert not left, table
-        for (bucket, key), (body, content_type) in self.objects.items():
-            s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        """Put back what there was, and nothing else."""
+        BackendDict.reset()
+        state = pickle.loads(self._state)  # noqa: S301 - our own
+        for service, (accounts, beside) in zip(self._services, state, strict=True):
+            service.update(accounts)
+            vars(service).update(beside)
+            _SERVICES.append(service)

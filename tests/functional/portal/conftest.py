@@ -9,10 +9,9 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from firstread.policy import Role
-from firstread.records.tables import TABLES
 from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
-from tests.functional.portal.seeding import RESULTS, STUDIES, URL, Hospital, account, open_session, settings
+from tests.functional.portal.seeding import URL, Hospital, account, open_session, settings
 from tests.support.snapshot import Snapshot
 
 SignIn = Callable[[Role], TestClient]
@@ -59,7 +58,7 @@ def morning(hospital: Hospital) -> dict[str, str]:
     """Give a morning's studies; made once in a process, then put back."""
     if hospital.moment not in _mornings:
         made = busy_morning(hospital)
-        _mornings[hospital.moment] = Snapshot.take(TABLES, (STUDIES, RESULTS)), dict(vars(hospital)), made
+        _mornings[hospital.moment] = Snapshot.take(), dict(vars(hospital)), made
     else:
         snapshot, state, made = _mornings[hospital.moment]
         snapshot.restore()
@@ -68,8 +67,10 @@ def morning(hospital: Hospital) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(hospital: Hospital, tmp_path: Path, clock: Clock) -> FastAPI:
+def app(hospital: Hospital, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest) -> FastAPI:
     assert hospital.moment == clock()
+    if "morning" in request.fixturenames:
+        request.getfixturevalue("morning")  # the account as a whole, so that it comes before any session
     return create_app(settings(tmp_path), clock)
 
 

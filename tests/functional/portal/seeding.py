@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from firstread.study import (
 )
 from portal.settings import PortalSettings
 from tests.support import aws
+from tests.support.snapshot import Snapshot
 
 MODEL = "chest_xray_opacity@0.1.0"
 URL = "http://127.0.0.1:8080"
@@ -56,13 +58,20 @@ def account() -> Iterator[None]:
     outer = {name: os.environ.pop(name, None) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE")}
     with aws.account():
         storage.client.cache_clear()
-        for bucket in (STUDIES, RESULTS):
-            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
         bind(type("Names", (), {name: name for name in TABLES})())
-        aws.create_tables()
+        _empty().restore()
         yield
     storage.client.cache_clear()
     os.environ.update({name: value for name, value in outer.items() if value is not None})
+
+
+@cache
+def _empty() -> Snapshot:
+    """Make the account; once in a process, as it takes longer than most tests."""
+    for bucket in (STUDIES, RESULTS):
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
+    aws.create_tables()
+    return Snapshot.take()
 
 
 def settings(
