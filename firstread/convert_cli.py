@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 128 + signal.SIGINT
 console = Console(soft_wrap=True, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def convert(
@@ -117,15 +116,11 @@ def _told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text, code = f"nothing was converted: {error}", 2
+        terminal.fail(f"nothing was converted: {error}", 2)
     except OSError as error:
-        text, code = f"the output folder cannot be used: {os.strerror(error.errno or 0)}", 1
+        terminal.fail(f"the output folder cannot be used: {os.strerror(error.errno or 0)}", 1)
     except KeyboardInterrupt:
-        text, code = "interrupted; the same command goes on where it stopped", _INTERRUPTED
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}")
-    raise typer.Exit(code)
+        terminal.fail("interrupted; the same command goes on where it stopped", _INTERRUPTED)
 
 
 def _print(summary: "Summary") -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from firstread import terminal
 from firstread.errors import FirstReadError, Reason
 
 # What reads DICOM is imported where it is used: every `firstread` command loads this module.
@@ -96,17 +97,13 @@ def _told(report: Path) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        text, code = str(error), 2
+        terminal.fail(str(error), 2)
     except FirstReadError as error:
-        text, code = f"{error}; the same command goes on where it stopped", 1
+        terminal.fail(f"{error}; the same command goes on where it stopped", 1)
     except OSError as error:
-        text, code = f"a file or folder cannot be used: {os.strerror(error.errno or 0)}", 1
+        terminal.fail(f"a file or folder cannot be used: {os.strerror(error.errno or 0)}", 1)
     except KeyboardInterrupt:
-        text, code = f"interrupted; {report} holds what is done, and the same command goes on", _INTERRUPTED
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}")
-    raise typer.Exit(code)
+        terminal.fail(f"interrupted; {report} holds what is done, and the same command goes on", _INTERRUPTED)
 
 
 @contextmanager

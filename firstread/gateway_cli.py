@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with values could show patient data
 )
 console = Console(highlight=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Configuration = Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")]
 
@@ -34,13 +34,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text = str(error)
+        terminal.fail(str(error))
     except OSError as error:
-        text = f"a port or folder cannot be used: {error.strerror}"
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}")
-    raise typer.Exit(1)
+        terminal.fail(f"a port or folder cannot be used: {error.strerror}")
 
 
 def _load(path: Path) -> "GatewaySettings":
@@ -73,7 +69,7 @@ def check(config: Configuration) -> None:
 
         problems = problems_of(_load(config))
     for problem in problems:
-        errors.print(f"[red]firstread:[/red] {problem}")
+        terminal.complain(problem)
     if problems:
         raise typer.Exit(1)
     console.print("the configuration can be used")
@@ -105,6 +101,6 @@ def status(
             table.add_row(name, str(value))
         console.print(table)
         for problem in found.problems:
-            errors.print(f"[red]firstread:[/red] {problem}")
+            terminal.complain(problem)
     if found.problems:
         raise typer.Exit(1)

@@ -48,17 +48,13 @@ def _told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text = str(error)
+        terminal.fail(str(error))
     except ModuleNotFoundError:
-        text = "this needs the extra `volumes`: pip install 'firstread[volumes]'"
+        terminal.fail("this needs the extra `volumes`: pip install 'firstread[volumes]'")
     except OSError as error:
-        text = f"the index cannot be written: {error.strerror}"
+        terminal.fail(f"the index cannot be written: {error.strerror}")
     except KeyboardInterrupt:
-        text = "interrupted; the same command goes on"
-    else:
-        return
-    terminal.console(stderr=True).print(f"[red]firstread:[/red] {text}", highlight=False)
-    raise typer.Exit(1)
+        terminal.fail("interrupted; the same command goes on")
 
 
 def _print(found: "Summary", out: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from firstread import terminal
 from firstread.local.home import Home, Ports
 from firstread.local.logs import follow
-from firstread.local.place import StateDirectory, console, errors, home_of, told
+from firstread.local.place import StateDirectory, console, home_of, told
 from firstread.local.run import ENGINE, saved_ports
 from firstread.local.run import down as stop_everything
 from firstread.local.run import up as start_everything
@@ -91,7 +92,7 @@ def _print_status(found: Status) -> None:
         console.print(queues)
         console.print(f"ledger: {found.pending} pending, {found.quarantined} in quarantine")
     for problem in found.problems:
-        errors.print(f"[red]firstread:[/red] {problem}", highlight=False)
+        terminal.complain(problem)
 
 
 def logs(
@@ -136,7 +137,7 @@ def demo(
                 _wait_for_interrupt()
         except KeyboardInterrupt:
             if once:
-                errors.print("[red]firstread:[/red] interrupted before the end", highlight=False)
+                terminal.complain("interrupted before the end")
         finally:
             if ran_before:
                 _say("it ran before the demonstration and goes on running")

@@ -23,8 +23,7 @@ def ohif(
     try:
         size = fetch(target)
     except OhifError as error:
-        terminal.console(stderr=True).print(f"[red]firstread:[/red] {error}", highlight=False)
-        raise typer.Exit(1) from None
+        terminal.fail(str(error))
     console = terminal.console()
     console.print(f"{PACKAGE}: {size / _MEGABYTE:.0f} MB in {target}", highlight=False)
     console.print("The portal serves it at /ohif/ from its next start.", highlight=False)

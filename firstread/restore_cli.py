@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 
-console = Console()
-errors = Console(stderr=True)
+console = terminal.console()
 
 _LOCAL = (
     "name the table of the account (output VaultTable of FirstRead-Data). On a laptop the vault is a file: "
@@ -30,15 +29,10 @@ def restore_drill(
     try:
         passed = _drill(table, sample)
     except FirstReadError as error:
-        errors.print(f"[red]firstread:[/red] {error}", highlight=False)
-        raise typer.Exit(1) from None
+        terminal.fail(str(error))
     except (BotoCoreError, ClientError) as error:
         # Their texts may quote keys of items.
-        errors.print(
-            f"[red]firstread:[/red] the account refuses or does not answer ({type(error).__name__})",
-            highlight=False,
-        )
-        raise typer.Exit(1) from None
+        terminal.fail(f"the account refuses or does not answer ({type(error).__name__})")
     if not passed:
         raise typer.Exit(1)
 

@@ -7,12 +7,17 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from firstread.result import Code, ResultObject
+from firstread.result import Code, Measurement, ResultObject
 from firstread.study import ReviewStatus
 from firstread.value import Value
 
 MAX_TEXT = 4000
 """Characters of an impression."""
+
+MAX_LABEL = 64
+"""Characters of the label of a measurement."""
+
+MAX_MEASUREMENTS = 100
 
 
 class Verdict(StrEnum):
@@ -61,6 +66,59 @@ class DrawnRegion(Value):
     holes: tuple[tuple[Point, ...], ...] = Field((), max_length=64)
 
 
+class Shape(StrEnum):
+    """What a reader measures: from point to point, at the second of three, or within two opposite corners."""
+
+    LENGTH = "length"
+    ANGLE = "angle"
+    ELLIPSE = "ellipse"
+    RECTANGLE = "rectangle"
+
+    @property
+    def points(self) -> int:
+        """Return how many points make it."""
+        return 3 if self is Shape.ANGLE else 2
+
+    @property
+    def is_region(self) -> bool:
+        """Return whether it encloses pixels."""
+        return self in (Shape.ELLIPSE, Shape.RECTANGLE)
+
+
+class MeasuredValue(Measurement):
+    """A number of a measurement; `derivation` says of what the pixels in a region have, such as their mean."""
+
+    derivation: Code | None = None
+
+
+class ReaderMeasurement(Value):
+    """What a reader has measured on one frame.
+
+    Parameters
+    ----------
+    measurement_id
+        Its tracking UID (2.25...).
+    frame
+        1 first.
+    points
+        As many as the shape has.
+    values
+        What the server made of the points and the image: in millimetres where the image tells the spacing in the
+        patient, else in pixels.
+    label
+        The reader's words.
+    """
+
+    measurement_id: str
+    shape: Shape
+    series_uid: str
+    sop_uid: str
+    frame: int = Field(1, ge=1)
+    points: tuple[Point, ...] = Field(min_length=2, max_length=3)
+    values: tuple[MeasuredValue, ...]
+    label: str = Field("", max_length=MAX_LABEL)
+
+
 class ReviewedFinding(Value):
     """A finding as the reader leaves it.
 
@@ -100,12 +158,13 @@ class FirstRead(Value):
     ----------
     at
         When (`firstread.clock` text).
-    findings, impression
+    findings, measurements, impression
         What they had found by then, in their own words.
     """
 
     at: str
     findings: tuple[ReviewedFinding, ...] = ()
+    measurements: tuple[ReaderMeasurement, ...] = ()
     impression: str = ""
 
 
@@ -143,6 +202,7 @@ class Review(Value):
     author: str
     author_role: str
     findings: tuple[ReviewedFinding, ...] = Field((), max_length=200)
+    measurements: tuple[ReaderMeasurement, ...] = Field((), max_length=MAX_MEASUREMENTS)
     impression: str = Field("", max_length=MAX_TEXT)
     started_at: str
     saved_at: str

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 from firstread.policy import Action, Actor, Purpose, Role
 
@@ -28,7 +28,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with values could show patient data
 )
-errors = Console(stderr=True)
 
 Link = Annotated[Path | None, typer.Option("--link", help="Link file: the vault as an SQLite file.")]
 Key = Annotated[Path | None, typer.Option("--key", help="Key file of the link file.")]
@@ -58,17 +57,13 @@ def _told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text = str(error)
+        terminal.fail(str(error))
     except OSError as error:
-        text = f"{error.strerror}: {error.filename}"
+        terminal.fail(f"{error.strerror}: {error.filename}")
     except sqlite3.Error as error:
-        text = f"the link file cannot be used now ({type(error).__name__})"
+        terminal.fail(f"the link file cannot be used now ({type(error).__name__})")
     except (BotoCoreError, ClientError) as error:
-        text = f"the vault's table or key does not answer as it should ({type(error).__name__})"
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}", highlight=False)
-    raise typer.Exit(1)
+        terminal.fail(f"the vault's table or key does not answer as it should ({type(error).__name__})")
 
 
 def _guard(actor: str, audit: "AuditSink") -> "Guard":

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from firstread.imaging.volume import SourceFrame, Volume
 from firstread.objects.sources import Placing, Sources
+from firstread.quantities import AREA, CUBIC_MM, PIXELS, SQUARE_MM, VOLUME
 from firstread.result import Code, Finding, Measurement, OperatingPoint, Region
 from firstread.study import Risk
 from model_service.manifest import (
@@ -25,12 +26,6 @@ from model_service.prediction import Box, Classified, Detected, Segmented
 
 MAX_BOXES = 50
 """More boxes than a reader would look at are left out, the lowest scores first."""
-
-VOLUME = Code(value="118565006", scheme="SCT", meaning="Volume")
-AREA = Code(value="42798000", scheme="SCT", meaning="Area")
-CUBIC_MM = Code(value="mm3", scheme="UCUM", meaning="cubic millimeter")
-SQUARE_MM = Code(value="mm2", scheme="UCUM", meaning="square millimeter")
-PIXELS = Code(value="{pixels}", scheme="UCUM", meaning="pixels")
 
 
 @dataclass(frozen=True)

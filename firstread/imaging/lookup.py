@@ -81,6 +81,16 @@ def functional_item(dataset: "Dataset", frame: int, sequence: str) -> "Dataset":
     return dataset
 
 
+def value_units(dataset: "Dataset", frame: int) -> str:
+    """Return the UCUM unit of the rescaled values of a grey frame; "" where it is not known.
+
+    Those of a CT are Hounsfield units unless its Rescale Type (0028,1054) says otherwise.
+    """
+    rescale = functional_item(dataset, frame, "PixelValueTransformationSequence")
+    rescale_type = str(rescale.get("RescaleType") or "HU")
+    return "[hnsf'U]" if dataset.get("Modality") == "CT" and rescale_type == "HU" else ""
+
+
 def read_descriptor(dataset: "Dataset", keyword: str) -> tuple[int, int, int]:
     """Return number of entries, first value mapped and bits per entry of a LUT descriptor.
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.dicom.silence import quiet
-from firstread.imaging.lookup import functional_item
+from firstread.imaging.lookup import value_units
 from firstread.imaging.mosaics import is_mosaic, tiles
 from firstread.imaging.pixels import PixelError, PixelReason, frame_count
 from firstread.imaging.plain import NotPlainError
@@ -41,8 +41,6 @@ if TYPE_CHECKING:  # plain files are read without it
 Array = npt.NDArray[Any]
 Source = str | PathLike[str] | Iterable[str | PathLike[str]] | Sequence["Dataset"]
 """A folder, a file, files, or data sets with their pixels: of one series."""
-
-_HOUNSFIELD = "[hnsf'U]"
 
 
 def load(source: Source, repairs: Repairs = MEND) -> Volume:
@@ -206,15 +204,13 @@ def _volume(images: Images, stack: Stack) -> Volume:
         outside = float(values.min())
         values, frames = np.stack([regrid(time, stack.grid, outside) for time in values]), ()
     modality = str(first.get("Modality") or "")
-    rescale = functional_item(first, planes[0].frame, "PixelValueTransformationSequence")
-    rescale_type = str(rescale.get("RescaleType") or "HU")
     return Volume(
         values=values if len(stack.times) > 1 else values[0],
         affine=stack.grid.affine,
         frames=frames,
         verdict=Verdict(Geometry.MENDED if stack.done else Geometry.REGULAR, stack.done),
         modality=modality,
-        units=_HOUNSFIELD if modality == "CT" and not planes[0].is_colour and rescale_type == "HU" else "",
+        units="" if planes[0].is_colour else value_units(first, planes[0].frame),
         is_colour=planes[0].is_colour,
         frame_of_reference=planes[0].frame_of_reference,
     )

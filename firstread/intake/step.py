@@ -4,25 +4,24 @@ Every step may be repeated, and two processes may work on the same object or the
 written is either deterministic under a key of its own (the studies object) or conditional (the records).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from firstread.arrival import Arrival
-from firstread.clock import from_text, now, to_text
+from firstread.clock import now, to_text
 from firstread.correlation import correlate
 from firstread.deid import IdentityVault, Rules
 from firstread.deid.engine import Deidentified, write
 from firstread.deid.process import IN_MEMORY_BYTES, Looked, clean_header_of
-from firstread.dicom import DicomFile, Limits, Timing, facts, read
+from firstread.dicom import DicomFile, Limits, facts, read
 from firstread.dicom.identify import identify
 from firstread.dicom.metadata import text
 from firstread.dicom.reader import UnusablePixelsError
 from firstread.errors import NotFoundError, QuarantineError, Reason, TransientError
-from firstread.intake.copies import Copy, compare, correct, is_of_another, keyed_core, reason_of, supersedes
-from firstread.intake.orders import order_refs
+from firstread.intake.arrived import Arrived, SamePixels, Work
+from firstread.intake.copies import Copy, compare, correct, is_of_another, reason_of, supersedes
 from firstread.intake.rejection import rejected
 from firstread.receipt import Outcome, Receipt
 from firstread.records.instances import InstanceRepository, LedgerRepository
@@ -32,39 +31,6 @@ from firstread.study import Instance, InstanceFacts, InstanceState
 
 _TRIES = 3
 """Writes of one instance against others who write it too; each that fails means that another one was written."""
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """An object that was read, and what is known of it before anything in it is changed.
-
-    Parameters
-    ----------
-    receipt
-        Pending.
-    file
-        The object; its dataset will be changed.
-    digest, core
-        Of its content, keyed; see `firstread.intake.copies`.
-    order_refs
-        References of its accession and order numbers.
-    timing
-        What only the true dates can say.
-    """
-
-    receipt: Receipt
-    file: DicomFile
-    digest: str
-    core: str
-    order_refs: tuple[str, ...]
-    timing: Timing
-
-
-Work = Callable[[Arrived], Receipt | None]
-"""What a step does with an object that was read; None where it leaves the object to another step."""
-
-SamePixels = Callable[[DicomFile, DicomFile], bool]
-"""Tells whether two files have the same images, however they are encoded."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +105,7 @@ class Intake:
             with read(source, self.limits) as file:
                 return self._worked(receipt, file, work)
         except UnusablePixelsError as error:
-            return self._held(self._arrived(receipt, error.file), error.reason)
+            return self._held(Arrived.of(receipt, error.file, self.vault, self.references), error.reason)
         except QuarantineError as error:
             return self._unread(receipt, source, error.reason)
 
@@ -182,7 +148,7 @@ class Intake:
         return settled
 
     def _worked(self, receipt: Receipt, file: DicomFile, work: Work) -> Receipt | None:
-        arrived = self._arrived(receipt, file)
+        arrived = Arrived.of(receipt, file, self.vault, self.references)
         try:
             return work(arrived)
         except QuarantineError as error:
@@ -198,22 +164,6 @@ class Intake:
         settled = receipt.settled(Outcome.QUARANTINED, reason=reason)
         self.ledger.settle(settled)
         return settled
-
-    def _arrived(self, receipt: Receipt, file: DicomFile) -> Arrived:
-        """Take down what cleaning will change: digests, references, what the true dates say."""
-        dataset = file.dataset
-        known = {
-            "study_ref": self.references.study(text(dataset, "StudyInstanceUID")),
-            "sop_ref": self.references.instance(text(dataset, "SOPInstanceUID")),
-        }
-        return Arrived(
-            receipt=receipt.model_copy(update=known),
-            file=file,
-            core=keyed_core(file, self.vault),
-            digest=self.vault.keyed_digest(file.digest()),
-            order_refs=order_refs(dataset, self.references),
-            timing=Timing.of(dataset, received=from_text(receipt.received_at).date()),
-        )
 
     def known(self, arrived: Arrived) -> Receipt | None:
         """Settle an object whose instance is recorded already and stands; None where it is to be worked on.

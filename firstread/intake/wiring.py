@@ -13,7 +13,8 @@ from firstread.environment import (
     StudiesBucketSettings,
     VaultSettings,
 )
-from firstread.intake.step import Intake, SamePixels
+from firstread.intake.arrived import SamePixels
+from firstread.intake.step import Intake
 from firstread.records import tables
 from firstread.records.instances import InstanceRepository, LedgerRepository
 from firstread.records.vault_store import DynamoVaultStore

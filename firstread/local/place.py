@@ -30,17 +30,16 @@ def told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text = str(error)
+        terminal.fail(str(error))
     except OSError as error:
         # The state directory or a program in it; its path is the user's own.
-        text = f"{error.strerror}: {error.filename}"
+        terminal.fail(f"{error.strerror}: {error.filename}")
     except (BotoCoreError, ClientError, PynamoDBException) as error:
         # Their texts name endpoints and tables, which help nobody here.
-        text = f"the local AWS engine does not answer as it should; look at `firstread status` ({type(error).__name__})"
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}", highlight=False)
-    raise typer.Exit(1)
+        name = type(error).__name__
+        terminal.fail(
+            f"the local AWS engine does not answer as it should; look at `firstread status` ({name})"
+        )
 
 
 def home_of(path: Path | None) -> Home:

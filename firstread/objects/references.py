@@ -8,15 +8,16 @@ from firstread.objects.sources import Source
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
-def region(source: Source, frame: int, outline: Polyline) -> sr.ImageRegion:
-    """Return a closed outline on a frame (1 first) of an image."""
-    return sr.ImageRegion(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline,
-        source_image=sr.SourceImageForRegion(
-            source.header.SOPClassUID, source.sop_uid, source.frame_numbers(frame)
-        ),
-    )
+def region(
+    source: Source, frame: int, outline: Polyline, kind: sr.GraphicTypeValues = sr.GraphicTypeValues.POLYLINE
+) -> sr.ImageRegion:
+    """Return a closed outline, or an ellipse by the ends of its axes, on a frame (1 first) of an image."""
+    return sr.ImageRegion(graphic_type=kind, graphic_data=outline, source_image=image_of(source, frame))
+
+
+def image_of(source: Source, frame: int) -> sr.SourceImageForRegion:
+    """Return a frame (1 first) of an image, as spatial coordinates refer to it."""
+    return sr.SourceImageForRegion(source.header.SOPClassUID, source.sop_uid, source.frame_numbers(frame))
 
 
 def whole_segment(sop_uid: str, segment: int, source: Source) -> sr.ReferencedSegment:

@@ -159,13 +159,41 @@ class Source:
 
         Pixel Spacing, else that of an ultrasound region (PS3.3 C.8.5.5), else Imager Pixel Spacing (PS3.3 C.8.11.4).
         """
+        if (told := self._pixel_spacing(number)) is not None:
+            return told
+        for region in self.header.get("SequenceOfUltrasoundRegions") or []:
+            if (spacing := _ultrasound(region, row, column)) is not None:
+                return spacing
+        return self._detector_spacing()
+
+    def patient_spacing(self, number: int) -> Spacing | None:
+        """Return the size of a pixel of a frame (number 1 first) in the patient; None where it is not known.
+
+        A projection whose Pixel Spacing only repeats Imager Pixel Spacing, and which says nothing of a calibration,
+        tells that of its detector (PS3.3 10.7.1.3).
+        """
+        told, detector = self._pixel_spacing(number), self._detector_spacing()
+        if told is None or detector is None or self.header.get("PixelSpacingCalibrationType"):
+            return told
+        is_repeated = (told.rows_mm, told.columns_mm) == (detector.rows_mm, detector.columns_mm)
+        return None if is_repeated else told
+
+    def pixel_aspect(self, number: int) -> float:
+        """Return the height of a pixel of a frame (number 1 first) by its width; 1 where it is not known."""
+        spacing = self._pixel_spacing(number) or self._detector_spacing()
+        if spacing is not None:
+            return spacing.rows_mm / spacing.columns_mm
+        found = numbers(self.header, "PixelAspectRatio")  # height first, PS3.3 C.7.6.3.1.7
+        return found[0] / found[1] if len(found) == 2 and min(found) > 0 else 1.0
+
+    def _pixel_spacing(self, number: int) -> Spacing | None:
         measures = functional_item(self.header, number - 1, "PixelMeasuresSequence")
         for found in (numbers(measures, "PixelSpacing"), numbers(self.header, "PixelSpacing")):
             if len(found) == 2 and min(found) > 0:
                 return Spacing(found[0], found[1])
-        for region in self.header.get("SequenceOfUltrasoundRegions") or []:
-            if (spacing := _ultrasound(region, row, column)) is not None:
-                return spacing
+        return None
+
+    def _detector_spacing(self) -> Spacing | None:
         found = numbers(self.header, "ImagerPixelSpacing")
         if len(found) == 2 and min(found) > 0:
             return Spacing(found[0], found[1], at_detector=True)

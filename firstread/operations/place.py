@@ -11,9 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 from pynamodb.exceptions import PynamoDBException
 
+from firstread import terminal
 from firstread.errors import FirstReadError
 from firstread.local.home import activate
-from firstread.local.place import errors, home_of
+from firstread.local.place import home_of
 from firstread.policy import Actor, Role
 
 if TYPE_CHECKING:
@@ -37,17 +38,13 @@ def told() -> Iterator[None]:
     try:
         yield
     except FirstReadError as error:
-        text = str(error)
+        terminal.fail(str(error))
     except ValidationError as error:
         missing = sorted(f"FIRSTREAD_{str(each['loc'][0]).upper()}" for each in error.errors() if each["loc"])
-        text = f"settings are missing or wrong: {', '.join(missing)}"
+        terminal.fail(f"settings are missing or wrong: {', '.join(missing)}")
     except (BotoCoreError, ClientError, PynamoDBException) as error:
         # Their texts name endpoints, tables and keys, which help nobody here.
-        text = f"AWS does not answer as it should ({type(error).__name__})"
-    else:
-        return
-    errors.print(f"[red]firstread:[/red] {text}", highlight=False)
-    raise typer.Exit(1)
+        terminal.fail(f"AWS does not answer as it should ({type(error).__name__})")
 
 
 def opened(home: Path | None, actor: str, role: Role, *, deployed: bool) -> "Operations":

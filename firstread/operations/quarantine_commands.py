@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
+from firstread import terminal
 from firstread.clock import from_text, now
 from firstread.errors import FirstReadError, Reason
-from firstread.local.place import StateDirectory, console, errors
+from firstread.local.place import StateDirectory, console
 from firstread.operations.place import As, Deployed, Json, opened, told
 from firstread.operations.quarantine import Because
 from firstread.policy import Role
@@ -149,7 +150,7 @@ def _done(key: str, decide: "Callable[[], Receipt]") -> bool:
     try:
         receipt = decide()
     except FirstReadError as error:
-        errors.print(f"[red]firstread:[/red] {key}: {error}", highlight=False)
+        terminal.complain(f"{key}: {error}")
         return False
     console.print(f"{key}: {'discarded' if receipt.discarded_at else receipt.outcome.value}", highlight=False)
     return True

@@ -10,7 +10,8 @@ from firstread.deid.burned_in.boxes import Image
 from firstread.deid.engine import understood
 from firstread.deid.process import IN_MEMORY_BYTES, look_at_pixels
 from firstread.errors import QuarantineError, Reason
-from firstread.intake.step import Arrived, Intake
+from firstread.intake.arrived import Arrived
+from firstread.intake.step import Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.receipt import Receipt
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from firstread.deid.process import Looked, glance
-from firstread.intake.step import Arrived, Intake
+from firstread.intake.arrived import Arrived
+from firstread.intake.step import Intake
 from firstread.messages import CleanPixelsRequest
 from firstread.queues import Queue
 from firstread.receipt import Receipt

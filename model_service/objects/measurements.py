@@ -14,9 +14,10 @@ from firstread.objects.outline import Polyline, is_hole, outlines, thinned
 from firstread.objects.references import region, segment_frame, whole_segment
 from firstread.objects.sources import Placing, Source, Sources
 from firstread.objects.written import MANUFACTURER, RESEARCH_USE, SCHEME, Written, coded, own_codes
+from firstread.quantities import AREA
 from firstread.result import Finding, Measurement, ObjectKind
 from firstread.study import Risk
-from model_service.findings import AREA, Scored, Told, area_of
+from model_service.findings import Scored, Told, area_of
 from model_service.objects.said import Said
 from model_service.objects.segmentation import SegmentationFile, tracking_id
 from model_service.objects.series import AI, Place, device_uid, parameters

@@ -7,7 +7,7 @@
 import argparse
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -333,13 +333,31 @@ def _cost(metrics: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 1 if ``--check`` finds an outdated card."""
+    return write_or_check(render_bundle, arguments)
+
+
+def write_or_check(render: Callable[[Path], str], arguments: Sequence[str] | None) -> int:
+    """Write the card of the bundle that the arguments name, or with ``--check`` compare it.
+
+    Parameters
+    ----------
+    render : callable
+        Returns the text of a bundle's card with its figures up to date.
+    arguments : sequence of str, optional
+        Of the command line.
+
+    Returns
+    -------
+    int
+        1 if ``--check`` finds an outdated card.
+    """
     parser = argparse.ArgumentParser(description="Render the figures of a model card.")
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     path = options.bundle / "docs" / "README.md"
-    card = render_bundle(options.bundle)
+    card = render(options.bundle)
     if options.check:
         outdated = card != path.read_text(encoding="utf-8")
         if outdated:

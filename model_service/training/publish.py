@@ -7,7 +7,7 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,7 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
         The manifest as written.
     """
     bundle = load_config(config_file).bundle
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    for source, target in (
-        (run / train.WEIGHTS, bundle / WEIGHTS),
-        (run / "split.csv", bundle / "docs" / "split.csv"),
-        (run / "metrics.json", bundle / "docs" / "metrics.json"),
-        (config_file, bundle / "configs" / "train.yaml"),
-    ):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    raw: dict[str, Any] = yaml.safe_load((bundle / MANIFEST).read_text(encoding="utf-8"))
+    raw, metrics = place(bundle, config_file, run)
     output = raw["output"]
     output["calibration"] = metrics["calibration"]
     if "operating_point" in metrics:
@@ -59,16 +50,66 @@ def publish(config_file: Path, run: Path) -> BundleManifest:
         observed = "share of right answers"
     plot = reliability_svg(metrics["reliability"], observed)
     (bundle / "docs" / card.PLOT).write_text(plot, encoding="utf-8")
+    return declare(bundle, raw, card.render_bundle)
+
+
+def place(bundle: Path, config_file: Path, run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Copy what a run left into its bundle.
+
+    Parameters
+    ----------
+    bundle : pathlib.Path
+        The bundle, with its manifest.
+    config_file : pathlib.Path
+        The run's configuration.
+    run : pathlib.Path
+        Folder that training and evaluation wrote.
+
+    Returns
+    -------
+    raw : dict
+        The manifest with the new weights and split, not yet written, without its graph.
+    metrics : dict
+        What the evaluation measured.
+    """
+    for source, target in (
+        (run / train.WEIGHTS, bundle / WEIGHTS),
+        (run / "split.csv", bundle / "docs" / "split.csv"),
+        (run / "metrics.json", bundle / "docs" / "metrics.json"),
+        (config_file, bundle / "configs" / "train.yaml"),
+    ):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    raw: dict[str, Any] = yaml.safe_load((bundle / MANIFEST).read_text(encoding="utf-8"))
     weights = (bundle / WEIGHTS).read_bytes()
     raw["weights"] = {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
     raw["data"]["split_sha256"] = metrics["data"]["split_sha256"]
     raw.pop("graph", None)  # it refers to the weights that were replaced
+    return raw, metrics
+
+
+def declare(bundle: Path, raw: dict[str, Any], render_card: Callable[[Path], str]) -> BundleManifest:
+    """Write a manifest, export the graph of the weights that it names, and bring the card up to date.
+
+    Parameters
+    ----------
+    bundle : pathlib.Path
+        The bundle, with its weights.
+    raw : dict
+        The manifest.
+    render_card : callable
+        Returns the text of the card of a bundle.
+
+    Returns
+    -------
+    BundleManifest
+        The manifest as written, with its graph.
+    """
     BundleManifest.model_validate(raw)
-    text = yaml.safe_dump(raw, sort_keys=False, width=110)
-    (bundle / MANIFEST).write_text(text, encoding="utf-8")
+    (bundle / MANIFEST).write_text(yaml.safe_dump(raw, sort_keys=False, width=110), encoding="utf-8")
     export_graph(bundle)
-    readme = bundle / "docs" / "README.md"
-    readme.write_text(card.render_bundle(bundle), encoding="utf-8")
+    (bundle / "docs" / "README.md").write_text(render_card(bundle), encoding="utf-8")
     return load_manifest(bundle)
 
 

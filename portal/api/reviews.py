@@ -224,6 +224,7 @@ def _reading(access: Access) -> Reading:
         services.records,
         access.study.study_uid,
         access.actor,
+        services.pictures,
         services.clock,
         services.reading.overlay_policy,
     )

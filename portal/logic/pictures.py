@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from firstread.dicomweb.errors import CannotRenderError
 from firstread.imaging.pixels import PixelError
-from firstread.imaging.render import Rendering, render
+from firstread.imaging.render import Gray, Rendering, modality_values, render
 
 _CACHED_BYTES = 512 * 1024 * 1024
 
@@ -83,6 +83,20 @@ class Pictures:
         except PixelError as error:
             raise CannotRenderError(error.reason.value) from None
 
+    def values(self, key: str, number: int) -> Gray:
+        """Return the values of a grey frame, 1 first, in the unit of its modality; errors as for `frame`."""
+        loaded = self._load(key)
+        try:
+            with loaded.lock:
+                return modality_values(loaded.dataset, number - 1)
+        except PixelError as error:
+            raise CannotRenderError(error.reason.value) from None
+
+    def header(self, key: str) -> Dataset:
+        """Return an instance without its pixels; errors as for `frame`."""
+        with self._bucket.open(key) as file:
+            return _read(file, stop_before_pixels=True).dataset
+
     def _load(self, key: str) -> _Loaded:
         with self._lock:
             loaded = self._kept.get(key)
@@ -101,9 +115,9 @@ class Pictures:
             self._kept.popitem(last=False)
 
 
-def _read(file: IO[bytes]) -> _Loaded:
+def _read(file: IO[bytes], *, stop_before_pixels: bool = False) -> _Loaded:
     try:
-        dataset = dcmread(file)
+        dataset = dcmread(file, stop_before_pixels=stop_before_pixels)
     except Exception:
         # What pydicom raises on bad input varies, and its texts quote the object.
         raise CannotRenderError("unreadable") from None

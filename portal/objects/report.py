@@ -13,8 +13,8 @@ from firstread.objects.references import region, segment_frame, whole_segment
 from firstread.objects.segments import SegmentFrame
 from firstread.objects.written import MANUFACTURER, Written, coded, own_code, own_codes
 from firstread.result import ObjectKind
-from firstread.result import Region as Box
 from firstread.review import DrawnRegion, Rejection, ReviewedFinding, Verdict
+from portal.objects.measurements import comment, corners, measurement_groups
 from portal.objects.segmentation import DrawnSegmentation
 from portal.objects.signed import Proposal, Signed, person_name, tracking_id
 
@@ -62,6 +62,7 @@ def report(signed: Signed, made: Sequence[DrawnSegmentation]) -> Written:
         Segmentations of its regions.
     """
     groups = [group for finding in signed.review.findings for group in _groups(signed, finding, made)]
+    groups += measurement_groups(signed)
     content = sr.MeasurementReport(
         observation_context=_observer(signed),
         procedure_reported=codes.SCT.ImagingProcedure,
@@ -132,8 +133,7 @@ def _groups(signed: Signed, finding: ReviewedFinding, made: Sequence[DrawnSegmen
         found = [_of_image(signed, next(iter(signed.sources)).sop_uid, 1, common)]
     for group in found:
         if finding.note:
-            note = sr.TextContentItem(name=codes.DCM.Comment, value=finding.note, relationship_type=_CONTAINS)
-            group[0].ContentSequence.append(note)
+            group[0].ContentSequence.append(comment(finding.note))
         yield group
 
 
@@ -196,9 +196,12 @@ def _as_proposed(signed: Signed, proposal: Proposal, common: dict[str, Any]) -> 
     if segment is not None:
         return _of_segment(signed, segment.sop_uid, segment.frames, common)
     if finding.region is not None:
-        source = signed.sources.by_uid(finding.sop_uid)
+        source, box = signed.sources.by_uid(finding.sop_uid), finding.region
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-            referenced_region=region(source, finding.frame, _corners(finding.region)), **common
+            referenced_region=region(
+                source, finding.frame, corners(box.left, box.top, box.right, box.bottom)
+            ),
+            **common,
         )
     return _of_image(signed, finding.sop_uid, finding.frame, common)
 
@@ -227,8 +230,3 @@ def _of_image(signed: Signed, sop_uid: str, frame: int, common: dict[str, Any]) 
 def _closed(drawn: DrawnRegion) -> Polyline:
     points = [(point.x, point.y) for point in drawn.outline]
     return np.array([*points, points[0]], dtype=np.float64)
-
-
-def _corners(box: Box) -> Polyline:
-    corners = [(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)]
-    return np.array([*corners, corners[0]], dtype=np.float64)

@@ -128,6 +128,10 @@ def _study(scene: Scene) -> Iterator[str]:
     page.keyboard.press("?")
     yield "the help"
     page.keyboard.press("Escape")
+    for key in ("e", "Space", "Shift+ArrowRight", "Shift+ArrowDown", "Space", "v"):
+        page.keyboard.press(key)
+    expect(page.locator(".measured li")).to_contain_text(" HU")
+    yield "a measurement"
     page.keyboard.press("o")
     page.keyboard.press("n")
     page.keyboard.press("m")

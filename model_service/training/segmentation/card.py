@@ -4,16 +4,13 @@
 ``docs/README.md``; ``--check`` only tells whether it is up to date.
 """
 
-import argparse
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model_service.training.card import markdown_table, update, with_interval
+from model_service.training.card import markdown_table, update, with_interval, write_or_check
 
-_LOG = logging.getLogger(__name__)
 _TITLES = {
     "dice": "Dice",
     "hd95_mm": "HD95, mm",
@@ -216,20 +213,7 @@ def render_bundle(bundle: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 1 if ``--check`` finds an outdated card."""
-    parser = argparse.ArgumentParser(description="Render the figures of a segmentation's model card.")
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    path = options.bundle / "docs" / "README.md"
-    card = render_bundle(options.bundle)
-    if options.check:
-        outdated = card != path.read_text(encoding="utf-8")
-        if outdated:
-            _LOG.error("the model card is not what metrics.json says")
-        return int(outdated)
-    path.write_text(card, encoding="utf-8")
-    return 0
+    return write_or_check(render_bundle, arguments)
 
 
 if __name__ == "__main__":

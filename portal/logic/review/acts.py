@@ -15,6 +15,8 @@ from portal.logic.review import steps
 from portal.logic.review.desk import Desk
 from portal.logic.review.entries import Checker, Entries
 from portal.logic.review.findings import proposed
+from portal.logic.review.images import StudyImages
+from portal.logic.review.measuring import Frames, Measurer
 from portal.logic.review.overlay import OverlayPolicy, keeps_back
 from portal.logic.review.refusals import require_version
 from portal.logic.review.steps import Draft
@@ -31,6 +33,8 @@ class Reading:
         Where everything is.
     study_uid, actor
         The study and its reader.
+    frames
+        The images of studies.
     clock
         Says what time it is.
     policy
@@ -40,6 +44,7 @@ class Reading:
     records: Records
     study_uid: str
     actor: Actor
+    frames: Frames
     clock: Callable[[], datetime]
     policy: OverlayPolicy = OverlayPolicy.HIDDEN
 
@@ -65,18 +70,27 @@ class Reading:
     def save(self, entries: Entries) -> None:
         """Save what the reader says."""
         words = self.vocabulary()
+        images = StudyImages(lambda uid: self.records.instances.get(self.study_uid, uid))
 
         def decide(desk: Desk) -> Step:
             known = proposed(self.records.results, desk.study)
             # What another version had is no finding of this one: that it has changed is to be said first.
             require_version(desk, entries.version)
-            checker = Checker(known, words, lambda uid: self.records.instances.get(self.study_uid, uid))
+            checker = Checker(known, words, images)
+            # The images of a version do not change, and reading their pixels takes its time.
+            earlier = {
+                one.measurement_id: one
+                for each in desk.reviews
+                if each.version == entries.version
+                for one in each.measurements
+            }
             draft = Draft(
                 number=entries.number,
                 revision=entries.revision,
                 version=entries.version,
                 amends=entries.amends,
                 findings=checker.checked(entries.findings),
+                measurements=Measurer(images, self.frames, earlier).measured(entries.measurements),
                 impression=entries.impression,
             )
             return steps.save(desk, draft)

@@ -26,6 +26,8 @@ def changes(before: Review, after: Review) -> dict[str, Detail]:
         told["notes_changed"] = True
     if _regions(before) != _regions(after):
         told["regions_changed"] = True
+    if before.measurements != after.measurements:
+        told["measurements_changed"] = True
     return told
 
 

@@ -1,17 +1,19 @@
 """What a reader sends of their review, checked against what there is to be said."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from firstread.result import Code
-from firstread.review import MAX_TEXT, DrawnRegion, Rejection, ReviewedFinding, Verdict
-from firstread.study import Instance, InstanceState
+from firstread.review import MAX_MEASUREMENTS, MAX_TEXT, DrawnRegion, Rejection, ReviewedFinding, Verdict
 from firstread.vocabulary import Vocabulary
 from portal.errors import RefusedError
 from portal.logic.review.findings import Proposed
+from portal.logic.review.images import StudyImages
+from portal.logic.review.measuring import MeasurementEntry
 
 _OWN_UID = re.compile(r"2\.25\.(0|[1-9][0-9]{0,38})")  # PS3.5 B.2
 
@@ -83,6 +85,7 @@ class Entries(BaseModel):
     version: Whole = Field(ge=0)
     amends: Whole = Field(0, ge=0)
     findings: tuple[Entry, ...] = Field((), max_length=200)
+    measurements: tuple[MeasurementEntry, ...] = Field((), max_length=MAX_MEASUREMENTS)
     impression: str = Field("", max_length=MAX_TEXT)
 
 
@@ -95,20 +98,19 @@ class Checker:
         The findings of models, by id.
     words
         What may be chosen.
-    instance
-        Finds an instance of the study by its SOP Instance UID.
+    images
+        Those of the study.
     """
 
     def __init__(
         self,
         known: Mapping[str, Proposed],
         words: Vocabulary,
-        instance: Callable[[str], Instance | None],
+        images: StudyImages,
     ) -> None:
         self._known = known
         self._words = words
-        self._instance = instance
-        self._images: dict[str, Instance | None] = {}
+        self._images = images
 
     def checked(self, entries: Sequence[Entry]) -> tuple[ReviewedFinding, ...]:
         """Return the findings of a review.
@@ -125,7 +127,8 @@ class Checker:
 
     def _one(self, entry: Entry, where: str) -> ReviewedFinding:
         for region in entry.regions:
-            self._check_region(region, where)
+            points = chain(region.outline, *region.holes)
+            self._images.holding(region, points, f"{where}: a region")
         known = self._known.get(entry.finding_id)
         if known is None:
             return self._missed(entry, where)
@@ -188,20 +191,6 @@ class Checker:
         if code is None:
             raise RefusedError(f"{where}: its site is not in the vocabulary")
         return code
-
-    def _check_region(self, region: DrawnRegion, where: str) -> None:
-        if region.sop_uid not in self._images:
-            self._images[region.sop_uid] = self._instance(region.sop_uid)
-        image = self._images[region.sop_uid]
-        if image is None or image.state is not InstanceState.STORED or not image.facts.rows:
-            raise RefusedError(f"{where}: a region lies on no image of the study")
-        facts = image.facts
-        if facts.series_uid != region.series_uid or region.frame > max(1, facts.frames):
-            raise RefusedError(f"{where}: a region lies on no frame of that series")
-        width, height = facts.columns or 0, facts.rows or 0
-        for ring in (region.outline, *region.holes):
-            if any(point.x > width or point.y > height for point in ring):
-                raise RefusedError(f"{where}: a region reaches beyond its image")
 
 
 def _differs(chosen: ChosenCode | None, said: Code | None) -> bool:

@@ -6,6 +6,7 @@ from firstread.result import ObjectKind, ResultObject
 from firstread.review import Review, ReviewedFinding, Verdict
 from portal.errors import MissingError
 from portal.logic.display import when
+from portal.logic.review.measured import MeasuredView, line_of, measured_views
 from portal.logic.worklist import View
 
 _KINDS = {ObjectKind.STRUCTURED_REPORT: "DICOM SR", ObjectKind.SEGMENTATION: "DICOM SEG"}
@@ -48,6 +49,7 @@ class ReportView(View):
     signed_at: str
     impression: str
     findings: tuple[ReviewedFinding, ...]
+    measurements: tuple[MeasuredView, ...]
     text: tuple[str, ...]
     objects: tuple[ReportObjectView, ...]
 
@@ -92,6 +94,7 @@ def _report(review: Review, current: bool) -> ReportView:
         signed_at=review.signed_at,
         impression=review.impression,
         findings=review.findings,
+        measurements=measured_views(review.measurements),
         text=tuple(_text(review)),
         objects=tuple(
             ReportObjectView(
@@ -113,6 +116,8 @@ def _text(review: Review) -> Iterable[str]:
     yield f"{what}, {by}signed by {review.signed_by}, {when(review.signed_at)}. Research use only."
     for each in review.findings:
         yield _line(each)
+    for measurement in review.measurements:
+        yield line_of(measurement)
     if review.impression:
         yield f"Impression: {review.impression}"
 

@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from firstread.dicom.silence import quiet
+from firstread.gathering.summary import present
 from firstread.records.reviews import Step
 from firstread.records.transactions import Addition
 from firstread.result import ObjectKind, ResultObject
@@ -132,6 +133,7 @@ class SignOff:
             version=review.version,
             amends=review.amends,
             author=review.author,
+            measured=len(review.measurements),
             **{verdict.value: verdicts.count(verdict) for verdict in Verdict},
         )
         return Step(
@@ -164,6 +166,7 @@ class SignOff:
             for name, each in judged.items()
         }
         wanted = {region.sop_uid for each in review.findings for region in each.regions}
+        wanted |= {each.sop_uid for each in review.measurements}
         wanted |= {each.finding.sop_uid for each in judged.values()}
         wanted |= {
             frame.source.sop_uid
@@ -193,16 +196,12 @@ class SignOff:
 
     def _images(self, study_uid: str, wanted: set[str]) -> list[Dataset]:
         """Return the headers of images; of the first one of the study where none is wanted."""
-        instances = self.reading.records.instances
+        everything = self.reading.records.instances.of_study(study_uid)
+        here = {each.sop_uid: each for each in present(everything) if each.state is InstanceState.STORED}
         if wanted:
-            found = [instances.get(study_uid, sop_uid) for sop_uid in sorted(wanted)]
+            found = [here.get(sop_uid) for sop_uid in sorted(wanted)]
         else:
-            images = (
-                each
-                for each in instances.of_study(study_uid)
-                if each.state is InstanceState.STORED and each.facts.rows
-            )
-            found = [next(images, None)]
+            found = [next((each for each in here.values() if each.facts.rows), None)]
         keys = [each.studies_key for each in found if each is not None and each.studies_key]
         if not keys or len(keys) < len(wanted):
             raise ConflictError("an image that the review refers to was withdrawn", reason="changed")

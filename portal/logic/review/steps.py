@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from firstread.records.reviews import Step
-from firstread.review import FirstRead, Review, ReviewedFinding, Verdict
+from firstread.review import FirstRead, ReaderMeasurement, Review, ReviewedFinding, Verdict
 from firstread.study import ReviewStatus
 from portal.errors import ConflictError, TooLargeError
 from portal.logic.review.changes import changes
@@ -40,7 +40,7 @@ class Draft:
         The study version that they looked at.
     amends
         The signed review that it adds to, as far as they know; 0 for none.
-    findings, impression
+    findings, measurements, impression
         All of it.
     """
 
@@ -49,6 +49,7 @@ class Draft:
     version: int
     amends: int
     findings: tuple[ReviewedFinding, ...]
+    measurements: tuple[ReaderMeasurement, ...]
     impression: str
 
 
@@ -93,6 +94,7 @@ def save(desk: Desk, draft: Draft) -> Step:
         update={
             "version": draft.version,
             "findings": draft.findings,
+            "measurements": draft.measurements,
             "impression": draft.impression,
             "saved_at": desk.at,
         }
@@ -129,7 +131,12 @@ def first_read(desk: Desk, number: int, revision: int) -> Step:
         raise ConflictError("the first read is recorded already", reason="recorded")
     if any(each.verdict is not Verdict.MISSED for each in review.findings):
         raise ConflictError("results of models were judged already", reason="judged")
-    said = FirstRead(at=desk.at, findings=review.findings, impression=review.impression)
+    said = FirstRead(
+        at=desk.at,
+        findings=review.findings,
+        measurements=review.measurements,
+        impression=review.impression,
+    )
     after = review.model_copy(update={"first_read": said})
     event = desk.event("review.first_read", number=number, found=len(review.findings))
     return Step(holding(desk), event, after)
@@ -144,7 +151,13 @@ def discard(desk: Desk, number: int, revision: int) -> Step:
         If it is not their draft as it is.
     """
     review = _own(desk, number, revision, abandoned=True)
-    nothing = {"findings": (), "impression": "", "first_read": None, "discarded_at": desk.at}
+    nothing = {
+        "findings": (),
+        "measurements": (),
+        "impression": "",
+        "first_read": None,
+        "discarded_at": desk.at,
+    }
     after = review.model_copy(update=nothing)
     event = desk.event("review.discard", number=number, version=review.version, **changes(review, after))
     study = desk.study if is_held_by_another(desk) else let_go(desk.study)
@@ -206,7 +219,7 @@ def signable(desk: Desk, number: int, revision: int, undecided: Iterable[str]) -
     if not is_preliminary(review) and review.author != desk.actor.name:
         raise author_conflict(review)
     require_decided(review, undecided)
-    if not review.impression.strip() and not review.findings:
+    if not review.impression.strip() and not review.findings and not review.measurements:
         raise ConflictError("there is nothing to sign yet", reason="empty")
     return review
 
@@ -272,4 +285,4 @@ def _current(desk: Desk, number: int, revision: int, *, abandoned: bool = False)
 
 
 def _content(review: Review) -> tuple[object, ...]:
-    return review.version, review.findings, review.impression
+    return review.version, review.findings, review.measurements, review.impression

@@ -12,6 +12,7 @@ from portal.logic.models import digest_of_overlay, quantity, title_of
 from portal.logic.records import Records, resource_of
 from portal.logic.review.desk import Desk
 from portal.logic.review.findings import Proposed, proposed
+from portal.logic.review.measured import MeasuredView, measured_views
 from portal.logic.review.overlay import OverlayPolicy, keeps_back
 from portal.logic.worklist import View
 
@@ -175,6 +176,8 @@ class ReviewView(View):
         Findings that need a verdict before it can be handed in or signed.
     missed
         Findings of the reader that no model has named.
+    measurements
+        What the reader has measured.
     others
         Further reviews of the study.
     """
@@ -192,6 +195,7 @@ class ReviewView(View):
     findings: tuple[ProposedView, ...]
     undecided: tuple[str, ...]
     missed: tuple[MissedView, ...]
+    measurements: tuple[MeasuredView, ...]
     others: tuple[OtherView, ...]
 
 
@@ -227,6 +231,7 @@ def read_review(records: Records, desk: Desk, policy: OverlayPolicy, number: int
         findings=_Findings(records, desk).of(found, said),
         undecided=undecided(found, draft),
         missed=tuple(_missed(each) for each in said.values() if each.verdict is Verdict.MISSED),
+        measurements=measured_views(draft.measurements) if draft else (),
         others=tuple(_other(each) for each in desk.reviews if each is not draft and not each.discarded_at),
     )
 

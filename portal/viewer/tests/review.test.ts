@@ -3,12 +3,16 @@ import { test } from "node:test";
 
 import { Saver } from "../src/review/saver.ts";
 import * as state from "../src/review/state.ts";
-import type { Proposed } from "../src/review/types.ts";
+import type { Measured, Proposed } from "../src/review/types.ts";
 
 const OPACITY = { value: "128309002", scheme: "SCT", meaning: "Opacity" };
 const MASS = { value: "4147007", scheme: "SCT", meaning: "Mass" };
 const LUNG = { value: "39607008", scheme: "SCT", meaning: "Lung" };
 const SQUARE = { series_uid: "1.1", sop_uid: "1.1.1", frame: 1, outline: [{ x: 1, y: 1 }, { x: 5, y: 1 }, { x: 5, y: 5 }], holes: [] };
+const LINE: Measured = {
+  measurement_id: "2.25.8", shape: "length", series_uid: "1.1", sop_uid: "1.1.1", frame: 1, points: [{ x: 1, y: 1 }, { x: 5, y: 1 }],
+  values: [], label: "", words: [],
+};
 
 function proposed(id: string, needs = true): Proposed {
   return {
@@ -56,9 +60,10 @@ test("another verdict drops what only a modified finding may say, and keeps the 
 
 test("the body of a save", () => {
   const own = state.missed("2.25.5", MASS);
-  const content = [state.accepted(one), state.modified(two, { regions: [SQUARE] }), own].reduce(state.withEntry, { findings: [], impression: "I" });
+  const content = [state.accepted(one), state.modified(two, { regions: [SQUARE] }), own].reduce(state.withEntry, state.withMeasured({ ...state.EMPTY, impression: "I" }, LINE));
   assert.deepEqual(state.bodyOf(content, view), {
     number: 0, revision: 0, version: 2, amends: 0, impression: "I",
+    measurements: [{ measurement_id: "2.25.8", shape: "length", series_uid: "1.1", sop_uid: "1.1.1", frame: 1, points: LINE.points, label: "" }],
     findings: [
       { finding_id: "1", verdict: "accepted", rejection: null, note: "" },
       {
@@ -84,16 +89,27 @@ test("what was taken back is not said, and a draft that was overtaken is not gon
 
 test("an addendum begins with the verdicts on what is still there", () => {
   const kept = { ...state.missed("2.25.5", MASS), result_id: "", label: "" };
-  const report = { number: 1, findings: [state.accepted(one), state.accepted(proposed("gone")), kept], text: [], objects: [] };
+  const report = { number: 1, measurements: [LINE], findings: [state.accepted(one), state.accepted(proposed("gone")), kept], text: [], objects: [] };
   const content = state.addendumTo(report, all);
   assert.deepEqual(content.findings.map((each) => each.finding_id), ["1", "2.25.5"]);
   assert.equal("label" in content.findings[1]!, false); // the server knows no such field
-  assert.equal(content.impression, "");
+  assert.deepEqual([content.impression, content.measurements], ["", [LINE]]);
+});
+
+test("what the server has measured is taken, and what the reader has said meanwhile stays", () => {
+  const content = state.withMeasured(state.EMPTY, { ...LINE, label: "nodule" });
+  const told = [{ ...LINE, label: "nod", words: ["4.00 mm"] }];
+  const after = state.withValues(content, told);
+  assert.deepEqual(after.measurements.map(({ label, words }) => [label, words]), [["nodule", ["4.00 mm"]]]);
+  assert.equal(state.withValues(after, told), after); // nothing new to be shown
+  assert.equal(state.withValues(state.EMPTY, told), state.EMPTY); // taken out meanwhile
+  assert.deepEqual(state.withoutMeasured(after, new Set(["2.25.8"])), state.EMPTY);
+  assert.deepEqual([state.isEmpty(state.EMPTY), state.isEmpty(after)], [true, false]);
 });
 
 test("undo goes back step by step, typing at once", () => {
   const undo = new state.Undo();
-  const texts = ["", "a", "ab"].map((impression) => ({ findings: [], impression }));
+  const texts = ["", "a", "ab"].map((impression) => ({ ...state.EMPTY, impression }));
   undo.push(texts[0]!, "impression");
   undo.push(texts[1]!, "impression");
   undo.push(texts[2]!);

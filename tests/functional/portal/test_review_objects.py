@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -11,18 +12,29 @@ from typing import TypeVar
 import numpy as np
 import pytest
 from highdicom.seg import segread
-from highdicom.sr import Comprehensive3DSR, MeasurementReport, srread
+from highdicom.sr import Comprehensive3DSR, GraphicTypeValues, Measurement, MeasurementReport, srread
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from firstread import quantities
 from firstread.clock import to_text
 from firstread.imaging.volume import SourceFrame
 from firstread.objects.segments import segment_frames
 from firstread.objects.sources import Sources
 from firstread.objects.written import Written
 from firstread.result import ObjectKind, Region, ResultObject
-from firstread.review import DrawnRegion, Point, Rejection, Review, ReviewedFinding, Verdict
+from firstread.review import (
+    DrawnRegion,
+    MeasuredValue,
+    Point,
+    ReaderMeasurement,
+    Rejection,
+    Review,
+    ReviewedFinding,
+    Shape,
+    Verdict,
+)
 from firstread.study import ReviewStatus
 from portal.objects.make import make
 from portal.objects.segmentation import mask_of
@@ -36,6 +48,7 @@ pytestmark = pytest.mark.slow
 
 DSRDUMP = shutil.which("dsrdump")
 Make = Callable[[], Signed]
+Points = tuple[tuple[int, int], ...]
 
 STUDY = uid(1)
 AI_REPORT = ResultObject(
@@ -129,11 +142,44 @@ def of_a_cine() -> Signed:
     return signed([image], said(4, Verdict.MISSED, regions=(drawn(image, 3), drawn(image, 7))))
 
 
+def measurement(
+    number: int, shape: Shape, image: Dataset, points: Points, **values: object
+) -> ReaderMeasurement:
+    made = ReaderMeasurement(
+        measurement_id=tracking(number),
+        shape=shape,
+        series_uid=image.SeriesInstanceUID,
+        sop_uid=image.SOPInstanceUID,
+        points=ring(points),
+        values=(MeasuredValue(name=quantities.LENGTH, value=3.25, unit=quantities.MM),),
+    )
+    return made.model_copy(update=values)
+
+
+AREA = MeasuredValue(name=quantities.AREA, value=12.5, unit=quantities.PIXELS)
+MEAN = MeasuredValue(
+    name=quantities.ATTENUATION, value=-812.125, unit=quantities.HOUNSFIELD, derivation=quantities.MEAN
+)
+
+
+def of_measurements() -> Signed:
+    images, cine = consistent(slices(), 1), sample("examples_ybr_color.dcm")
+    angle = MeasuredValue(name=quantities.ANGLE, value=45.0, unit=quantities.DEGREE)
+    made = (
+        measurement(11, Shape.LENGTH, images[0], ((1, 2), (4, 6)), label="Müller's line"),
+        measurement(12, Shape.ANGLE, images[1], ((5, 1), (1, 1), (5, 5)), values=(angle,)),
+        measurement(13, Shape.ELLIPSE, images[1], ((9, 20), (5, 10)), values=(AREA, MEAN)),
+        measurement(14, Shape.RECTANGLE, cine, ((9, 20), (5, 10)), values=(AREA,), frame=3),
+    )
+    told = signed([*images, cine])
+    return replace(told, review=told.review.model_copy(update={"measurements": made}))
+
+
 def of_nothing() -> Signed:
     return signed(consistent(radiograph(), 1), predecessors=[])
 
 
-ALL = [of_the_ct, of_the_radiograph, of_a_cine, of_nothing]
+ALL = [of_the_ct, of_the_radiograph, of_a_cine, of_measurements, of_nothing]
 
 
 def read(part: Written) -> Dataset:
@@ -235,6 +281,52 @@ def test_the_groups_say_what_the_reader_says() -> None:
     assert known(volume.referenced_segment).referenced_sop_instance_uid == segmentation.sop_uid
     (plane,) = found.content.get_planar_roi_measurement_groups(tracking_uid=tracking(4))
     assert known(plane.referenced_segmentation_frame).referenced_sop_instance_uid == segmentation.sop_uid
+
+
+def test_what_was_measured_stands_in_groups_of_their_own() -> None:
+    report, *others = make(of_measurements())
+    assert not others
+    told = of_measurements().review.measurements
+    found = srread(io.BytesIO(report.content))
+    assert isinstance(found.content, MeasurementReport)
+    for group in groups(report):
+        assert "121071" not in coded_items(group)  # a measurement names no finding
+
+    images = []
+    for each, kind in zip(told[:2], (Shape.LENGTH, Shape.ANGLE), strict=True):
+        (line,) = found.content.get_image_measurement_groups(tracking_uid=each.measurement_id)
+        (number,) = line.get_measurements()
+        (place,) = [one for one in number[0].ContentSequence if one.ValueType == "SCOORD"]
+        assert (place.GraphicType, place.RelationshipType) == (
+            "POLYLINE",
+            "INFERRED FROM",
+        )
+        flat = [coordinate for point in each.points for coordinate in (point.x, point.y)]
+        np.testing.assert_array_equal(place.GraphicData, flat)
+        images.append(str(place.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+        assert each.shape is kind
+        assert_same(number, each.values[0])
+    assert images == [each.sop_uid for each in told[:2]]
+    texts = [str(each.TextValue) for each in groups(report)[0].ContentSequence if each.ValueType == "TEXT"]
+    assert "Müller's line" in texts
+
+    (ellipse,) = found.content.get_planar_roi_measurement_groups(tracking_uid=told[2].measurement_id)
+    assert known(ellipse.roi).graphic_type is GraphicTypeValues.ELLIPSE
+    np.testing.assert_array_equal(known(ellipse.roi).value, [[7, 10], [7, 20], [5, 15], [9, 15]])
+    for number, value in zip(ellipse.get_measurements(), told[2].values, strict=True):
+        assert_same(number, value)
+    (box,) = found.content.get_planar_roi_measurement_groups(tracking_uid=told[3].measurement_id)
+    np.testing.assert_array_equal(known(box.roi).value, [[5, 10], [9, 10], [9, 20], [5, 20], [5, 10]])
+    assert known(box.roi).ContentSequence[0].referenced_frame_numbers == [3]
+
+
+def assert_same(number: Measurement, value: MeasuredValue) -> None:
+    """Fail unless a number of a report is what was measured."""
+    assert (number.name.value, number.name.scheme_designator) == (value.name.value, value.name.scheme)
+    assert (number.value, number.unit.value) == (value.value, value.unit.value)
+    assert (number.derivation.value if number.derivation else None) == (
+        value.derivation.value if value.derivation else None
+    )
 
 
 def test_the_impression_is_there_as_it_was_written() -> None:

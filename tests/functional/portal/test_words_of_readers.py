@@ -13,7 +13,7 @@ from tests.functional.portal.conftest import SignIn
 from tests.functional.portal.reading import consistent, finding, radiograph, tracking
 from tests.functional.portal.seeding import MODEL, RESULTS, Hospital
 
-PLANTED = ("Quimby", "Theodora", "Grandville", "Peregrine")
+PLANTED = ("Quimby", "Theodora", "Wilhelmina", "Grandville", "Peregrine")
 
 
 @pytest.fixture
@@ -57,13 +57,24 @@ def test_words_of_readers_are_nowhere_else(
     hospital.change(study_uid, models=(MODEL,))
     ann, rae = sign_in(Role.RADIOLOGIST), sign_in(Role.RESIDENT)
     said = {"finding_id": tracking(1), "verdict": "accepted", "note": "of Theodora"}
-    assert put(ann, study_uid, findings=[said], impression="Quimby has it")[0] == 200
+    line = {
+        "measurement_id": "2.25.7",
+        "shape": "length",
+        "series_uid": f"{study_uid}.1",
+        "sop_uid": f"{study_uid}.1.1",
+        "points": [{"x": 1, "y": 1}, {"x": 5, "y": 1}],
+        "label": "Wilhelmina",
+    }
+    first = put(ann, study_uid, findings=[said], measurements=[line], impression="Quimby has it")
+    assert first[0] == 200
     # Refused: held by somebody else, stale, not understood, too long.
     refusals = [
         put(rae, study_uid, impression="Grandville"),
         put(ann, study_uid, number=1, revision=7, impression="Grandville"),
         put(ann, study_uid, findings=[{"finding_id": "Peregrine"}], impression="Grandville"),
         put(ann, study_uid, findings=[said | {"note": "Peregrine" * 100}]),
+        put(ann, study_uid, measurements=[line | {"label": "Peregrine" * 10}]),
+        put(ann, study_uid, measurements=[line | {"label": "Peregrine", "frame": 2}]),
         put(
             ann,
             study_uid,
@@ -72,7 +83,7 @@ def test_words_of_readers_are_nowhere_else(
             findings=[said | {"verdict": "rejected", "note": "Peregrine"}],
         ),
     ]
-    assert [status for status, _ in refusals] == [409, 409, 422, 422, 422]
+    assert [status for status, _ in refusals] == [409, 409, 422, 422, 422, 422, 422]
     assert not [text for _, text in refusals if "Grandville" in text or "Peregrine" in text]
     assert "Quimby" not in refusals[0][1]  # the draft of somebody else
     signed = ann.post(f"/api/studies/{study_uid}/review/sign", json={"number": 1, "revision": 1})
@@ -83,7 +94,7 @@ def test_words_of_readers_are_nowhere_else(
         for place, text in places(log.getvalue() + captured.out + captured.err).items()
     }
     assert {place: words for place, words in found.items() if words} == {
-        "reviews_table": ["Quimby", "Theodora"],
-        "object reviews": ["Quimby", "Theodora"],
+        "reviews_table": ["Quimby", "Theodora", "Wilhelmina"],
+        "object reviews": ["Quimby", "Theodora", "Wilhelmina"],
     }
     assert {"audit_table", "keys", "log", "outbox_table", "studies_table"} <= set(found)

@@ -182,6 +182,7 @@ def test_evaluation_and_publication_fill_the_bundle(
 
     manifest = load_manifest(settings.bundle)
     assert isinstance(manifest.output, Segmentation)
+    assert manifest.graph is not None
     if kind == "vessels":
         assert manifest.output.threshold == metrics["operating_point"]["threshold"]
         postprocessing = (settings.bundle / "configs" / "inference.json").read_text(encoding="utf-8")

@@ -150,7 +150,7 @@ class Readers(RuleBasedStateMachine):
         shown = desk.mine or (desk.handed_in if desk.signs else None)
         number, revision = (shown.number, shown.revision) if shown and shown in desk.open else (0, 0)
         amends = desk.amends if knows else 0
-        draft = Draft(number, revision, self.store.study.version, amends, said(verdict), text)
+        draft = Draft(number, revision, self.store.study.version, amends, said(verdict), (), text)
         self.attempt(actor, lambda desk: steps.save(desk, draft))
 
     @rule(actor=ACTORS, pick=st.integers(0, 5))
@@ -216,7 +216,7 @@ TestReaders.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 
 
 def saved(store: Store, actor: Actor, **values: object) -> Review:
-    usual = Draft(number=0, revision=0, version=1, amends=0, findings=said(), impression="x")
+    usual = Draft(number=0, revision=0, version=1, amends=0, findings=said(), measurements=(), impression="x")
     draft = replace(usual, **values)  # type: ignore[arg-type]
     step = store.act(actor, lambda desk: steps.save(desk, draft))
     assert step is not None and step.review is not None

@@ -7,6 +7,7 @@ import { call } from "./api.ts";
 import { card, missedCard, type Table } from "./cards.ts";
 import { type Child, choice, h, replace } from "./dom.ts";
 import { endsOf, reportOf } from "./foot.ts";
+import { MeasuredList } from "./measured.ts";
 import { notices } from "./notice.ts";
 import { type Page, ReviewRecord } from "./record.ts";
 import * as state from "./state.ts";
@@ -29,6 +30,7 @@ export class Panel implements Table, Page {
   #status = h("p", { class: "muted save-status", role: "status", "aria-live": "polite" });
   #notices = h("div", { class: "review-part", role: "alert" });
   #cards = h("div", { class: "review-part" });
+  #measured: MeasuredList;
   #impression = h("textarea", { id: "impression", rows: "4", maxlength: String(MOST_IMPRESSION), autocomplete: "off" });
   #foot = h("div", { class: "review-part" });
 
@@ -47,6 +49,7 @@ export class Panel implements Table, Page {
     this.#signs = root.dataset.signs === "true";
     this.#record = new ReviewRecord(path, view, reports, this);
     this.#steps = new Steps(this.#record, this);
+    this.#measured = new MeasuredList(this.#record, () => this.#viewer, (key) => this.#focus(key));
     this.#wire();
     this.showAll();
     root.hidden = false;
@@ -56,6 +59,7 @@ export class Panel implements Table, Page {
   /** Let places be shown and regions be drawn. */
   async use(viewer: Viewer): Promise<void> {
     this.#viewer = viewer;
+    viewer.marking.measurements.keeper = this.#measured;
     viewer.overlays.onChange((shown, finding) => {
       const own = this.#findings.find((each) => finding && each.overlay_url === finding.overlay_url && each.label === finding.label);
       call("POST", `${this.#record.path}/overlay`, { shown, model_id: own?.model_id ?? "" }).catch((error: unknown) => this.#record.tell(error));
@@ -196,7 +200,7 @@ export class Panel implements Table, Page {
 
   #isReady(): boolean {
     if (this.focusUndecided()) return false;
-    if (this.content.findings.length || this.content.impression.trim()) return true;
+    if (!state.isEmpty(this.content)) return true;
     this.say("There is nothing to sign yet: write an impression.");
     this.#impression.focus();
     return false;
@@ -221,7 +225,7 @@ export class Panel implements Table, Page {
   // --- the page ---
 
   #wire(): void {
-    this.#root.replaceChildren(h("div", { class: "review-head" }, h("h2", { id: "review-title" }, "Findings"), this.#status), this.#notices, this.#cards,
+    this.#root.replaceChildren(h("div", { class: "review-head" }, h("h2", { id: "review-title" }, "Findings"), this.#status), this.#notices, this.#cards, this.#measured.element,
       h("label", { class: "note-field" }, "Impression", this.#impression), this.#foot);
     this.#impression.addEventListener("input", () => this.#record.type({ ...this.content, impression: this.#impression.value }, "impression"));
     this.#cards.addEventListener("focusin", (event) => {
@@ -311,6 +315,11 @@ export class Panel implements Table, Page {
       ...own.map((each) => missedCard(each, this)),
       this.canWrite && choice<Code>(isKeptBack ? "Add a finding" : "Add a missed finding", "add", this.words.findings, (each) => each.meaning, null,
         (code) => code && this.add(code), "Choose what it is", "act"));
+    this.showMeasured();
+  }
+
+  showMeasured(): void {
+    this.#measured.show();
     this.#viewer?.showOwn(this.content.findings.flatMap((each) => each.regions));
   }
 
@@ -318,7 +327,7 @@ export class Panel implements Table, Page {
     const { canWrite } = this;
     const { view, undo, isBusy, reports } = this.#record;
     const { may, kept_back: isKeptBack, draft } = view;
-    const hasOwn = this.content.findings.length > 0 || this.content.impression.trim() !== "";
+    const hasOwn = !state.isEmpty(this.content);
     this.#impression.readOnly = !canWrite;
     this.#impression.parentElement!.hidden = !canWrite && !this.content.impression;
     const ends = canWrite && !isKeptBack;

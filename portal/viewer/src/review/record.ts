@@ -12,6 +12,7 @@ export interface Page {
   say: (...words: Child[]) => void;
   showNotices: () => void;
   showFindings: () => void;
+  showMeasured: () => void;
   showEnds: () => void;
   showAll: () => void;
   /** A keystroke has changed what is said: the field shows it already. */
@@ -98,12 +99,21 @@ export class ReviewRecord {
       const view = await call<ReviewView>("PUT", `${this.path}/review`, state.bodyOf(this.content, this.view));
       this.isAmending = false;
       this.adopt(view);
+      this.#measured(view);
       this.#page.say(this.saver.isBehind ? "Not saved yet" : `Saved ${view.draft?.saved_at.slice(11, 16) ?? ""} UTC`);
     } catch (error) {
       this.#page.say("Not saved");
       this.tell(error);
       throw error;
     }
+  }
+
+  /** Take the values that the server has made of what was measured; what the reader has said meanwhile stays. */
+  #measured(view: ReviewView): void {
+    const content = state.withValues(this.content, view.measurements);
+    if (content === this.content) return;
+    this.content = content;
+    this.#page.showMeasured();
   }
 
   /** The page has changed the study itself: that is no news to its reader. */

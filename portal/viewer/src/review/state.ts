@@ -1,28 +1,29 @@
 // What a reader says of a study, and how it changes: nothing here knows the page or the server.
 
-import type { Code, Entry, Proposed, Rejection, ReviewView, Save } from "./types.ts";
+import type { Code, Entry, Measured, Proposed, Rejection, ReviewView, Save } from "./types.ts";
 
 export interface Content {
   readonly findings: readonly Entry[];
+  readonly measurements: readonly Measured[];
   readonly impression: string;
 }
 
-export const EMPTY: Content = { findings: [], impression: "" };
+export const EMPTY: Content = { findings: [], measurements: [], impression: "" };
 
 /** Return what a review says, as the server has it. */
 export function contentOf(view: ReviewView): Content {
   const judged = view.findings.flatMap(({ finding_id, said }) => (said ? [{ ...said, finding_id }] : []));
-  return { findings: [...judged, ...view.missed], impression: view.draft?.impression ?? "" };
+  return { findings: [...judged, ...view.missed], measurements: view.measurements, impression: view.draft?.impression ?? "" };
 }
 
-/** Return what an addendum begins with: the signed verdicts that still concern something, and no words. */
-export function addendumTo(report: { readonly findings: readonly Entry[] }, proposed: readonly Proposed[]): Content {
+/** Return what an addendum begins with: what was measured, the signed verdicts that still concern something, and no impression. */
+export function addendumTo(report: Pick<Content, "findings" | "measurements">, proposed: readonly Proposed[]): Content {
   const known = new Set(proposed.map((each) => each.finding_id));
   const findings = report.findings
     .filter((each) => each.verdict === "missed" || known.has(each.finding_id))
     .map(({ finding_id, verdict, code, site, rejection, regions, note }) =>
       ({ finding_id, verdict, code, site, rejection, regions, note }));
-  return { findings, impression: "" };
+  return { findings, measurements: report.measurements, impression: "" };
 }
 
 export const entryOf = (content: Content, id: string): Entry | undefined =>
@@ -84,7 +85,30 @@ export function withEntry(content: Content, entry: Entry): Content {
 export const without = (content: Content, id: string): Content =>
   ({ ...content, findings: content.findings.filter((each) => each.finding_id !== id) });
 
-/** Return a new UID for a finding that no model has named (PS3.5 B.2). */
+/** Return what is said, with one measurement put in its place. */
+export function withMeasured(content: Content, made: Measured): Content {
+  const at = content.measurements.findIndex((each) => each.measurement_id === made.measurement_id);
+  const measurements = at < 0 ? [...content.measurements, made] : content.measurements.with(at, made);
+  return { ...content, measurements };
+}
+
+export const withoutMeasured = (content: Content, ids: ReadonlySet<string>): Content =>
+  ({ ...content, measurements: content.measurements.filter((each) => !ids.has(each.measurement_id)) });
+
+/** Return what is said, with the values that the server has made of what was measured; the same where there are no new ones. */
+export function withValues(content: Content, told: readonly Measured[]): Content {
+  const known = new Map(told.map((each) => [each.measurement_id, each]));
+  const isNew = (each: Measured): boolean => each.words.length === 0 && known.has(each.measurement_id);
+  if (!content.measurements.some(isNew)) return content;
+  const measurements = content.measurements.map((each) => (isNew(each) ? { ...known.get(each.measurement_id)!, label: each.label } : each));
+  return { ...content, measurements };
+}
+
+/** Whether there is anything to sign. */
+export const isEmpty = ({ findings, measurements, impression }: Content): boolean =>
+  findings.length === 0 && measurements.length === 0 && impression.trim() === "";
+
+/** Return a new UID for a finding that no model has named, or for a measurement (PS3.5 B.2). */
 export function newUid(bytes: Uint8Array = crypto.getRandomValues(new Uint8Array(16))): string {
   const uuid = Uint8Array.from(bytes);
   uuid[6] = (uuid[6]! & 0x0f) | 0x40;
@@ -104,6 +128,8 @@ export function bodyOf(content: Content, view: Pick<ReviewView, "version" | "ame
     version: view.version,
     amends: view.amends,
     impression: content.impression,
+    measurements: content.measurements.map(({ measurement_id, shape, series_uid, sop_uid, frame, points, label }) =>
+      ({ measurement_id, shape, series_uid, sop_uid, frame, points, label })),
     findings: content.findings
       // What was taken back entirely is not said at all.
       .filter((each) => each.verdict !== null || each.note !== "")

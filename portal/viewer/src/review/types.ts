@@ -1,6 +1,6 @@
 // What the review API says, by the names that these scripts use; `npm run types` makes it of the OpenAPI document.
 
-import type { Entries, MissedView, ProposedView, ReportView, SaidView } from "../shared/api.d.ts";
+import type { Entries, MeasuredView, MissedView, ProposedView, ReportView, SaidView } from "../shared/api.d.ts";
 
 export type { Code, Rejection, ReviewView, Verdict, Vocabulary } from "../shared/api.d.ts";
 
@@ -8,6 +8,8 @@ export type { Code, Rejection, ReviewView, Verdict, Vocabulary } from "../shared
 export type Said = SaidView;
 export type Entry = MissedView;
 export type Proposed = ProposedView;
+/** Something that was measured; `values` and `words` are those of the server, empty until it has answered. */
+export type Measured = MeasuredView;
 export type Report = ReportView;
 /** The body of a save. */
 export type Save = Entries;

@@ -137,7 +137,8 @@ export class Drawing {
 const placeOf = (frame: Frame): { series_uid: string; sop_uid: string; frame: number } =>
   ({ series_uid: frame.series, sop_uid: frame.sop, frame: frame.frame });
 
-const clamp = ({ x, y }: Point, frame: Frame): Point =>
+/** Return the place in a frame that is nearest to a point. */
+export const clamp = ({ x, y }: Point, frame: Frame): Point =>
   ({ x: Math.min(Math.max(0, x), frame.columns), y: Math.min(Math.max(0, y), frame.rows) });
 
 function few(points: Point[]): Point[] {

@@ -1,7 +1,8 @@
 // What the reader sets into images: regions and measurements, with the pointer or with the keyboard.
 
 import { $, announce } from "../shared/page.ts";
-import { Drawing, type DrawnRegion, type RegionKind } from "./draw.ts";
+import type { Frame } from "./dicom.ts";
+import { clamp, Drawing, type DrawnRegion, type RegionKind } from "./draw.ts";
 import type { Point } from "./geometry.ts";
 import type { Tool } from "./input.ts";
 import { Measurements } from "./measure.ts";
@@ -13,6 +14,8 @@ interface Stage {
   readonly main: Pane;
   readonly active: Pane;
   readonly tool: Tool;
+  /** Whether a pane shows images that a review is about. */
+  isOwn: (pane: Pane) => boolean;
   choose: (tool: Tool) => void;
   draw: () => void;
 }
@@ -65,7 +68,8 @@ export class Marking {
     if (this.drawing) {
       if (pane === this.#stage.main) this.drawing.press(at, frame);
     } else if (isShape(tool)) {
-      const lines = this.measurements.set(tool, at, frame, pane.values);
+      const place = this.#place(pane, at, frame);
+      const lines = this.measurements.set(tool, place, frame, pane.values, this.#stage.isOwn(pane));
       if (lines) announce(lines.join(", "));
       this.#pressedAt = at;
     }
@@ -76,9 +80,14 @@ export class Marking {
     const { frame } = pane;
     if (!frame) return;
     if (this.drawing && pressed && pane === this.#stage.main) this.drawing.drag(at, frame);
-    else if (!this.drawing) this.measurements.hover(at, frame, pane.values);
+    else if (!this.drawing) this.measurements.hover(this.#place(pane, at, frame), frame, pane.values);
     this.#hovered = at;
     this.#stage.draw();
+  }
+
+  /** Return where a point is set: what a review keeps lies within its image. */
+  #place(pane: Pane, at: Point, frame: Frame): Point {
+    return this.measurements.keeper && this.#stage.isOwn(pane) ? clamp(at, frame) : at;
   }
 
   /** A shape may also be drawn in one pull: where the pointer was moved, letting go sets the next point. */
@@ -92,9 +101,10 @@ export class Marking {
 
   /** Take the last point or measurement back. */
   drop(): void {
-    const { frame } = this.#stage.active;
+    const { active } = this.#stage;
+    const { frame } = active;
     if (this.drawing && frame) this.drawing.undo(frame);
-    else if (frame && this.measurements.drop(frame)) announce("Measurement removed");
+    else if (frame && this.measurements.drop(frame, this.#stage.isOwn(active))) announce("Measurement removed");
     this.#stage.draw();
   }
 

@@ -2,6 +2,7 @@
 
 import type { Frame } from "./dicom.ts";
 import type { Point } from "./geometry.ts";
+import { note } from "./note.ts";
 import { measure, POINTS, type Shape, type Values } from "./quantities.ts";
 import { svg } from "./svg.ts";
 
@@ -11,19 +12,40 @@ interface Measurement {
   lines: string[];
 }
 
+/** Something measured that is kept with a review. */
+export interface Kept {
+  id: string;
+  shape: Shape;
+  points: Point[];
+  label: string;
+  /** What the server has measured; empty until it has. */
+  words: string[];
+}
+
+/** Keeps what is measured on this study. */
+export interface Keeper {
+  of: (frame: Frame) => Kept[];
+  /** Take a measurement; false where nothing can be written now. */
+  add: (shape: Shape, points: Point[], frame: Frame) => boolean;
+  /** Take measurements out, and return how many; all of the study without ids. */
+  remove: (ids?: string[]) => number;
+}
+
 const keyOf = (frame: Frame): string => `${frame.sop}#${frame.frame}`;
 
 export class Measurements {
   #kept = new Map<string, Measurement[]>();
   #open: { key: string; made: Measurement } | null = null;
+  /** What is measured on the images of this study goes there, where there is one. */
+  keeper: Keeper | null = null;
 
   /** Whether a shape still waits for a point. */
   get isOpen(): boolean {
     return this.#open !== null;
   }
 
-  /** Set a point; returns what was measured once the shape is complete. */
-  set(shape: Shape, at: Point, frame: Frame, values: Values | null): string[] | null {
+  /** Set a point; returns what was measured once the shape is complete. `isOwn`: on an image that the review is about. */
+  set(shape: Shape, at: Point, frame: Frame, values: Values | null, isOwn: boolean): string[] | null {
     const key = keyOf(frame);
     if (!this.#open || this.#open.key !== key || this.#open.made.shape !== shape) {
       this.#open = { key, made: { shape, points: [at], lines: [] } };
@@ -32,9 +54,12 @@ export class Measurements {
     }
     const { made } = this.#open;
     if (made.points.length < POINTS[shape]) return null;
-    made.lines = measure(shape, made.points, frame, values);
-    this.#kept.set(key, [...(this.#kept.get(key) ?? []), made]);
     this.#open = null;
+    if (isFlat(made)) return null;
+    made.lines = measure(shape, made.points, frame, values);
+    if (isOwn && this.keeper?.add(shape, made.points, frame)) return made.lines;
+    this.#kept.set(key, [...(this.#kept.get(key) ?? []), made]);
+    if (this.keeper) note("Not kept with the review: it is there until the page is left.");
     return made.lines;
   }
 
@@ -57,33 +82,55 @@ export class Measurements {
   }
 
   /** Drop the open shape, or else the last one of the frame; returns whether there was one. */
-  drop(frame: Frame): boolean {
+  drop(frame: Frame, isOwn: boolean): boolean {
     if (this.#open) {
       this.#open = null;
       this.#loose = false;
       return true;
     }
-    return Boolean(this.#kept.get(keyOf(frame))?.pop());
+    if (this.#kept.get(keyOf(frame))?.pop()) return true;
+    const last = isOwn ? this.keeper?.of(frame).at(-1) : undefined;
+    return last !== undefined && this.keeper?.remove([last.id]) === 1;
   }
 
   clear(): void {
     this.#kept.clear();
     this.#open = null;
+    this.keeper?.remove();
+  }
+
+  /** Return all that is drawn on a frame. */
+  #on(frame: Frame, values: Values | null, isOwn: boolean): Measurement[] {
+    const key = keyOf(frame);
+    const own = (isOwn && this.keeper?.of(frame)) || [];
+    return [
+      ...own.map((each) => ({ ...each, lines: linesOf(each, frame, values) })),
+      ...(this.#kept.get(key) ?? []), ...(this.#open?.key === key ? [this.#open.made] : []),
+    ];
   }
 
   /** Return the marks of a frame; `scale` is how many pixels of the screen a pixel of the image takes. */
-  draw(frame: Frame, scale: number): SVGElement[] {
-    const key = keyOf(frame);
-    const all = [...(this.#kept.get(key) ?? []), ...(this.#open?.key === key ? [this.#open.made] : [])];
-    return all.map((each) => svg("g", { class: "measurement" }, outline(each), ...dots(each, scale)));
+  draw(frame: Frame, scale: number, isOwn: boolean): SVGElement[] {
+    return this.#on(frame, null, isOwn).map((each) => svg("g", { class: "measurement" }, outline(each), ...dots(each, scale)));
   }
 
   /** Return the texts of a frame's measurements with the places where they belong, in the image. */
-  labels(frame: Frame): { at: Point; lines: string[] }[] {
-    const key = keyOf(frame);
-    const all = [...(this.#kept.get(key) ?? []), ...(this.#open?.key === key ? [this.#open.made] : [])];
-    return all.filter(({ lines }) => lines.length).map(({ points, lines }) => ({ at: rightmost(points), lines }));
+  labels(frame: Frame, values: Values | null, isOwn: boolean): { at: Point; lines: string[] }[] {
+    return this.#on(frame, values, isOwn).filter(({ lines }) => lines.length).map(({ points, lines }) => ({ at: rightmost(points), lines }));
   }
+}
+
+/** Return what stands beside a kept measurement: what the server has measured, and at the detector where that is all there is. */
+function linesOf({ shape, points, label, words }: Kept, frame: Frame, values: Values | null): string[] {
+  const seen = measure(shape, points, frame, words.length ? null : values);
+  const lines = words.length ? [...words, ...(frame.spacing.kind === "detector" && shape !== "angle" ? seen : [])] : seen;
+  return label ? [label, ...lines] : lines;
+}
+
+/** Whether a shape has no extent: nothing can be measured of it. */
+function isFlat({ shape, points }: Measurement): boolean {
+  if (shape === "ellipse" || shape === "rectangle") return points[0]!.x === points[1]!.x || points[0]!.y === points[1]!.y;
+  return points.slice(1).some((each, index) => each.x === points[index]!.x && each.y === points[index]!.y);
 }
 
 const rightmost = (points: Point[]): Point => points.reduce((best, each) => (each.x > best.x ? each : best));

@@ -13,6 +13,8 @@ interface Marks {
   layers: Promise<SVGElement[]>;
   opacity: number;
   measurements: Measurements;
+  /** Whether the pane shows images that a review is about. */
+  isOwn: boolean;
   /** What the reader has drawn and is not drawing now. */
   own: DrawnRegion[];
   drawing: Drawing | null;
@@ -33,7 +35,7 @@ export class Surface {
     pane.marks.parentElement?.append(this.#labels);
   }
 
-  draw({ layers, opacity, measurements, own, drawing, cursor }: Marks): void {
+  draw({ layers, opacity, measurements, isOwn, own, drawing, cursor }: Marks): void {
     const { frame, toCanvas } = this.#pane;
     const turn = ++this.#turn;
     // Marks of another image never wait on this one for its own to come.
@@ -57,8 +59,8 @@ export class Surface {
     }), ...(drawing?.kind === "brush" ? [svg("circle", { cx: cursor.x, cy: cursor.y, r: drawing.radius, class: "cursor" })] : [])] : [];
     const regions = own.filter((each) => each.sop_uid === frame.sop && each.frame === frame.frame)
       .map((each) => svg("path", { d: pathOf(each), class: "draw-line", "fill-rule": "evenodd" }));
-    this.#own.replaceChildren(...regions, ...measurements.draw(frame, scale), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);
-    this.#labels.replaceChildren(...measurements.labels(frame).map(({ at, lines }) => {
+    this.#own.replaceChildren(...regions, ...measurements.draw(frame, scale, isOwn), ...(drawing?.draw(frame, scale) ?? []), ...crosshair);
+    this.#labels.replaceChildren(...measurements.labels(frame, this.#pane.values, isOwn).map(({ at, lines }) => {
       const place = apply(toCanvas, at);
       return svg("text", { x: place.x + 8, y: place.y, class: "measure-text" }, ...lines.map((line, index) => {
         const part = svg("tspan", { x: place.x + 8, dy: index ? "1.25em" : 0 });

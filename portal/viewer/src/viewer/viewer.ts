@@ -6,7 +6,6 @@ import { $, announce, openHelp } from "../shared/page.ts";
 import { Cine } from "./cine.ts";
 import { Compare } from "./compare.ts";
 import type { DrawnRegion, RegionKind } from "./draw.ts";
-import type { Frame } from "./dicom.ts";
 import { type Hand, type Tool, wire } from "./input.ts";
 import { bindKeys } from "./keys.ts";
 import { type Known, Layers } from "./layers.ts";
@@ -54,12 +53,9 @@ export class Viewer {
   #toolbar: Toolbar;
   #compare: Compare;
   #planes: Planes | null = null;
-  /** Gives up planes that are on their way. */
-  #opening: AbortController | null = null;
-  /** Counts which image or series was asked for: what takes its time gives way to what was asked later. */
-  #turn = 0;
-  /** The series that was asked for and is on its way. */
-  #awaited: string | null = null;
+  #opening: AbortController | null = null; // gives up planes that are on their way
+  #turn = 0; // counts what was asked for: a series that takes its time gives way to what was asked later
+  #awaited: string | null = null; // the series that was asked for and is on its way
   #cine = new Cine(() => this.active, () => this.reflect());
   #listeners: ((place: Place) => void)[] = [];
   #own: DrawnRegion[] = [];
@@ -375,18 +371,24 @@ export class Viewer {
     this.draw();
   }
 
+  /** Whether a pane shows images that a review is about: of this study, and not of an earlier version of it. */
+  isOwn(pane: Pane): boolean {
+    return pane.stack?.study === this.study && (pane === this.main || !this.#compare.layers);
+  }
+
   /** Draw the marks of all panes anew. */
   draw(): void {
     const { layers } = this.overlays;
     const { measurements, drawing, cursor } = this.marking;
     for (const [pane, surface] of this.#surfaces) {
-      const frame: Frame | null = pane.frame;
+      const { frame } = pane;
       const other = pane === this.main ? null : this.#compare.layers;
-      const isOwn = pane.stack?.study === this.study && !other;
+      const isOwn = this.isOwn(pane);
       surface.draw({
         layers: frame && (isOwn || other) ? (other ?? layers).of(frame) : Promise.resolve([]),
         opacity: layers.opacity,
         measurements,
+        isOwn,
         own: isOwn && !drawing ? this.#own : [],
         drawing: pane === this.main ? drawing : null,
         cursor: pane === this.active ? cursor : null,
