@@ -26,7 +26,8 @@ from portal.app import create_app
 from tests.functional.portal.morning import busy_morning
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
 
-expect.set_options(timeout=20_000)  # a loaded machine is slow, not wrong
+PATIENCE_MS = 60_000  # a loaded machine is slow, not wrong
+expect.set_options(timeout=PATIENCE_MS)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -65,7 +66,8 @@ class Reader:
     foreign: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Note every message, error and request."""
+        """Note every message, error and request; and be patient."""
+        self.page.context.set_default_timeout(PATIENCE_MS)
         self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._note)
@@ -166,7 +168,7 @@ def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
         time.sleep(0.02)
     yield
     server.should_exit = True
-    thread.join(20)
+    thread.join(120)
 
 
 def open_reader(context: BrowserContext, served: Served) -> Reader:

@@ -1,6 +1,7 @@
 """What readers do in several of these tests."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
@@ -11,7 +12,7 @@ from firstread.result import Region
 from firstread.study import AnalysisStatus, Risk
 from portal.logic.records import Records
 from portal.logic.teaching.making import WantedCase, make
-from tests.browser.conftest import Reader, Served
+from tests.browser.conftest import PATIENCE_MS, Reader, Served
 from tests.functional.portal.reading import consistent, finding, slices, tracking
 from tests.functional.portal.seeding import MODEL
 from tests.functional.portal.teaching import POINTS, signed
@@ -22,6 +23,14 @@ ANN = Actor("radiologist", Role.RADIOLOGIST)
 def card(page: Page, number: int) -> Locator:
     """Return the card of a finding of `flagged_study`."""
     return page.locator(f'[data-finding="{tracking(number)}"]')
+
+
+def until(page: Page, true: Callable[[], bool], what: str) -> None:
+    """Wait for what no locator can wait for, while the page goes on."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not true():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        page.wait_for_timeout(20)
 
 
 @contextmanager
@@ -78,12 +87,28 @@ def open_study(reader: Reader, path: str) -> Page:
     return opened(reader.page)
 
 
+def drawn(page: Page) -> Page:
+    """Wait until the images that were asked for are on the screen: their place is said before."""
+    expect(page.locator("[data-zoom]").first).to_contain_text("%")
+    expect(page.locator(".pane[aria-busy]")).to_have_count(0)
+    return page
+
+
 def opened(page: Page) -> Page:
     """Wait for the first image of a study and its findings."""
-    expect(page.locator("[data-zoom]")).to_contain_text("%")
+    drawn(page)
     expect(page.locator("#review")).to_be_visible()
     expect(page.locator(".findings .finding")).to_have_count(0)  # said once
     return page
+
+
+def settled(page: Page) -> None:
+    """Wait for all that a page of a study brings by itself, of whatever kind the study is."""
+    expect(page.locator("h1")).to_be_visible()
+    if page.locator("#viewer").count():
+        drawn(page)
+    if page.locator("#review").count():
+        expect(page.locator("#review")).to_be_visible()
 
 
 def teach(served: Served) -> str:

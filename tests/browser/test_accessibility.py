@@ -14,7 +14,7 @@ from firstread.policy import Role
 from firstread.records.alerts import AlertRepository
 from tests.browser.conftest import Reader, Served
 from tests.browser.phantoms import ct
-from tests.browser.steps import card, flagged_study, open_study, saved, tab_to, teach
+from tests.browser.steps import card, flagged_study, open_study, saved, settled, tab_to, teach
 from tests.functional.portal.seeding import open_session
 from tests.functional.portal.teaching import simulated
 
@@ -25,7 +25,7 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 _WIDTHS = ((1440, 900), (390, 844))
 _RUN = """async tags => (await axe.run(document, {runOnly: tags, resultTypes: ["violations"]})).violations.flatMap(
     rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary}`))"""
-_SETTLED = "() => Promise.all(document.getAnimations().map(each => each.finished))"
+_SETTLED = "() => Promise.allSettled(document.getAnimations().map(each => each.finished))"
 
 
 @cache
@@ -85,7 +85,7 @@ def _worklist(scene: Scene) -> Iterator[str]:
     yield "rows"
     page.keyboard.press("j")
     scene.served.hospital.analysed(studies["analysing"], 0.97)
-    expect(page.locator("#changes")).to_have_text("1 new urgent – press r", timeout=15_000)
+    expect(page.locator("#changes")).to_have_text("1 new urgent – press r")
     yield "a row in use, and something new"
     page.locator(f"[data-study='{studies['ct']}'] .claim").focus()
     page.keyboard.press("Enter")
@@ -170,8 +170,7 @@ def _other_studies(scene: Scene) -> Iterator[str]:
     scene.become(Role.RADIOLOGIST)
     for name in ("high", "simulated", "cine", "failed", "held", "receiving"):
         page.goto(f"{scene.served.url}/studies/{studies[name]}")
-        page.wait_for_load_state("networkidle")
-        expect(page.locator("h1")).to_be_visible()
+        settled(page)
         yield name
     volume = scene.served.hospital.study(ct(), modality="CT", description="Phantom")
     open_study(scene.reader, f"/studies/{volume}")
@@ -184,7 +183,7 @@ def _other_studies(scene: Scene) -> Iterator[str]:
     yield "two side by side"
     scene.become(Role.REFERRING_CLINICIAN)
     page.goto(f"{scene.served.url}/studies/{studies['unflagged']}")
-    page.wait_for_load_state("networkidle")
+    settled(page)
     yield "for somebody who only reads"
 
 

@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from portal.folder.app import create_app
 from portal.folder.found import look
 from tests.browser.conftest import Reader, _port, _serving
+from tests.browser.pixels import expect_shown
+from tests.browser.steps import drawn
 from tests.browser.test_accessibility import violations
-from tests.browser.test_viewer import shown
 from tests.support.folders import CT, STUDY, TILTED, TWICE, save, write_folder
 from tests.unit.imaging.test_dose import rt_dose
 from tests.unit.imaging.test_suv import pet, sets
@@ -49,8 +50,7 @@ def open_series(reader: Reader, series: str) -> Page:
     page.goto(f"{reader.url}/open/{_TOKEN}")
     expect(page.get_by_role("heading", level=1)).to_have_text("patient")
     page.locator(f"a[href$='series={series}']").click()
-    expect(page.locator("[data-zoom]")).to_contain_text("%")
-    return page
+    return drawn(page)
 
 
 def test_masks_of_both_kinds_are_switched_by_one_key(reader: Reader) -> None:
@@ -61,6 +61,7 @@ def test_masks_of_both_kinds_are_switched_by_one_key(reader: Reader) -> None:
     for _ in range(11):
         page.keyboard.press("ArrowDown")
     expect(page.locator("[data-place]")).to_have_text("12 / 28")
+    drawn(page)
     before = page.screenshot()
     page.keyboard.press("o")
     expect(lines).to_have_count(2)  # the same box, segmented and contoured
@@ -93,9 +94,8 @@ def test_pixels_windows_measurements_and_planes(reader: Reader) -> None:
         page.keyboard.press("ArrowDown")
     expect(page.locator("[data-place]")).to_have_text("14 / 28")
     page.keyboard.press("2")
-    page.wait_for_timeout(300)
-    bright, dark = shown(page, _INSIDE, _OUTSIDE)
-    assert (bright, dark) == (255, 0)
+    drawn(page)
+    expect_shown(page, [_INSIDE, _OUTSIDE], [255, 0])
     page.keyboard.press("l")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
@@ -238,7 +238,7 @@ def test_a_volume_and_its_label_map_are_a_series_and_masks(chromium: Browser, tm
         expect(page.locator("[data-window]")).to_contain_text("W 1.25 L 0.875")
         page.wait_for_timeout(300)
         # Columns 24 to 43 from the right are 20 to 39 from the left; rows 18 to 29 of 48 the same both ways.
-        assert shown(page, (30.5, 24.5), (2.5, 40.5)) == [255, 0]
+        expect_shown(page, [(30.5, 24.5), (2.5, 40.5)], [255, 0])
         page.keyboard.press("o")
         lines = page.locator(".layers path")
         expect(lines).to_have_count(1)

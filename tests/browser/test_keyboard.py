@@ -62,6 +62,7 @@ def reader(chromium: Browser, served: Served) -> Iterator[Reader]:
 def sign_in(page: Page, served: Served, user: str = "radiologist") -> None:
     """Say who it is at the identity provider."""
     page.wait_for_url(f"{served.identity_url}/authorize?**")
+    expect(page.locator("input:focus")).to_have_count(1)  # the page chooses, once it is drawn
     if is_focused(page.get_by_label("User name")):
         page.keyboard.type(user)
         press(page, "Tab")
@@ -251,10 +252,11 @@ def test_tab_leads_everywhere_and_shows_where_it_is(
     page.context.add_cookies([{"name": session, "value": value, "url": served.url}])
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(served.url + path)
-    page.wait_for_load_state("networkidle")
     if name == "study":
         opened(page)
+        expect(page.locator("#overlay-tools")).to_be_visible()
     if name == "teaching":
+        expect(page.get_by_role("button", name="Open the images")).to_be_focused()
         press(page, "Enter")
         expect(page.locator("#surface img")).to_be_visible()
     press(page, "Tab")

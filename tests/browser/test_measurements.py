@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from firstread.policy import Role
 from firstread.records.reviews import ReviewRepository
 from tests.browser.conftest import Reader, Served, open_reader
-from tests.browser.steps import flagged_study, is_focused, open_study, press, saved, tab_to
-from tests.browser.test_review import image_place
+from tests.browser.pixels import on_screen
+from tests.browser.steps import drawn, flagged_study, open_study, press, saved, tab_to
 from tests.browser.test_viewer import projection
 from tests.functional.portal.seeding import open_session
 from tests.support.conformance import errors, needs_validator
@@ -40,7 +40,7 @@ def measure(page: Page, key: str, *places: tuple[float, float]) -> None:
     """Measure with the pointer."""
     page.keyboard.press(key)
     for place in places:
-        page.mouse.click(*image_place(page, *place))
+        page.mouse.click(*on_screen(page, *place))
     page.keyboard.press("v")
 
 
@@ -52,6 +52,7 @@ def test_measured_left_come_back_to_handed_in_and_signed(
     page = open_study(reader, f"/studies/{study}")
     page.keyboard.press("ArrowDown")
     expect(page.locator("#position")).to_have_text("2 / 3")
+    drawn(page)
     with saved(page):
         measure(page, "l", (20, 30), (60, 60))
     with saved(page):
@@ -73,7 +74,7 @@ def test_measured_left_come_back_to_handed_in_and_signed(
     listed.nth(0).get_by_role("button").first.click()
     expect(page.locator("#position")).to_have_text("2 / 3")
     expect(page.locator(".measurement")).to_have_count(2)
-    assert page.locator(".measure-text").all_text_contents() == shown
+    expect(page.locator(".measure-text")).to_have_text(shown)
     for _ in range(2):
         page.keyboard.press("n")
         page.keyboard.press("a")
@@ -144,11 +145,11 @@ def test_measuring_labelling_undoing_and_removing_with_the_keyboard_alone(reader
     press(page, "Tab")
     with saved(page):
         page.keyboard.type("left")
-    assert is_focused(listed.nth(0).get_by_role("textbox"))
+    expect(listed.nth(0).get_by_role("textbox")).to_be_focused()
     expect(page.locator(".measure-text").first).to_contain_text("left")
     press(page, "Shift+Tab", "Delete")
     expect(listed).to_have_count(1)
-    assert is_focused(listed.nth(0).get_by_role("button").first)
+    expect(listed.nth(0).get_by_role("button").first).to_be_focused()
     with saved(page):
         press(page, "Delete")
     expect(page.locator(".measured")).to_have_count(0)

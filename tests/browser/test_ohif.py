@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from firstread.ohif import OhifError, fetch
 from portal.app import create_app
 from tests.browser.conftest import Reader
+from tests.browser.steps import until
 from tests.functional.portal.conftest import Clock
 from tests.functional.portal.dicomweb.conftest import Served
 from tests.functional.portal.dicomweb.samples import Samples, store_analysed
@@ -62,23 +63,21 @@ def test_ohif_opens_a_study_and_its_segmentation(chromium: Browser, hosted: Serv
     page.goto(f"{hosted.origin}/ohif/viewer?StudyInstanceUIDs={study}")
     page.get_by_text("INVESTIGATIONAL USE").first.wait_for(timeout=_LOAD_MS)
     page.locator(".cornerstone-canvas").first.wait_for(timeout=_LOAD_MS)
-    page.wait_for_timeout(5_000)
+    until(page, lambda: any(url.endswith("/frames/1") for _, url in asked), "pixels")
+    page.wait_for_load_state("networkidle")  # for the picture alone
     pictures = Path(os.environ.get("PICTURES_DIR", tmp_path))
     page.screenshot(path=pictures / "ohif-study.png")
     with page.expect_response(lambda answer: segmentation.SOPInstanceUID in answer.url, timeout=_LOAD_MS):
         _open_segmentation(page)
-    page.wait_for_timeout(10_000)
+    page.wait_for_load_state("networkidle")
     page.screenshot(path=pictures / "ohif-segmentation.png")
     below = [(status, url) for status, url in asked if "/dicomweb/" in url]
     assert any(segmentation.SOPInstanceUID in url for _, url in below)
-    assert any(url.endswith("/frames/1") for _, url in below)
     assert [each for each in asked if each[0] >= 400] == []
     assert reader.foreign == []
 
 
 def _open_segmentation(page: Page) -> None:
-    for words in ("Skip all", "Confirm and Hide"):  # a tour of the viewer, and its notice
-        button = page.get_by_text(words, exact=False)
-        if button.count():
-            button.first.click(timeout=_LOAD_MS)
+    for words in ("Skip all", "Confirm and Hide"):  # a tour of the viewer, and its notice, whenever they come
+        page.add_locator_handler(page.get_by_text(words, exact=False).first, lambda button: button.click())
     page.get_by_text("Lung, research use only").first.dblclick(timeout=_LOAD_MS)

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from firstread.alert import AlertState
 from firstread.records.alerts import AlertRepository
 from tests.browser.conftest import Reader, Served
+from tests.browser.steps import settled, tab_to
 
 pytestmark = pytest.mark.browser
 
@@ -45,11 +46,7 @@ def test_from_sign_in_to_acknowledgement_with_the_keyboard_alone(reader: Reader,
     expect(overlay).to_have_count(0)
 
     button = page.get_by_role("button", name="Acknowledge")
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if button.evaluate("each => each === document.activeElement"):
-            break
-    expect(button).to_be_focused()
+    tab_to(page, button)
     page.keyboard.press("Enter")
     expect(page.get_by_text("Alert acknowledged")).to_be_visible()
     (alert,) = AlertRepository().of_study(served.studies["high"])
@@ -95,8 +92,7 @@ def test_every_kind_of_study_opens_without_complaint(reader: Reader, served: Ser
     reader.sign_in()
     for uid in served.studies.values():
         reader.page.goto(f"{served.url}/studies/{uid}")
-        reader.page.wait_for_load_state("networkidle")
-        expect(reader.page.locator("h1")).to_be_visible()
+        settled(reader.page)
         expect(reader.page.locator(".banner")).to_contain_text("not for diagnostic use")
     reader.assert_quiet()
 
@@ -118,7 +114,6 @@ def test_the_help_opens_and_closes(reader: Reader, served: Served) -> None:
     reader.sign_in()
     for path in ("/", f"/studies/{served.studies['high']}", f"/studies/{served.studies['held']}"):
         reader.page.goto(served.url + path)
-        reader.page.wait_for_load_state("networkidle")
         reader.page.keyboard.press("?")
         expect(reader.page.locator("#help")).to_be_visible()
         reader.page.keyboard.press("Escape")
@@ -161,10 +156,11 @@ def test_the_page_warns_before_the_session_ends(reader: Reader) -> None:
 
 
 def test_when_the_session_ends_the_list_goes_away(reader: Reader, served: Served) -> None:
+    reader.page.clock.install()
     reader.sign_in()
     reader.page.context.clear_cookies()
-    # The page asks after its session every 15 seconds.
-    reader.page.wait_for_url(f"{served.identity_url}/authorize?**", timeout=30000)
+    reader.page.clock.run_for(16_000)  # the page asks after its session every 15 seconds
+    reader.page.wait_for_url(f"{served.identity_url}/authorize?**")
     expect(reader.page.get_by_text("Chest ap")).to_have_count(0)
 
 

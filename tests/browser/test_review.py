@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from pydicom import dcmread
 
 from firstread.policy import Role
@@ -17,21 +17,12 @@ from firstread.records.reviews import ReviewRepository
 from firstread.review import Verdict
 from portal.logic.review.overlay import OverlayPolicy
 from tests.browser.conftest import Reader, Served, open_reader
-from tests.browser.steps import card, flagged_study, is_focused, open_study, saved
+from tests.browser.pixels import on_screen
+from tests.browser.steps import card, flagged_study, open_study, saved
 from tests.functional.portal.seeding import open_session
 from tests.support.conformance import errors, needs_validator
 
 pytestmark = pytest.mark.browser
-
-PLACE = """([x, y]) => {
-    const point = document.querySelector('.pane [data-marks]').getScreenCTM();
-    return [point.a * x + point.c * y + point.e, point.b * x + point.d * y + point.f];
-}"""
-
-
-def image_place(page: Page, x: float, y: float) -> tuple[float, float]:
-    left, top = page.evaluate(PLACE, [x, y])
-    return left, top
 
 
 @pytest.fixture
@@ -77,7 +68,7 @@ def test_from_the_alert_to_a_signed_report(
         card(page, 1).get_by_label("Finding").select_option(label="Mass")
     card(page, 1).get_by_role("button", name="Outline").click()
     for corner in ((32, 42), (58, 42), (58, 68)):
-        page.mouse.click(*image_place(page, *corner))
+        page.mouse.click(*on_screen(page, *corner))
     with saved(page):
         page.keyboard.press("Enter")
     expect(page.locator("path.draw-line")).to_have_count(1)
@@ -85,7 +76,7 @@ def test_from_the_alert_to_a_signed_report(
 
     page.get_by_role("button", name="Sign…").click()
     expect(page.locator(".save-status")).to_have_text("1 finding needs a verdict first: Pleural effusion.")
-    assert is_focused(card(page, 2).get_by_role("button", name="Accept"))
+    expect(card(page, 2).get_by_role("button", name="Accept")).to_be_focused()
     card(page, 2).get_by_role("button", name="Reject").click()
     card(page, 2).get_by_label("Why").select_option(label="Artefact")
     card(page, 2).get_by_label("Note").fill("a fold of skin")
@@ -120,7 +111,7 @@ def test_accepting_adding_and_signing_with_the_keyboard_alone(reader: Reader, st
     reader.sign_in()
     page = open_study(reader, f"/studies/{study}")
     page.keyboard.press("n")
-    assert is_focused(card(page, 1).locator(".place"))
+    expect(card(page, 1).locator(".place")).to_be_focused()
     expect(page.locator("#position")).to_have_text("2 / 3")
     page.keyboard.press("a")
     expect(card(page, 1)).to_contain_text("Accepted")
@@ -129,16 +120,16 @@ def test_accepting_adding_and_signing_with_the_keyboard_alone(reader: Reader, st
     page.keyboard.press("a")
     page.keyboard.press("n")
     page.keyboard.press("m")
-    assert is_focused(card(page, 2).get_by_label("Finding"))
+    expect(card(page, 2).get_by_label("Finding")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
+    expect(card(page, 2).get_by_role("button", name="Outline")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#draw-tools")).to_be_visible()
     for key in ("ArrowRight", "Space", "Shift+ArrowRight", "Space", "Shift+ArrowDown", "Space", "Enter"):
         page.keyboard.press(key)
     expect(card(page, 2)).to_contain_text("Remove the region")
-    assert is_focused(card(page, 2).get_by_role("button", name="Outline"))
+    expect(card(page, 2).get_by_role("button", name="Outline")).to_be_focused()
     page.keyboard.press("Control+Enter")
     expect(page.locator("#sign-dialog")).to_be_visible()
     page.keyboard.press("Enter")

@@ -131,7 +131,7 @@ def at_rest(run: Run, gateway: GatewayProcess | None = None) -> None:
         with run.records():
             return all(each.status not in busy for each in StudyRepository().worklist())
 
-    wait_for("everything to be at rest", rests, 200)
+    wait_for("everything to be at rest", rests)
 
 
 def records_of(run: Run, study_uids: set[str]) -> dict[str, Any]:

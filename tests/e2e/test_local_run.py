@@ -60,14 +60,14 @@ def records(run: Run) -> Iterator[Tracker]:
         os.environ.update(before)
 
 
-def ways_at_rest(tracker: Tracker, sent: list[dict[str, Any]], seconds: float = 120) -> list[Way]:
+def ways_at_rest(tracker: Tracker, sent: list[dict[str, Any]]) -> list[Way]:
     receipts = [Receipt.model_validate(each["receipt"]) for each in sent]
 
     def ready() -> list[Way] | None:
         found = tracker.ways(receipts)
         return found if all(way.accounted_for for way in found) else None
 
-    ways: list[Way] = wait_for("all objects to be accounted for", ready, seconds)
+    ways: list[Way] = wait_for("all objects to be accounted for", ready)
     return ways
 
 
@@ -97,7 +97,7 @@ def test_the_same_radiograph_three_times_is_one_instance_one_result_and_one_aler
         assert alert.simulated
         (members,) = by_series(images_of(InstanceRepository().of_study(study_uid))).values()
         shelf = Bucket(os.environ["FIRSTREAD_RESULTS_BUCKET"])
-        wait_for("the metadata of the series", lambda: shelf.has(key_of(members)), 60)
+        wait_for("the metadata of the series", lambda: shelf.has(key_of(members)))
         (described,) = json.loads(gzip.decompress(shelf.get(key_of(members))))
         assert described["0020000D"]["Value"] == [study_uid]
 
@@ -163,9 +163,7 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_status_says_so(run
         boto3.client("sqs").send_message(
             QueueUrl=os.environ["FIRSTREAD_ANALYZE_QUEUE_URL"], MessageBody='{"not": "a request"}'
         )
-    found = wait_for(
-        "the dead letter", lambda: (s := run.status())["dead_letters"].get("analyze", 0) and s, seconds=60
-    )
+    found = wait_for("the dead letter", lambda: (s := run.status())["dead_letters"].get("analyze", 0) and s)
     assert any("dead-letter queue of analyze" in problem for problem in found["problems"])
     assert run.firstread("status", check=False).returncode == 1
     with records(run):
@@ -222,7 +220,7 @@ def test_everything_listens_on_loopback_only(run: Run) -> None:
 
 
 def test_the_portal_answers_and_the_logs_name_every_component(run: Run) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{run.portal_port}/healthz", timeout=5) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{run.portal_port}/healthz", timeout=60) as response:
         assert response.status == 200
     text = run.firstread("logs", "--once").stdout
     for component in ("portal", "worker", "deidentify"):

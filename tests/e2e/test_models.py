@@ -53,7 +53,7 @@ def analysed(run: Run, paths: list[Path]) -> tuple[Study, dict[str, Result]]:
                     return study
         return None
 
-    study = wait_for(f"the study of batch {batch} to be analysed", rests, 240)
+    study = wait_for(f"the study of batch {batch} to be analysed", rests)
     with run.records():
         results = ResultRepository().of_version(study.study_uid, study.version)
     return study, {each.model_id.partition("@")[0]: each for each in results}

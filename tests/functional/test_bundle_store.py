@@ -94,7 +94,7 @@ def test_two_workers_at_once_both_have_it(
     store: BundleStore, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = uploaded(bundle)
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=120)
     original = archive.unpack
 
     def unpack(*arguments: object) -> None:

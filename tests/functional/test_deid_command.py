@@ -172,7 +172,11 @@ def settled(world: World) -> int:
 
 
 def interruptible() -> None:
-    """Let a child hear Ctrl-C even where these tests run as a background job, whose children ignore it."""
+    """Let a child hear Ctrl-C even where these tests run as a background job, whose children ignore it.
+
+    It gives way to the test, which must kill it before it has ended.
+    """
+    os.nice(19)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -41,7 +41,7 @@ class World:
     def push(
         self, *paths: Path, token: str = ingest.TOKENS["ct1"], options: Options | None = None
     ) -> list[Sent]:
-        client = IngestClient(self.url, token, timeout=10)
+        client = IngestClient(self.url, token, timeout=60)
         door = Push(client, self.journal(), options or Options(), self.waited.append)
         return list(door.send(paths))
 
@@ -127,7 +127,7 @@ def test_a_gateway_and_the_service_mean_the_same_batch(world: World, tmp_path: P
     with running(gateways.settings(tmp_path / "spool"), client) as gateway:
         instances = [gateways.instance(number) for number in (1, 2)]
         assert gateways.send(gateway.dimse.port, *instances) == [0, 0]
-        gateways.until(lambda: not gateway.spool._all("SELECT 1 FROM batches"), seconds=30)
+        gateways.until(lambda: not gateway.spool._all("SELECT 1 FROM batches"))
     (message,) = [BatchEnded.model_validate_json(text) for text in world.cloud.waiting("hints")]
     assert list(message.studies.values()) == [2]
     assert {post["x-amz-meta-batch"] for post in world.s3.posts} == {message.batch}

@@ -49,10 +49,10 @@ def test_a_folder_is_shown_until_it_is_told_to_end(tmp_path: Path, ending: signa
         assert "  CT · Axial: 28 images, regular\n" in said
         assert "Planted" not in "".join(said)
         root = address.partition("/open/")[0]
-        assert httpx.get(root).status_code == 403
-        assert "CT · Axial" in httpx.get(address, follow_redirects=True).text
+        assert httpx.get(root, timeout=60).status_code == 403
+        assert "CT · Axial" in httpx.get(address, follow_redirects=True, timeout=60).text
         program.send_signal(ending)
-        assert program.wait(20) == 0
+        assert program.wait(120) == 0
 
 
 def test_what_cannot_be_shown_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from firstread.study import AnalysisStatus, Risk
 from model_service import inbox as inbox_module
 from model_service import running
 from model_service import worker as worker_module
-from model_service.inbox import Inbox
+from model_service.inbox import Held, Inbox
 from model_service.manifest import Recognition
 from model_service.models import Models
 from model_service.prediction import Classified
@@ -81,12 +81,12 @@ def running_worker(worker: Worker) -> Iterator[Worker]:
         yield worker
     finally:
         worker.stop()
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 
 def until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not done() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert done()
@@ -102,20 +102,32 @@ def settled(hospital: Hospital) -> bool:
     return not hospital.cloud.waiting("analyze") and len(results(hospital)) == 3
 
 
-def test_what_is_ready_is_computed_together_across_studies(hospital: Hospital) -> None:
+def test_what_is_ready_is_computed_together_across_studies(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
     predict = hospital.model.predict
-    started = threading.Event()
+    decoded: list[object] = []
+    ready = threading.Event()
+    worker = new_worker(hospital)
+    prepare = worker._prepare
+
+    def note(held: Held) -> Any:  # noqa: ANN401 - as the worker
+        if len(decoded) > 2:
+            ready.set()  # what was decoded before this one is there to be computed
+        task = prepare(held)
+        decoded.extend([task] if task else [])
+        return task
 
     def slowly(inputs: Sequence[Any]) -> list[Any]:
         seen.append(len(inputs))
-        if not started.is_set():
-            started.set()
-            time.sleep(0.7)  # the others are decoded meanwhile
+        if len(seen) == 1 and len(inputs) == 1:
+            assert ready.wait(120)
         return predict(inputs)
 
+    monkeypatch.setattr(worker, "_prepare", note)
     hospital.model.predict = slowly  # type: ignore[method-assign]
-    with running_worker(new_worker(hospital)):
+    with running_worker(worker):
         until(lambda: len(results(hospital)) == 3)
     assert max(seen) > 1
     assert len(results(hospital)) == 3

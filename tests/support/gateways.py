@@ -145,7 +145,7 @@ class HttpClient:
     """Talks to an `HttpService`."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._pool = url, urllib3.PoolManager(retries=False, timeout=5, maxsize=8)
+        self._url, self._pool = url, urllib3.PoolManager(retries=False, timeout=60, maxsize=8)
 
     def _post(self, path: str, body: bytes, about: Mapping[str, object]) -> None:
         headers = {"X-About": json.dumps(about)}
@@ -217,7 +217,7 @@ def send(port: int, *datasets: Dataset, **options: Any) -> list[int]:  # noqa: A
         return [association.send_c_store(dataset).Status for dataset in datasets]
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not condition():

@@ -45,7 +45,7 @@ def free_port() -> int:
             return port
 
 
-def wait_for(what: str, ready: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401
+def wait_for(what: str, ready: Callable[[], Any], seconds: float = 300) -> Any:  # noqa: ANN401
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = ready()
@@ -98,7 +98,7 @@ class Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=300,
         )
         if check and done.returncode:
             raise AssertionError(
@@ -192,7 +192,7 @@ class GatewayProcess:
                 stdout=log,
                 stderr=log,
             )
-        wait_for("the gateway to listen", self.listens, 30)
+        wait_for("the gateway to listen", self.listens)
 
     def listens(self) -> bool:
         assert self.process is not None

@@ -8,6 +8,7 @@ import { begin } from "./viewer/source.ts";
 import type { Viewer } from "./viewer/viewer.ts";
 
 const CHECK_SECONDS = 30;
+const ASKED = "asked"; // in place of a fingerprint that the answer will tell
 
 startPage();
 watchSession();
@@ -24,11 +25,13 @@ if (review) void openReview(review);
 const pill = $("#changes");
 pill.addEventListener("click", () => location.reload());
 setInterval(async () => {
+  // Empty after an act of this page: what that changed is no news.
+  main.dataset.fingerprint ||= ASKED;
   const answer = await ask(path).catch(() => null);
   if (!answer?.ok || !pill.hidden) return;
   const fresh = (await answer.json()) as StudyView;
-  // Empty after an act of this page: what that changed is no news.
-  main.dataset.fingerprint ||= fresh.summary.fingerprint;
+  if (!main.dataset.fingerprint) return; // the act was meanwhile: the answer may be from before it
+  if (main.dataset.fingerprint === ASKED) main.dataset.fingerprint = fresh.summary.fingerprint;
   if (fresh.summary.fingerprint === main.dataset.fingerprint) return;
   pill.hidden = false;
   announce(pill.textContent);

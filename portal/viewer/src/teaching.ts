@@ -70,6 +70,7 @@ class Reading {
   #said: Said[] = [];
   #regions: Region[] = [];
   #mark: Mark | null = null;
+  #isSubmitting = false;
 
   constructor(found: CaseView, key: string) {
     this.#case = found;
@@ -100,6 +101,7 @@ class Reading {
   }
 
   #add(): void {
+    if (this.#isSubmitting) return;
     const chosen = this.#case.choices[Number($<HTMLSelectElement>("#label").value)];
     if (!chosen) return;
     const confidence = Number($<HTMLSelectElement>("#confidence").value);
@@ -155,13 +157,12 @@ class Reading {
   }
 
   async #submit(): Promise<void> {
-    const button = $<HTMLButtonElement>("#submit");
-    if (button.disabled) return;
+    if (this.#isSubmitting) return;
     if (this.#regions.length || this.#mark) {
       this.#complain("A place is drawn that belongs to no finding yet. Add the finding first.");
       return;
     }
-    button.disabled = true;
+    this.#isSubmitting = true; // the button stays: disabled, it would lose the focus
     const findings = this.#said.map(({ regions, ...rest }) => ({ ...rest, regions }));
     const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ findings } satisfies SentReading) };
     const response = await ask(`${path}/submit`, options).catch(() => null);
@@ -170,7 +171,7 @@ class Reading {
       location.reload();
       return;
     }
-    button.disabled = false;
+    this.#isSubmitting = false;
     this.#complain("It could not be handed in. Try again.");
   }
 

@@ -8,6 +8,7 @@ import { News, type Change, type Shown } from "./worklist/news.ts";
 
 const QUIET_MS = 700; // before a list that nobody points at updates by itself: changes come in bursts
 const MOST_ROWS = 500;
+const ANSWER_MS = 30_000; // after which the portal counts as not answering: other readings wait for this one
 
 const main = $("main");
 const pill = $<HTMLButtonElement>("#changes");
@@ -21,6 +22,7 @@ const rows = (): HTMLElement[] => all("#worklist tbody tr");
 const rowOf = (element: Element | null): HTMLElement | null => element?.closest<HTMLElement>("tbody tr") ?? null;
 const linkOf = (row: Element | null): HTMLElement | null => row?.querySelector<HTMLElement>(".row-link") ?? null;
 const uidOf = (row: Element | null): string | undefined => (row instanceof HTMLElement ? row.dataset.study : undefined);
+const rowFor = (uid: string | undefined): HTMLElement | undefined => rows().find((each) => each.dataset.study === uid);
 
 const names = new Names(rows);
 const rename = (): void => void names.refresh().catch(() => announce("Names cannot be shown now."));
@@ -47,61 +49,112 @@ const pathOf = (query: URLSearchParams): string => {
 
 // --- reading pages ---------------------------------------------------------------------------------------
 
+let last: Promise<unknown> = Promise.resolve();
+let isReading = false;
+let meanwhile: Change[] = []; // what a list that is on its way may know or not
+
+/** Read the list one time after the other, in the order of asking: no answer overtakes a later one. */
+function inTurn(act: () => Promise<unknown>): Promise<void> {
+  const mine = last.then(async () => {
+    isReading = true;
+    await act();
+  }).finally(() => {
+    isReading = false;
+    for (const change of meanwhile.splice(0)) heard(change);
+  });
+  last = mine.catch(() => undefined);
+  return mine;
+}
+
 async function read(path: string): Promise<Document> {
-  const response = await ask(path);
+  const response = await ask(path, { signal: AbortSignal.timeout(ANSWER_MS) });
   if (!response.ok) throw new Error("no answer");
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
+/** Wait until no dialog is open: what it asks about stays where it is, and gets the focus back when it closes. */
+async function closed(): Promise<void> {
+  for (let open = openDialog(); open; open = openDialog()) {
+    const dialog = open;
+    await new Promise((resolve) => { dialog.addEventListener("close", resolve, { once: true }); });
+  }
+}
+
+const openDialog = (): Element | null => document.querySelector("dialog[open]");
+
 /** Put a fresh list in place of this one; what has the focus keeps it, at the same place of the window. */
 function replace(page: Document): void {
   const focused = document.activeElement;
-  const uid = uidOf(rowOf(focused));
+  const row = rowOf(focused);
+  const at = row ? rows().indexOf(row) : -1;
   const claims = focused?.matches(".claim") ?? false;
-  const before = rowOf(focused)?.getBoundingClientRect().top ?? 0;
+  const before = row?.getBoundingClientRect().top ?? 0;
   for (const part of ["#worklist", "#freshness"]) $(part).replaceWith($(part, page));
   rename();
   news.clear();
   tell();
-  const row = uid ? rows().find((each) => each.dataset.study === uid) : undefined;
+  if (focused?.id === "more") document.querySelector<HTMLElement>("#more")?.focus({ preventScroll: true });
   if (!row) return;
-  (claims ? row.querySelector<HTMLElement>(".claim") : linkOf(row))?.focus({ preventScroll: true });
-  scrollBy(0, row.getBoundingClientRect().top - before);
+  const now = rowFor(uidOf(row)) ?? rows().at(Math.min(at, rows().length - 1)); // gone: who is there now
+  if (!now) return;
+  ((claims && now.querySelector<HTMLElement>(".claim")) || linkOf(now))?.focus({ preventScroll: true });
+  scrollBy(0, now.getBoundingClientRect().top - before);
+}
+
+/** Show the list of a path in place of this one; returns whether it came. */
+async function show(path: string): Promise<boolean> {
+  try {
+    const page = await read(path);
+    await closed();
+    replace(page);
+    return true;
+  } catch {
+    stale();
+    return false;
+  }
 }
 
 /** Read as many studies again as are shown. */
-async function update(): Promise<void> {
-  const query = asked();
-  if (rows().length > 50) query.set("limit", String(Math.min(MOST_ROWS, rows().length)));
-  try {
-    replace(await read(pathOf(query)));
-  } catch {
-    stale();
-  }
+function update(words = ""): Promise<void> {
+  return inTurn(async () => {
+    const query = asked();
+    if (rows().length > 50) query.set("limit", String(Math.min(MOST_ROWS, rows().length)));
+    if ((await show(pathOf(query))) && words) announce(words);
+  });
 }
 
 function stale(): void {
   $("#freshness").textContent = "Not up to date: the portal does not answer";
 }
 
-async function refresh(): Promise<void> {
-  await update();
-  announce("The worklist was updated.");
-}
+const refresh = (): Promise<void> => update("The worklist was updated.");
+
+let isAdding = false;
 
 /** Add the next page below; the reader's place stays. */
 async function more(): Promise<void> {
+  if (isAdding) return;
+  isAdding = true;
+  const place = (): unknown => uidOf(rowOf(document.activeElement)) ?? document.activeElement;
+  const from = place();
+  await inTurn(() => add(() => place() === from || document.activeElement === document.body))
+    .finally(() => { isAdding = false; });
+}
+
+/** Read the next page; the first of its studies gets the focus unless the reader has gone elsewhere. */
+async function add(isWaiting: () => boolean): Promise<void> {
   const link = document.querySelector<HTMLAnchorElement>("#more");
   if (!link) return;
-  const had = rows().length;
   link.setAttribute("aria-busy", "true");
   try {
     const page = await read(link.href);
+    await closed();
     const known = new Set(rows().map(uidOf));
     const fresh = [...page.querySelectorAll<HTMLElement>("#worklist tbody tr")].filter((row) => !known.has(uidOf(row)));
     const body = document.querySelector("#worklist tbody");
     if (body) body.append(...fresh);
     else if (fresh.length) { replace(page); return; }
+    const waits = isWaiting();
     const filtered = page.querySelector(".filtered");
     if (filtered) document.querySelector(".filtered")?.replaceWith(filtered);
     document.querySelector("#worklist .paging")?.replaceWith($("#worklist .paging", page));
@@ -109,7 +162,7 @@ async function more(): Promise<void> {
     count();
     rename();
     announce(`${fresh.length} more, ${rows().length} shown.`);
-    (linkOf(rows()[had] ?? null) ?? document.querySelector<HTMLElement>("#more"))?.focus({ preventScroll: true });
+    if (waits) (linkOf(fresh[0] ?? null) ?? document.querySelector<HTMLElement>("#more"))?.focus({ preventScroll: true });
   } catch {
     link.removeAttribute("aria-busy");
     stale();
@@ -130,8 +183,8 @@ function count(): void {
 
 function inUse(): boolean {
   const focused = document.activeElement;
-  const elsewhere = document.querySelector("#worklist tbody:hover, dialog[open]");
-  return Boolean(elsewhere ?? focused?.closest("#worklist, #filters"));
+  const elsewhere = document.querySelector("#worklist tbody:hover");
+  return Boolean(openDialog() ?? elsewhere ?? focused?.closest("#worklist, #filters"));
 }
 
 /** Say what is new; the list itself waits for the reader. */
@@ -152,6 +205,10 @@ function settle(): void {
 }
 
 function heard(change: Change): void {
+  if (isReading) {
+    meanwhile.push(change);
+    return;
+  }
   news.hear(change, shown(), { filtered: asked().size > 0 });
   if (!news.words()) $("#freshness").textContent = `As of ${change.at.slice(11, 19)} UTC`;
   if (inUse()) tell();
@@ -200,46 +257,64 @@ function confirmed(words: string): Promise<boolean> {
   });
 }
 
-async function claim(row: HTMLElement | null): Promise<void> {
-  const button = row?.querySelector<HTMLButtonElement>(".claim");
-  const uid = uidOf(row);
-  if (!row || !button || !uid) return;
-  const kind = button.dataset.claim;
-  const holder = row.querySelector(".reader")?.textContent?.trim() ?? "";
-  if (kind === "take over" && !(await confirmed(`${holder} is reading this study.`))) return;
-  button.disabled = true;
+const asking = new Set<string>(); // a second press meanwhile is one too many
+const updating = new Map<string, Promise<void>>();
+
+async function claim(uid: string | undefined): Promise<void> {
+  if (!uid || asking.has(uid)) return;
+  asking.add(uid);
+  try {
+    await updating.get(uid); // until then the row says what it was before
+    if (!(await claimNow(uid))) return;
+  } finally {
+    asking.delete(uid);
+  }
+  const own = update();
+  updating.set(uid, own);
+  await own;
+  if (updating.get(uid) === own) updating.delete(uid);
+}
+
+/** Ask for what the button of a study says; returns whether it was asked. Rows are looked up anew after each wait. */
+async function claimNow(uid: string): Promise<boolean> {
+  const button = (): HTMLElement | null | undefined => rowFor(uid)?.querySelector<HTMLElement>(".claim");
+  const kind = button()?.dataset.claim;
+  if (!kind) return false;
+  const holder = rowFor(uid)?.querySelector(".reader")?.textContent?.trim() ?? "";
+  if (kind === "take over" && !(await confirmed(`${holder} is reading this study.`))) return false;
+  button()?.setAttribute("aria-busy", "true"); // not disabled: that would take the focus away
   const path = `/api/studies/${uid}/claim`;
   const response = await ask(path, kind === "release" ? { method: "DELETE" } : {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ take_over: kind === "take over" } satisfies Claim),
   }).catch(() => null);
-  button.disabled = false;
+  button()?.removeAttribute("aria-busy");
   if (!response?.ok) {
     const problem = (await response?.json().catch(() => null)) as Problem | null;
     announce(problem?.detail || problem?.title || "The portal does not answer.");
   } else {
     announce(kind === "release" ? "Released." : "The study is yours.");
   }
-  linkOf(row)?.focus({ preventScroll: true });
-  await update();
+  return true;
 }
 
 // --- filters ---------------------------------------------------------------------------------------------
 
+let choices = 0;
+
 /** Show what the form asks for, and keep it for this reader in this browser; the address says it, too. */
 async function filter(): Promise<void> {
+  const mine = ++choices;
   const query = asked();
   const path = pathOf(query);
   if (isLive && query.size) localStorage.setItem(kept, query.toString());
   else if (isLive) localStorage.removeItem(kept);
-  try {
-    replace(await read(path));
+  await inTurn(async () => {
+    if (mine !== choices || !(await show(path))) return; // another choice was made while this one waited
     history.replaceState(null, "", path);
     announce(document.querySelector(".filtered p:nth-of-type(2)")?.textContent?.trim() || "All studies are shown.");
-  } catch {
-    stale();
-  }
+  });
 }
 
 function showAll(): void {
@@ -277,7 +352,7 @@ function start(): void {
   startPage();
   watchSession();
   document.body.classList.add("has-script");
-  pill.addEventListener("click", refresh);
+  pill.addEventListener("click", () => void refresh());
   form.addEventListener("change", () => void filter());
   form.addEventListener("submit", (event) => { event.preventDefault(); void filter(); });
   filters.addEventListener("keydown", (event) => {
@@ -290,11 +365,11 @@ function start(): void {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !target) return;
     if (target.closest("#more")) { event.preventDefault(); void more(); }
     if (target.closest("[data-show-all]")) { event.preventDefault(); showAll(); }
-    if (target.closest(".claim")) void claim(rowOf(target));
+    if (target.closest(".claim")) void claim(uidOf(rowOf(target)));
   });
   onKeys({
     j: () => step(1), k: () => step(-1), r: refresh, m: more, "/": openFilters,
-    c: () => claim(rowOf(document.activeElement)),
+    c: () => claim(uidOf(rowOf(document.activeElement))),
   });
   if (!isLive) return;
   listen();

@@ -134,7 +134,9 @@ test("one save at a time, and again for what was changed meanwhile", async () =>
   });
   saver.touch();
   const done = saver.flush();
+  assert.equal(saver.isBehind, false);
   saver.touch();
+  assert.equal(saver.isBehind, true);
   const both = saver.flush();
   assert.deepEqual(events, ["begin"]);
   for (let step = 0; step < 2; step++) {

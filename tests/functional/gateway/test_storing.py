@@ -118,7 +118,7 @@ def test_a_connection_from_no_source_is_closed_unread(tmp_path: Path, service: F
         running(gateways.settings(tmp_path / "spool", sources=sources), service) as gateway,
         socket.create_connection(("127.0.0.1", gateway.dimse.port)) as connection,
     ):
-        connection.settimeout(5)
+        connection.settimeout(60)
         assert connection.recv(1) == b""
 
 
@@ -492,7 +492,7 @@ def test_any_bytes_on_the_wire_leave_the_gateway_alive(
 
 def test_a_pdu_without_end_is_not_waited_for(gateway: Gateway) -> None:
     with socket.create_connection(("127.0.0.1", gateway.dimse.port)) as connection:
-        connection.settimeout(5)
+        connection.settimeout(60)
         connection.sendall(struct.pack(">BBL", 1, 0, 2**32 - 1))
         try:
             assert connection.recv(100)[:1] in (b"", b"\x07")
@@ -534,7 +534,7 @@ def test_a_peer_that_falls_silent_is_aborted(tmp_path: Path, service: FakeServic
         running(settings, service) as gateway,
         socket.create_connection(("127.0.0.1", gateway.dimse.port)) as connection,
     ):
-        connection.settimeout(5)
+        connection.settimeout(60)
         connection.sendall(struct.pack(">BBL", 1, 0, 1000) + b"half")
         while connection.recv(100):
             pass

@@ -463,7 +463,7 @@ def test_a_sender_that_stops_is_told_and_the_connection_is_closed(
     )
     with served(service) as url:
         address = urlsplit(url)
-        with socket.create_connection((str(address.hostname), address.port or 0), timeout=10) as connection:
+        with socket.create_connection((str(address.hostname), address.port or 0), timeout=60) as connection:
             connection.sendall(head.encode())
             answered = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
     assert answered.startswith(b"HTTP/1.1 408 ")

@@ -456,12 +456,12 @@ def test_the_program_refuses_to_start_and_says_why(identity: Identity) -> None:
         program,
         env=env | secret | {"FIRSTREAD_PORTAL_HOST": "192.0.2.7"},
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert refused.returncode == 2
     assert b"loopback" in refused.stderr
-    bare = subprocess.run(program, env=secret, capture_output=True, timeout=60, check=False)
+    bare = subprocess.run(program, env=secret, capture_output=True, timeout=240, check=False)
     assert bare.returncode == 2
     assert b"FIRSTREAD_STUDIES_TABLE" in bare.stderr
     assert secret["FIRSTREAD_OIDC_CLIENT_SECRET"].encode() not in refused.stderr + bare.stderr

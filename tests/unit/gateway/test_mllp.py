@@ -91,7 +91,7 @@ def talk(gateway: Gateway, *messages: bytes) -> list[bytes]:
     assert gateway.feed is not None
     answers = []
     with socket.create_connection(("127.0.0.1", gateway.feed.port)) as connection:
-        connection.settimeout(5)
+        connection.settimeout(60)
         for message in messages:
             connection.sendall(b"\x0b" + message + b"\x1c\r")
             answers.append(connection.recv(4096))
@@ -155,7 +155,7 @@ def test_a_full_disk_is_a_reject_and_the_sender_comes_again(tmp_path: Path, serv
 def test_a_message_that_is_too_long_closes_the_connection(gateway: Gateway) -> None:
     assert gateway.feed is not None
     with socket.create_connection(("127.0.0.1", gateway.feed.port)) as connection:
-        connection.settimeout(5)
+        connection.settimeout(60)
         try:
             connection.sendall(b"\x0b" + b"x" * 100_000)
             assert connection.recv(10) == b""
@@ -168,5 +168,5 @@ def test_nobody_else_may_feed(tmp_path: Path, service: FakeService) -> None:
     with running(gateways.settings(tmp_path / "spool", hl7=hl7), service) as gateway:
         assert gateway.feed is not None
         with socket.create_connection(("127.0.0.1", gateway.feed.port)) as connection:
-            connection.settimeout(5)
+            connection.settimeout(60)
             assert connection.recv(10) == b""

@@ -48,7 +48,7 @@ def test_a_component_that_ended_by_itself_is_dead(home: Home) -> None:
     processes.start(home, component("pass"))
     process = processes.running(home, "worker")
     if process is not None:
-        process.wait(20)
+        process.wait(120)
     assert component_states(home)["worker"] == "dead"
 
 

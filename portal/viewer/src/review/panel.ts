@@ -22,6 +22,8 @@ export class Panel implements Table, Page {
   #record: ReviewRecord;
   #steps: Steps;
   #viewer: Viewer | null = null;
+  /** What to show once there is a viewer: the reader may be faster than the images. */
+  #wanted: ((viewer: Viewer) => void) | null = null;
   #current: string | null = null;
   #signs: boolean;
   #root: HTMLElement;
@@ -63,6 +65,8 @@ export class Panel implements Table, Page {
       call("POST", `${this.#record.path}/overlay`, { shown, model_id: own?.model_id ?? "" }).catch((error: unknown) => this.#record.tell(error));
     });
     this.showAll();
+    this.#wanted?.(viewer);
+    this.#wanted = null;
     if (this.#record.view.overlay_policy === "shown" && !viewer.overlays.layers.isShown && (await viewer.overlays.layers.exist())) await viewer.overlays.toggle();
   }
 
@@ -88,14 +92,20 @@ export class Panel implements Table, Page {
     this.#current = finding.finding_id;
     const { sop_uid, frame } = finding.place;
     document.querySelector(".stage")?.scrollIntoView({ block: "nearest" }); // on a phone it may be far up
-    const layer = this.#viewer?.overlays.layers.findings.find((each) => each.label === finding.label && each.sop_uid === sop_uid && each.frame === frame);
-    if (layer) void this.#viewer?.overlays.show(layer);
-    else void this.#viewer?.show(sop_uid, frame);
+    this.#show((viewer) => {
+      const layer = viewer.overlays.layers.findings.find((each) => each.label === finding.label && each.sop_uid === sop_uid && each.frame === frame);
+      void (layer ? viewer.overlays.show(layer) : viewer.show(sop_uid, frame));
+    });
+  }
+
+  #show(act: (viewer: Viewer) => void): void {
+    if (this.#viewer) act(this.#viewer);
+    else this.#wanted = act;
   }
 
   goTo(entry: Entry): void {
     const [first] = entry.regions;
-    if (first) void this.#viewer?.show(first.sop_uid, first.frame);
+    if (first) this.#show((viewer) => void viewer.show(first.sop_uid, first.frame));
   }
 
   accept(finding: Proposed): void {

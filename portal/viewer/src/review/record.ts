@@ -69,6 +69,7 @@ export class ReviewRecord {
     const before = this.undo.pop();
     if (!before || !this.canWrite) return false;
     this.content = before;
+    this.#page.say("Not saved yet");
     this.saver.touch();
     this.#page.showAll();
     return true;
@@ -85,6 +86,7 @@ export class ReviewRecord {
   #claim(): void {
     if (this.view.claim.mine || this.#claiming) return;
     this.#claiming = true;
+    this.#own();
     call<ReviewView>("POST", `${this.path}/claim`, {})
       .then((view) => { this.view.claim = view.claim; this.#own(); }, (error: unknown) => this.tell(error))
       .finally(() => { this.#claiming = false; });
@@ -92,12 +94,13 @@ export class ReviewRecord {
 
   async #save(): Promise<void> {
     this.#page.say("Saving…");
+    this.#own(); // on its way: whoever asks meanwhile may be told of it, or not
     try {
       const view = await call<ReviewView>("PUT", `${this.path}/review`, state.bodyOf(this.content, this.view));
       this.isAmending = false;
       this.adopt(view);
       this.#measured(view);
-      this.#page.say(`Saved ${view.draft?.saved_at.slice(11, 16) ?? ""} UTC`);
+      this.#page.say(this.saver.isBehind ? "Not saved yet" : `Saved ${view.draft?.saved_at.slice(11, 16) ?? ""} UTC`);
     } catch (error) {
       this.#page.say("Not saved");
       this.tell(error);

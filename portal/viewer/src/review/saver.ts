@@ -18,6 +18,11 @@ export class Saver {
     return this.#isDirty || this.#running !== null;
   }
 
+  /** Whether something was changed since what is saved now was sent. */
+  get isBehind(): boolean {
+    return this.#isDirty;
+  }
+
   /** Something was changed. */
   touch(): void {
     this.#isDirty = true;

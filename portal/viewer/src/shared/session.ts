@@ -12,10 +12,14 @@ export function watchSession(): void {
   const text = bar?.querySelector<HTMLElement>("[data-text]");
   if (!bar || !text) return;
 
+  let turn = 0;
+
   async function check(): Promise<void> {
+    const mine = ++turn;
     const response = await ask("/api/session").catch(() => null);
     if (!bar || !text || !response?.ok) return;
     const { seconds_left: left } = (await response.json()) as SessionView;
+    if (mine !== turn) return; // what was asked later knows better
     const minutes = Math.max(1, Math.ceil(left / 60));
     const words = `You will be signed out in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
     if (left <= WARNING_SECONDS && text.textContent !== words) text.textContent = words;

@@ -8,6 +8,7 @@ export class Cine {
   #pane: () => Pane;
   #onChange: () => void;
   #playing: ReturnType<typeof setTimeout> | null = null;
+  #turn = 0;
 
   constructor(pane: () => Pane, onChange: () => void) {
     this.#pane = pane;
@@ -23,12 +24,13 @@ export class Cine {
       this.stop();
       return;
     }
+    const mine = ++this.#turn;
     const turn = async (): Promise<void> => {
       const began = performance.now();
       const pane = this.#pane();
       await pane.go((pane.index + 1) % Math.max(1, pane.stack?.ids.length ?? 1));
       const left = 1000 / FRAMES_PER_SECOND - (performance.now() - began);
-      if (this.#playing) this.#playing = setTimeout(() => void turn(), Math.max(0, left));
+      if (this.#playing && mine === this.#turn) this.#playing = setTimeout(() => void turn(), Math.max(0, left));
     };
     this.#playing = setTimeout(() => void turn(), 0);
     this.#onChange();

@@ -170,13 +170,14 @@ export function fetchImage(id: string): Promise<Types.IImage> {
   return imageLoader.loadAndCacheImage(id);
 }
 
-/** Load many frames, a few at once; tells which part of them is there. */
-export async function fetchAll(ids: readonly string[], progress: (part: number) => void): Promise<void> {
+/** Load many frames, a few at once; tells which part of them is there, and throws where `signal` gives up. */
+export async function fetchAll(ids: readonly string[], progress: (part: number) => void, signal: AbortSignal): Promise<void> {
   const waiting = [...ids];
   let done = 0;
   const work = async (): Promise<void> => {
     for (let id = waiting.shift(); id; id = waiting.shift()) {
       await fetchImage(id);
+      signal.throwIfAborted();
       done += 1;
       progress(done / ids.length);
     }

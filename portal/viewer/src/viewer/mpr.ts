@@ -49,25 +49,30 @@ export class Planes {
     this.window = { ...window };
   }
 
-  /** Open the planes; throws, with words for the reader, where the images make no volume. */
-  static async open(engine: RenderingEngine, room: HTMLElement, stack: Stack, window: Window, progress: (part: number) => void): Promise<Planes> {
+  /** Open the planes; throws, with words for the reader, where the images make no volume, and where `signal` gives up. */
+  static async open(
+    engine: RenderingEngine, room: HTMLElement, stack: Stack, window: Window, progress: (part: number) => void, signal: AbortSignal,
+  ): Promise<Planes> {
     const check = volumeOf(stack.frames);
     if (!check.ok) throw new Error(`No other planes: ${check.why}.`);
     const planes = new Planes(engine, room, stack, window);
-    await planes.#load(check.order.map((index) => stack.ids[index]!), progress);
+    await planes.#load(check.order.map((index) => stack.ids[index]!), progress, signal);
     planes.frames = (cache.getVolume(planes.#volumeId)?.imageIds ?? []).map((id) => stack.frames[stack.ids.indexOf(id)]!);
     return planes;
   }
 
-  async #load(ids: string[], progress: (part: number) => void): Promise<void> {
-    await fetchAll(ids, progress);
+  async #load(ids: string[], progress: (part: number) => void, signal: AbortSignal): Promise<void> {
+    await fetchAll(ids, progress, signal);
     const volume = await volumeLoader.createAndCacheVolume(this.#volumeId, { imageIds: ids });
+    signal.throwIfAborted(); // the panes of three planes have one name each: these must not be made twice
     this.#faces = PLANES.map((name) => this.#face(name));
     await setVolumesForViewports(this.#engine, [{ volumeId: this.#volumeId }], this.#faces.map(({ viewport }) => viewport.id));
+    if (signal.aborted) this.close();
+    signal.throwIfAborted();
     volume.load(() => undefined);
     this.#point = [...this.#faces[0]!.viewport.getCamera().focalPoint!] as Vector;
     this.setWindow(this.window);
-    this.#faces[0]?.element.focus();
+    if (!this.#faces.some(({ element }) => element === document.activeElement)) this.#faces[0]?.element.focus();
   }
 
   #face(name: Name): Face {
@@ -120,7 +125,9 @@ ${["top", "right", "bottom", "left"].map((side) => `<span class="edge edge-${sid
 
   #scroll({ viewport }: Face, by: number): void {
     const { viewPlaneNormal } = viewport.getCamera();
-    const { spacing, direction } = viewport.getImageData()!;
+    const volume = viewport.getImageData();
+    if (!volume) return; // the panes are there before it
+    const { spacing, direction } = volume;
     const normal = viewPlaneNormal as Vector;
     // One voxel along the normal.
     const axes = [0, 1, 2].map((axis) => Math.abs(dot(normal, direction.slice(axis * 3, axis * 3 + 3) as unknown as Vector)));

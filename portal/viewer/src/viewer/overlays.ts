@@ -45,11 +45,12 @@ export class Overlays {
 
   /** Show what the model has drawn for a finding, and the image that shows it; null shows all findings again. */
   async show(finding: Finding | null): Promise<void> {
-    this.#turn += 1;
+    const turn = (this.#turn += 1);
     this.layers.only = finding;
     this.layers.isShown = true;
     const shown = this.#stage.main.frame;
     if (finding && (shown?.sop !== finding.sop_uid || shown.frame !== finding.frame)) await this.#stage.show(finding.sop_uid, finding.frame);
+    if (turn !== this.#turn) return; // switched again while the image was on its way
     announce(finding ? `Overlay of ${finding.label} shown` : `${this.#name} shown`);
     for (const listener of this.#listeners) listener(true, finding);
     this.#stage.reflect();

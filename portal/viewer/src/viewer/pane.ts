@@ -43,6 +43,9 @@ export class Pane {
   #turn = 0;
   #ahead = new Ahead();
   #loaded: Frame | null = null;
+  /** What the library shows one of: not before it is told is a position one of `stack`. */
+  #displayed: Stack | null = null;
+  #kept: Types.ViewPresentation | null = null;
   #image: Types.IImage | null = null;
   #resized: ResizeObserver;
 
@@ -109,19 +112,15 @@ export class Pane {
     this.index = Math.min(Math.max(0, index), stack.ids.length - 1);
     this.#loaded = null;
     this.part("[data-title]").textContent = stack.title;
-    const turn = ++this.#turn;
-    await this.#show(turn, () => this.#viewport.setStack(stack.ids, this.index));
+    this.#displayed = this.#kept = null; // the view begins anew, even of the same stack
+    await this.#show();
   }
 
   /** Go on with a stack that begins with what is shown: window, zoom and turns stay as the reader has set them. */
   async extend(stack: Stack): Promise<void> {
-    const view = this.#viewport.getViewPresentation();
+    this.#kept = this.#viewport.getViewPresentation();
     this.stack = stack;
-    const turn = ++this.#turn;
-    await this.#show(turn, () => this.#viewport.setStack(stack.ids, this.index));
-    if (turn !== this.#turn) return;
-    this.#viewport.setViewPresentation(view);
-    this.#viewport.render();
+    await this.#show();
   }
 
   /** Show a frame of the stack; requests for frames that were passed meanwhile are dropped. */
@@ -130,25 +129,38 @@ export class Pane {
     const wanted = Math.min(Math.max(0, index), this.stack.ids.length - 1);
     if (wanted === this.index && this.#loaded) return;
     this.index = wanted;
-    const turn = ++this.#turn;
-    await this.#show(turn, () => this.#viewport.setImageIdIndex(wanted));
+    await this.#show();
   }
 
-  async #show(turn: number, display: () => Promise<unknown>): Promise<void> {
-    const stack = this.stack;
-    const id = stack?.ids[this.index];
+  async #display(stack: Stack, index: number): Promise<void> {
+    if (this.#displayed === stack) {
+      await this.#viewport.setImageIdIndex(index);
+      return;
+    }
+    this.#displayed = stack;
+    await this.#viewport.setStack(stack.ids, index);
+  }
+
+  async #show(): Promise<void> {
+    const turn = ++this.#turn;
+    const { stack, index } = this;
+    const id = stack?.ids[index];
+    this.element.removeAttribute("aria-busy");
     if (!stack || !id) return;
-    this.#ahead.turn(stack.ids, this.index);
+    this.element.setAttribute("aria-busy", "true"); // the place is said at once, and the image comes after it
+    this.#ahead.turn(stack.ids, index);
     this.#reflectPlace();
     try {
       const image = await fetchImage(id);
       // Nothing competes with the first image: not for the network, and not for the processor while it is drawn.
       if (this.#image) this.#ahead.go();
       if (turn !== this.#turn) return; // the reader is already elsewhere
-      await display();
+      await this.#display(stack, index);
       if (turn !== this.#turn) return;
       this.#image = image;
-      this.#loaded = stack.frames[this.index] ?? null;
+      this.#loaded = stack.frames[index] ?? null;
+      if (this.#kept) this.#viewport.setViewPresentation(this.#kept);
+      this.#kept = null;
       this.#applyWindow();
       this.#viewport.render();
       requestAnimationFrame(() => this.#ahead.go());
@@ -158,6 +170,7 @@ export class Pane {
       this.#loaded = null;
       this.#complain(error instanceof Error && error.message ? error.message : "The image cannot be shown");
     }
+    this.element.removeAttribute("aria-busy");
     this.onChange();
   }
 

@@ -91,6 +91,7 @@ export class OtherVersion {
   async #go(finding: VersionFinding): Promise<void> {
     const index = this.#pane.stack?.frames.findIndex((each) => each.sop === finding.sop_uid && each.frame === finding.frame) ?? -1;
     if (index >= 0) await this.#pane.go(index);
+    if (this.#wired.signal.aborted) return;
     this.#switch(true, this.layers.findings.includes(finding) ? finding : null);
   }
 

@@ -1,6 +1,7 @@
 // All marks of one pane, drawn anew when something changes.
 
 import { announce } from "../shared/page.ts";
+import type { Frame } from "./dicom.ts";
 import type { Drawing, DrawnRegion } from "./draw.ts";
 import { apply, type Point } from "./geometry.ts";
 import type { Measurements } from "./measure.ts";
@@ -26,6 +27,7 @@ export class Surface {
   #own = svg("g");
   #labels = svg("g", { class: "labels" });
   #turn = 0;
+  #frame: Frame | null = null;
 
   constructor(pane: Pane) {
     this.#pane = pane;
@@ -36,9 +38,14 @@ export class Surface {
   draw({ layers, opacity, measurements, isOwn, own, drawing, cursor }: Marks): void {
     const { frame, toCanvas } = this.#pane;
     const turn = ++this.#turn;
+    // Marks of another image never wait on this one for its own to come.
+    if (frame !== this.#frame) this.#layers.replaceChildren();
+    this.#frame = frame;
     layers.then(
       (marks) => { if (turn === this.#turn) this.#layers.replaceChildren(...marks); },
-      (error: unknown) => announce(error instanceof Error ? error.message : "The overlay cannot be loaded"),
+      (error: unknown) => {
+        if (turn === this.#turn) announce(error instanceof Error ? error.message : "The overlay cannot be loaded");
+      },
     );
     this.#layers.setAttribute("opacity", String(opacity));
     if (!frame || !toCanvas) {

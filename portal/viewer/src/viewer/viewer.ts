@@ -6,7 +6,6 @@ import { $, announce, openHelp } from "../shared/page.ts";
 import { Cine } from "./cine.ts";
 import { Compare } from "./compare.ts";
 import type { DrawnRegion, RegionKind } from "./draw.ts";
-import type { Frame } from "./dicom.ts";
 import { type Hand, type Tool, wire } from "./input.ts";
 import { bindKeys } from "./keys.ts";
 import { type Known, Layers } from "./layers.ts";
@@ -17,7 +16,7 @@ import { note } from "./note.ts";
 import { Overlays } from "./overlays.ts";
 import { Pane } from "./pane.ts";
 import { type Segmentations, type SeriesEntry, readStudy, segmentationsOf } from "./source.ts";
-import { firstOf, stackOf } from "./stack.ts";
+import { firstOf, type Stack, stackOf } from "./stack.ts";
 import { Surface } from "./surface.ts";
 import { Toolbar } from "./toolbar.ts";
 import { presetsOf } from "./windows.ts";
@@ -54,6 +53,9 @@ export class Viewer {
   #toolbar: Toolbar;
   #compare: Compare;
   #planes: Planes | null = null;
+  #opening: AbortController | null = null; // gives up planes that are on their way
+  #turn = 0; // counts what was asked for: a series that takes its time gives way to what was asked later
+  #awaited: string | null = null; // the series that was asked for and is on its way
   #cine = new Cine(() => this.active, () => this.reflect());
   #listeners: ((place: Place) => void)[] = [];
   #own: DrawnRegion[] = [];
@@ -170,14 +172,13 @@ export class Viewer {
     this.draw();
   }
 
-  /** Show a frame, 1 first, of an image of this study; false where there is no such image. */
+  /** Show a frame, 1 first, of an image of this study; false where it cannot be, or something else was asked for since. */
   async show(sop: string, frame = 1): Promise<boolean> {
     const entry = this.#series.find((each) => each.images.some((image) => image.sop_uid === sop));
     if (!entry) return false;
-    this.#closePlanes();
-    const stack = await stackOf(this.study, entry);
-    const index = stack.frames.findIndex((each) => each.sop === sop && each.frame === frame);
-    if (index < 0) return false;
+    const stack = await this.#stack(entry);
+    const index = stack?.frames.findIndex((each) => each.sop === sop && each.frame === frame) ?? -1;
+    if (!stack || index < 0) return false;
     if (this.main.stack === stack) await this.main.go(index);
     else await this.main.open(stack, index);
     this.activate(this.main);
@@ -211,21 +212,34 @@ export class Viewer {
     const entry = this.#series.find((each) => each.series_uid === series);
     if (!entry) return;
     this.#cine.stop();
-    this.#closePlanes();
-    try {
-      await this.main.open(await stackOf(this.study, entry));
-    } catch (error) {
-      note(error instanceof Error ? error.message : "The series cannot be loaded");
-    }
+    const stack = await this.#stack(entry);
+    if (!stack) return;
+    await this.main.open(stack);
     this.activate(this.main);
     this.reflect();
   }
 
+  /** Return a series, or null where it cannot be loaded, which is said, or something else was asked for since. */
+  async #stack(entry: SeriesEntry): Promise<Stack | null> {
+    const turn = ++this.#turn;
+    this.#awaited = entry.series_uid;
+    this.#closePlanes();
+    const stack = await stackOf(this.study, entry).catch((error: unknown) => {
+      if (turn === this.#turn) note(error instanceof Error ? error.message : "The series cannot be loaded");
+      return null;
+    });
+    if (turn !== this.#turn) return null;
+    this.#awaited = null;
+    this.#closePlanes(); // opened meanwhile, of what was there before
+    return stack;
+  }
+
   stepSeries(by: number): boolean {
     if (this.#series.length < 2) return false;
-    const at = this.#series.findIndex((each) => each.series_uid === this.main.stack?.series);
+    const from = this.#awaited ?? this.main.stack?.series;
+    const at = this.#series.findIndex((each) => each.series_uid === from);
     const next = this.#series[Math.min(this.#series.length - 1, Math.max(0, at + by))];
-    if (next && next.series_uid !== this.main.stack?.series) void this.openSeries(next.series_uid);
+    if (next && next.series_uid !== from) void this.openSeries(next.series_uid);
     return true;
   }
 
@@ -263,15 +277,17 @@ export class Viewer {
   }
 
   async togglePlanes(): Promise<void> {
-    if (this.#planes) {
+    if (this.#planes || this.#opening) {
       this.#closePlanes();
       this.reflect();
       return;
     }
+    const opening = (this.#opening = new AbortController());
     await this.#whole;
     const { stack, window } = this.main;
-    if (!stack || !window) return;
-    if (this.#noPlanes) {
+    if (opening.signal.aborted) return;
+    if (!stack || !window || this.#noPlanes) {
+      this.#opening = null;
       note(this.#noPlanes);
       return;
     }
@@ -280,12 +296,14 @@ export class Viewer {
     this.#panes.classList.add("has-planes");
     try {
       this.#planes = await Planes.open(this.#engine, this.#panes, stack, window, (part) =>
-        note(part < 1 ? `Loading the volume: ${Math.round(part * 100)} %` : ""));
+        note(part < 1 ? `Loading the volume: ${Math.round(part * 100)} %` : ""), opening.signal);
       announce("Three planes shown");
     } catch (error) {
+      if (opening.signal.aborted) return;
       this.#panes.classList.remove("has-planes");
       note(error instanceof Error ? error.message : "The volume cannot be loaded");
     }
+    this.#opening = null;
     this.reflect();
   }
 
@@ -295,6 +313,9 @@ export class Viewer {
   }
 
   #closePlanes(): void {
+    if (this.#opening) note("");
+    this.#opening?.abort();
+    this.#opening = null;
     this.#planes?.close();
     this.#planes = null;
     this.#panes.classList.remove("has-planes");
@@ -317,7 +338,7 @@ export class Viewer {
   escape(): void {
     if (this.marking.drawing) this.marking.cancel();
     else if (this.marking.measurements.isOpen) this.marking.drop();
-    else if (this.#planes) this.#closePlanes();
+    else if (this.#planes || this.#opening) this.#closePlanes();
     else if (this.#compare.pane) this.#compare.close();
     else this.choose("window");
     this.reflect();
@@ -360,7 +381,7 @@ export class Viewer {
     const { layers } = this.overlays;
     const { measurements, drawing, cursor } = this.marking;
     for (const [pane, surface] of this.#surfaces) {
-      const frame: Frame | null = pane.frame;
+      const { frame } = pane;
       const other = pane === this.main ? null : this.#compare.layers;
       const isOwn = this.isOwn(pane);
       surface.draw({

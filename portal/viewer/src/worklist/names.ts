@@ -8,6 +8,7 @@ const AT_ONCE = 50;
 export class Names {
   #known = new Map<string, Identity>();
   #isOn = false;
+  #asked: Promise<void> = Promise.resolve();
   #rows: () => HTMLElement[];
 
   constructor(rows: () => HTMLElement[]) {
@@ -27,7 +28,8 @@ export class Names {
 
   /** Write the names into the rows that are there now, or the pseudonyms. */
   async refresh(): Promise<void> {
-    if (this.#isOn) await this.#ask();
+    // One after the other, so that what is on its way is not missing.
+    if (this.#isOn) await (this.#asked = this.#asked.catch(() => undefined).then(() => this.#ask()));
     for (const row of this.#rows()) this.#write(row);
   }
 

@@ -60,7 +60,7 @@ def test_many_who_ask_for_what_is_not_there_have_it_made_once() -> None:
         return "value"
 
     def ask(_: int) -> str:
-        together.wait(5)
+        together.wait(60)
         return values.get("k", make)
 
     with ThreadPoolExecutor(8) as askers:
@@ -76,12 +76,12 @@ def test_whoever_asks_while_a_value_is_made_anew_gets_the_one_before_but_no_olde
 
     def slow() -> str:
         begun.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         return "new"
 
     with ThreadPoolExecutor(2) as askers:
         first = askers.submit(values.get, "k", slow)
-        assert begun.wait(5)
+        assert begun.wait(60)
         assert values.get("k", lambda: "never") == "old"
         clock.at = 20.0  # by now nobody may have the old one
         second = askers.submit(values.get, "k", slow)
