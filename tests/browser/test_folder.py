@@ -222,9 +222,7 @@ def measured(page: Page) -> Locator:
 def test_a_volume_and_its_label_map_are_a_series_and_masks(chromium: Browser, tmp_path: Path) -> None:
     values = np.full((64, 48, 28), 0.25, np.float32)
     values[24:44, 18:30, 10:16] = 1.5
-    affine = np.diag(
-        [1.5, 2.0, 3.0, 1.0]
-    )  # RAS: it is turned, so that left is at the right and the back below
+    affine = np.diag([1.5, 2.0, 3.0, 1.0])  # RAS: turned, so that left is at the right and the back below
     write_nifti(tmp_path / "patient" / "scan.nii.gz", values, affine)
     write_nifti(tmp_path / "patient" / "scan_seg.nii.gz", (values > 1).astype(np.uint8), affine)
     with opened(chromium, tmp_path / "patient") as reader:
@@ -236,7 +234,6 @@ def test_a_volume_and_its_label_map_are_a_series_and_masks(chromium: Browser, tm
             page.keyboard.press("ArrowDown")
         expect(page.locator("[data-place]")).to_have_text("13 / 28")
         expect(page.locator("[data-window]")).to_contain_text("W 1.25 L 0.875")
-        page.wait_for_timeout(300)
         # Columns 24 to 43 from the right are 20 to 39 from the left; rows 18 to 29 of 48 the same both ways.
         expect_shown(page, [(30.5, 24.5), (2.5, 40.5)], [255, 0])
         page.keyboard.press("o")
