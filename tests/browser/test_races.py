@@ -291,3 +291,50 @@ def test_what_was_written_since_is_not_called_saved(reader: Reader, served: Serv
     said = [each for each in page.evaluate("() => window.said") if each]
     assert [each[:5] for each in said].count("Saved") == 1, said
     reader.assert_quiet()
+
+
+def test_what_is_signed_is_what_was_shown(reader: Reader, served: Served) -> None:
+    study = flagged_study(served)
+    page, impression = reader.page, reader.page.get_by_label("Impression")
+    dialog = page.locator("#sign-dialog")
+    reader.sign_in(Role.RADIOLOGIST)
+    page.goto(f"{served.url}/studies/{study}")
+    expect(page.locator("#review")).to_be_visible()
+    for _ in range(2):
+        press(page, "n", "a")
+    save = Held(page, "**/review")
+    impression.fill("one")
+    save.wait()
+    page.keyboard.press("Control+Enter")
+    impression.fill("one and two")
+    page.keyboard.press("Control+Enter")
+    save.release()
+    expect(dialog).to_contain_text("Impression: one and two")
+    sign = Held(page, "**/review/sign")
+    page.keyboard.press("Enter")
+    sign.wait()
+    expect(impression).not_to_be_editable()
+    sign.release()
+    expect(page.locator(".report")).to_contain_text("one and two")
+    expect(dialog).to_have_count(0)
+    reader.assert_quiet()
+
+
+def test_a_review_that_could_not_be_handed_in_is_gone_on_with(reader: Reader, served: Served) -> None:
+    study = flagged_study(served)
+    page, impression = reader.page, reader.page.get_by_label("Impression")
+    reader.sign_in(Role.RESIDENT)
+    page.goto(f"{served.url}/studies/{study}")
+    expect(page.locator("#review")).to_be_visible()
+    for _ in range(2):
+        press(page, "n", "a")
+    impression.fill("An opacity")
+    waiting: list[Route] = []
+    page.route("**/review/submit", lambda route: waiting.append(route))
+    page.keyboard.press("Control+Enter")
+    until(page, lambda: bool(waiting), "the request")
+    expect(impression).not_to_be_editable()
+    waiting[0].abort()
+    expect(impression).to_be_editable()
+    expect(impression).to_have_value("An opacity")
+    expect(page.locator(".save-status")).to_have_text("The portal cannot be reached.")

@@ -25,21 +25,26 @@ export class Steps {
     return comes;
   }
 
-  /** Save, then take a step with the review as it is saved. */
+  /** Save, then take a step with the review as it is saved: nothing can be written meanwhile, as it would be in neither. */
   async #step(act: (which: { number: number; revision: number }) => Promise<void>): Promise<void> {
     const record = this.#record;
     if (record.isBusy) return;
+    const active = document.activeElement;
+    const key = active instanceof HTMLElement ? active.dataset.key : undefined;
+    record.isBusy = true;
+    this.#page.showAll();
     try {
       if (!record.view.draft || record.view.draft.stale) record.saver.touch();
       await record.saver.flush();
       const { draft } = record.view;
-      record.isBusy = true;
       if (draft) await act({ number: draft.number, revision: draft.revision });
     } catch (error) {
       record.tell(error);
     } finally {
       record.isBusy = false;
       this.#page.showAll();
+      // What had the focus was not there meanwhile.
+      if (key && document.activeElement === document.body) document.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
     }
   }
 
@@ -52,11 +57,9 @@ export class Steps {
 
   async sign(): Promise<void> {
     const record = this.#record;
-    // What is signed is what the server has measured, and that is to be seen before.
-    if (record.content.measurements.some((each) => !each.words.length)) {
-      const isSaved = await record.saver.flush().then(() => true, () => false);
-      if (!isSaved) return;
-    }
+    // What is signed is what the server has, its measured values too, and that is to be seen before.
+    const isSaved = await record.saver.flush().then(() => true, () => false);
+    if (!isSaved || document.querySelector("dialog[open]")) return;
     if (!(await confirmSigning(record.content, record.view.version, record.view.amends))) return;
     await this.#step(async (which) => {
       try {
