@@ -57,9 +57,11 @@ export class Steps {
 
   async sign(): Promise<void> {
     const record = this.#record;
-    // What is signed is what the server has, its measured values too, and that is to be seen before.
-    const isSaved = await record.saver.flush().then(() => true, () => false);
-    if (!isSaved || document.querySelector("dialog[open]")) return;
+    // What is signed is what the server has measured, and that is to be seen before.
+    if (record.content.measurements.some((each) => !each.words.length)) {
+      const isSaved = await record.saver.flush().then(() => true, () => false);
+      if (!isSaved || document.querySelector("dialog[open]")) return;
+    }
     if (!(await confirmSigning(record.content, record.view.version, record.view.amends))) return;
     await this.#step(async (which) => {
       try {
