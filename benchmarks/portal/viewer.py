@@ -28,6 +28,7 @@ from portal.logic.looks import Looks
 from tests.browser.conftest import FLAGS, find_chromium
 from tests.browser.phantoms import ct
 from tests.functional.portal.seeding import Hospital, account, open_session, settings
+from tests.support.aws import forget_clients
 from tests.support.loopback import served as listening
 
 SLICES = 300
@@ -71,6 +72,7 @@ def served() -> Iterator[tuple[str, str, tuple[str, str]]]:
         # moto takes a second to answer with 300 rows, and would be measured instead of the portal. A client keeps
         # whom it asks: the portal that is measured is made behind this.
         undo = engine.install()
+        forget_clients()
         default_user_config["core"]["passthrough"]["services"] = ["dynamodb"]
         app = create_app(settings(Path(folder)))
         with (

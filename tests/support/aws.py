@@ -28,6 +28,12 @@ def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - as boto3
     return _kept[name]
 
 
+def forget_clients() -> None:
+    """Let clients be made anew: what botocore is told to do with requests holds for sessions that are made after it."""
+    _kept.clear()
+    boto3.setup_default_session()
+
+
 @cache
 def rsa_key(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
     return _make_rsa(public_exponent, key_size)
