@@ -12,7 +12,7 @@ from firstread.policy import Role
 from tests.browser.conftest import Reader, Served
 from tests.browser.phantoms import ct, segment
 from tests.browser.pixels import expect_shown
-from tests.browser.steps import card, drawn, flagged_study, press, settled, until
+from tests.browser.steps import card, drawn, flagged_study, open_study, press, settled, until
 
 pytestmark = pytest.mark.browser
 
@@ -275,8 +275,7 @@ def test_what_was_written_since_is_not_called_saved(reader: Reader, served: Serv
     study = flagged_study(served)
     page, status = reader.page, reader.page.locator(".save-status")
     reader.sign_in(Role.RADIOLOGIST)
-    page.goto(f"{served.url}/studies/{study}")
-    expect(page.locator("#review")).to_be_visible()
+    open_study(reader, f"/studies/{study}")
     page.evaluate("""() => {
         window.said = [];
         const status = document.querySelector('.save-status');
@@ -298,8 +297,7 @@ def test_what_is_signed_is_what_was_shown(reader: Reader, served: Served) -> Non
     page, impression = reader.page, reader.page.get_by_label("Impression")
     dialog = page.locator("#sign-dialog")
     reader.sign_in(Role.RADIOLOGIST)
-    page.goto(f"{served.url}/studies/{study}")
-    expect(page.locator("#review")).to_be_visible()
+    open_study(reader, f"/studies/{study}")
     for _ in range(2):
         press(page, "n", "a")
     save = Held(page, "**/review")
@@ -324,8 +322,7 @@ def test_a_review_that_could_not_be_handed_in_is_gone_on_with(reader: Reader, se
     study = flagged_study(served)
     page, impression = reader.page, reader.page.get_by_label("Impression")
     reader.sign_in(Role.RESIDENT)
-    page.goto(f"{served.url}/studies/{study}")
-    expect(page.locator("#review")).to_be_visible()
+    open_study(reader, f"/studies/{study}")
     for _ in range(2):
         press(page, "n", "a")
     impression.fill("An opacity")
